@@ -1,0 +1,12 @@
+//! Shardloom: a sharding proxy that speaks the MySQL protocol.
+//!
+//! The modules in the order in which a statement meets them:
+//!
+//! `server` → `protocol` → `session` → `sql` → `plan` → `route` → `execute` → `backend`, and back through `merge`.
+//! Beside them: `config` (rules), `catalog` (columns of the tables), `net` (framed sockets), `error`,
+//! `governance`, `observe`, `admin`. A module uses only what stands to its right, plus those beside.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod net;

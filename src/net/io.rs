@@ -1,0 +1,84 @@
+//! One type for the transports a MySQL connection can run over.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected transport. TLS variants are boxed: a session is small while it idles.
+#[derive(Debug)]
+pub enum Io {
+    /// Plain TCP, `TCP_NODELAY` set by whoever opened it.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+    /// TLS where the peer is a client of ours.
+    TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// TLS where the peer is a backend.
+    TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+impl Io {
+    /// Whether what is sent over this transport cannot be read by others: TLS, or a Unix socket.
+    /// (`caching_sha2_password` may send the password itself over such a transport.)
+    pub fn is_confidential(&self) -> bool {
+        !matches!(self, Self::Tcp(_))
+    }
+
+    /// Whether this transport is TLS.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
+    }
+
+    /// Resolves once bytes (or an end of stream) can be read; plain transports only, TLS answers at once.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(s) => s.readable().await,
+            Self::Unix(s) => s.readable().await,
+            Self::TlsServer(s) => s.get_ref().0.readable().await,
+            Self::TlsClient(s) => s.get_ref().0.readable().await,
+        }
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_read(cx, buf),
+            Self::Unix(s) => Pin::new(s).poll_read(cx, buf),
+            Self::TlsServer(s) => Pin::new(s).poll_read(cx, buf),
+            Self::TlsClient(s) => Pin::new(s).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_write(cx, buf),
+            Self::Unix(s) => Pin::new(s).poll_write(cx, buf),
+            Self::TlsServer(s) => Pin::new(s).poll_write(cx, buf),
+            Self::TlsClient(s) => Pin::new(s).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_flush(cx),
+            Self::Unix(s) => Pin::new(s).poll_flush(cx),
+            Self::TlsServer(s) => Pin::new(s).poll_flush(cx),
+            Self::TlsClient(s) => Pin::new(s).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_shutdown(cx),
+            Self::Unix(s) => Pin::new(s).poll_shutdown(cx),
+            Self::TlsServer(s) => Pin::new(s).poll_shutdown(cx),
+            Self::TlsClient(s) => Pin::new(s).poll_shutdown(cx),
+        }
+    }
+}

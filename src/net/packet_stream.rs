@@ -1,0 +1,299 @@
+//! MySQL packets over a transport, with a read and a write buffer.
+//!
+//! A packet on the wire is `int<3>` payload length, `int<1>` sequence id, then the payload; a payload of 16 MiB - 1
+//! or more goes on in the next packet (*MySQL Internals, "Protocol Basics: MySQL Packets"*).
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::Io;
+use crate::error::{Fault, Report};
+
+/// The largest payload of one wire packet; a payload of exactly this length is followed by another packet.
+pub const MAX_WIRE_PAYLOAD: usize = 0xFF_FFFF;
+/// Length of a packet header.
+pub const HEADER_LEN: usize = 4;
+/// How much room a read asks for. Large enough that a big result needs few system calls, small enough that
+/// thousands of busy connections fit in memory.
+pub const READ_CHUNK_BYTES: usize = 16 * 1024;
+/// Queued writes past this are flushed by [`PacketStream::queue_bounded`] before more are taken.
+pub const WRITE_HIGH_WATER_BYTES: usize = 64 * 1024;
+
+/// What can go wrong between the socket and a packet.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The peer closed the connection at a packet boundary.
+    #[error("connection closed")]
+    Closed,
+    /// The peer closed the connection inside a packet, or the socket failed.
+    #[error("connection lost: {0}")]
+    Io(#[from] io::Error),
+    /// `ER_NET_PACKET_TOO_LARGE`.
+    #[error("Got a packet bigger than 'max_allowed_packet' bytes")]
+    PacketTooLarge,
+    /// `ER_NET_PACKETS_OUT_OF_ORDER`.
+    #[error("Got packets out of order")]
+    OutOfOrder,
+}
+
+impl Report for NetError {
+    fn errno(&self) -> u16 {
+        match self {
+            Self::Closed | Self::Io(_) => 1158,
+            Self::PacketTooLarge => 1153,
+            Self::OutOfOrder => 1156,
+        }
+    }
+
+    fn sqlstate(&self) -> &'static str {
+        "08S01"
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Io(_) => "io",
+            Self::PacketTooLarge => "packet_too_large",
+            Self::OutOfOrder => "packets_out_of_order",
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Client
+    }
+}
+
+/// A transport with packet framing. `seq` is the sequence id that the next packet, in either direction, must carry.
+#[derive(Debug)]
+pub struct PacketStream {
+    io: Io,
+    read: BytesMut,
+    write: BytesMut,
+    seq: u8,
+    max_packet_bytes: usize,
+}
+
+impl PacketStream {
+    /// Wraps a connected transport. Payloads longer than `max_packet_bytes` are refused on read.
+    pub fn new(io: Io, max_packet_bytes: usize) -> Self {
+        Self { io, read: BytesMut::new(), write: BytesMut::new(), seq: 0, max_packet_bytes }
+    }
+
+    /// The transport.
+    pub fn io(&self) -> &Io {
+        &self.io
+    }
+
+    /// Gives the transport back, to wrap it in TLS. Bytes already read are lost, so call it only at a boundary where
+    /// the peer waits (after an SSLRequest); returns `None` if the peer sent more than it may have.
+    pub fn into_io(self) -> Option<Io> {
+        self.read.is_empty().then_some(self.io)
+    }
+
+    /// Sets the largest payload that a read accepts.
+    pub fn set_max_packet_bytes(&mut self, bytes: usize) {
+        self.max_packet_bytes = bytes;
+    }
+
+    /// The next sequence id.
+    pub fn seq(&self) -> u8 {
+        self.seq
+    }
+
+    /// Sets the next sequence id: 0 at the start of a command.
+    pub fn set_seq(&mut self, seq: u8) {
+        self.seq = seq;
+    }
+
+    /// The bytes read and not yet taken. The relay path scans and takes from here without copying.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.read
+    }
+
+    /// The bytes queued for writing.
+    pub fn write_buffer(&mut self) -> &mut BytesMut {
+        &mut self.write
+    }
+
+    /// Reads what the transport has, at least one byte; `Closed` on an end of stream with nothing buffered. Cancel safe.
+    pub async fn fill(&mut self) -> Result<usize, NetError> {
+        if self.read.capacity() - self.read.len() < READ_CHUNK_BYTES / 2 {
+            self.read.reserve(READ_CHUNK_BYTES);
+        }
+        match self.io.read_buf(&mut self.read).await? {
+            0 if self.read.is_empty() => Err(NetError::Closed),
+            0 => Err(NetError::Io(io::ErrorKind::UnexpectedEof.into())),
+            n => Ok(n),
+        }
+    }
+
+    /// Reads one logical packet: wire packets of the largest length are joined. Checks the sequence id. Cancel safe:
+    /// what was read stays buffered.
+    pub async fn read_packet(&mut self) -> Result<Bytes, NetError> {
+        loop {
+            if let Some(packet) = self.take_packet()? {
+                return Ok(packet);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Takes one logical packet out of the buffer, if it is there whole.
+    pub fn take_packet(&mut self) -> Result<Option<Bytes>, NetError> {
+        let mut at = 0;
+        let mut payload_len = 0;
+        let mut seq = self.seq;
+        loop {
+            let Some(header) = self.read.get(at..at + HEADER_LEN) else { return Ok(None) };
+            let len = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
+            if header[3] != seq {
+                return Err(NetError::OutOfOrder);
+            }
+            seq = seq.wrapping_add(1);
+            payload_len += len;
+            if payload_len > self.max_packet_bytes {
+                return Err(NetError::PacketTooLarge);
+            }
+            at += HEADER_LEN + len;
+            if len < MAX_WIRE_PAYLOAD {
+                break;
+            }
+        }
+        if self.read.len() < at {
+            return Ok(None);
+        }
+        self.seq = seq;
+        let mut wire = self.read.split_to(at);
+        if payload_len < MAX_WIRE_PAYLOAD {
+            wire.advance(HEADER_LEN);
+            return Ok(Some(wire.freeze()));
+        }
+        Ok(Some(join(wire, payload_len)))
+    }
+
+    /// Queues one logical packet, split into wire packets where it must be.
+    pub fn queue(&mut self, payload: &[u8]) {
+        let mut rest = payload;
+        loop {
+            let (part, next) = rest.split_at(rest.len().min(MAX_WIRE_PAYLOAD));
+            let len = part.len() as u32;
+            self.write.extend_from_slice(&[len as u8, (len >> 8) as u8, (len >> 16) as u8, self.seq]);
+            self.write.extend_from_slice(part);
+            self.seq = self.seq.wrapping_add(1);
+            rest = next;
+            if part.len() < MAX_WIRE_PAYLOAD {
+                return;
+            }
+        }
+    }
+
+    /// Queues one packet and writes the queue out once it is past [`WRITE_HIGH_WATER_BYTES`]: backpressure for streams.
+    pub async fn queue_bounded(&mut self, payload: &[u8]) -> Result<(), NetError> {
+        self.queue(payload);
+        if self.write.len() >= WRITE_HIGH_WATER_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes all that is queued.
+    pub async fn flush(&mut self) -> Result<(), NetError> {
+        while !self.write.is_empty() {
+            self.io.write_buf(&mut self.write).await?;
+        }
+        if self.io.is_tls() {
+            self.io.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes bytes that carry their own headers: the relay path. Whatever is queued goes first.
+    pub async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), NetError> {
+        if !self.write.is_empty() {
+            self.write.extend_from_slice(bytes);
+            return self.flush().await;
+        }
+        self.io.write_all(bytes).await?;
+        if self.io.is_tls() {
+            self.io.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the buffers' memory back; called when a connection goes idle, so that idle clients are cheap.
+    pub fn release_buffers(&mut self) {
+        if self.read.is_empty() {
+            self.read = BytesMut::new();
+        }
+        if self.write.is_empty() {
+            self.write = BytesMut::new();
+        }
+    }
+
+    /// Resolves when the peer sends something or goes away, without consuming it.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.io.readable().await
+    }
+
+    /// Sends what is queued and closes the sending side.
+    pub async fn shutdown(&mut self) {
+        if self.flush().await.is_ok() {
+            // A peer that is gone already is as closed as can be.
+            let _ = self.io.shutdown().await;
+        }
+    }
+}
+
+/// Joins the payloads of wire packets into one.
+fn join(mut wire: BytesMut, payload_len: usize) -> Bytes {
+    let mut joined = BytesMut::with_capacity(payload_len);
+    while wire.len() >= HEADER_LEN {
+        let len = usize::from(wire[0]) | usize::from(wire[1]) << 8 | usize::from(wire[2]) << 16;
+        wire.advance(HEADER_LEN);
+        joined.extend_from_slice(&wire.split_to(len));
+    }
+    joined.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pair(max: usize) -> (PacketStream, PacketStream) {
+        let (a, b) = tokio::net::UnixStream::pair().unwrap();
+        (PacketStream::new(Io::Unix(a), max), PacketStream::new(Io::Unix(b), max))
+    }
+
+    #[tokio::test]
+    async fn packets_round_trip_and_are_split_and_joined() {
+        for len in [0, 1, 250, MAX_WIRE_PAYLOAD - 1, MAX_WIRE_PAYLOAD, MAX_WIRE_PAYLOAD + 1] {
+            let (mut a, mut b) = pair(1 << 26).await;
+            let payload: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            let sent = payload.clone();
+            let writer = tokio::spawn(async move {
+                a.queue(&sent);
+                a.flush().await.unwrap();
+                a
+            });
+            let got = b.read_packet().await.unwrap();
+            assert!(got == payload, "payload of {len} bytes came back changed");
+            let a = writer.await.unwrap();
+            assert_eq!(a.seq(), b.seq());
+        }
+    }
+
+    #[tokio::test]
+    async fn too_large_and_out_of_order_are_errors() {
+        let (mut a, mut b) = pair(10).await;
+        a.queue(&[0; 11]);
+        a.flush().await.unwrap();
+        assert!(matches!(b.read_packet().await, Err(NetError::PacketTooLarge)));
+        let (mut a, mut b) = pair(10).await;
+        a.set_seq(3);
+        a.queue(&[1]);
+        a.flush().await.unwrap();
+        assert!(matches!(b.read_packet().await, Err(NetError::OutOfOrder)));
+    }
+}
