@@ -232,9 +232,9 @@ impl PacketStream {
         }
     }
 
-    /// Resolves when the peer sends something or goes away, without consuming it.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.io.readable().await
+    /// Resolves when the peer has closed its side or the connection failed; never, while the peer sends or waits.
+    pub async fn closed(&self) {
+        self.io.closed().await;
     }
 
     /// Sends what is queued and closes the sending side.
