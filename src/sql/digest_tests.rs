@@ -53,16 +53,19 @@ fn what_was_seen_is_told() {
     let (found, _) = digest("(SELECT ?, @a := ?, @@x /*+ h */ /*!1*/ /*!80000 1*/ /* shardloom: x */)");
     assert_eq!(found.verb, Verb::Select);
     assert_eq!(found.placeholders, 2);
-    assert_eq!(found.flags, Flags {
-        user_variable: true,
-        system_variable: true,
-        assignment: true,
-        optimizer_hint: true,
-        proxy_hint: true,
-        executable_comment: true,
-        unsure_comment: true,
-        unterminated: false,
-    });
+    assert_eq!(
+        found.flags,
+        Flags {
+            user_variable: true,
+            system_variable: true,
+            assignment: true,
+            optimizer_hint: true,
+            proxy_hint: true,
+            executable_comment: true,
+            unsure_comment: true,
+            unterminated: false,
+        }
+    );
     assert!(digest("SELECT 'x").0.flags.unterminated);
     assert_eq!(digest("/*!40101 SET NAMES utf8 */").0.verb, Verb::Set);
     assert_eq!(digest(" -- nothing").0.verb, Verb::None);

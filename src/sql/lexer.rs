@@ -13,6 +13,8 @@ pub struct LexMode {
     pub ansi_quotes: bool,
     /// `NO_BACKSLASH_ESCAPES`: `\` in a string is an ordinary character.
     pub no_backslash_escapes: bool,
+    /// `PIPES_AS_CONCAT`: `||` joins strings; without it, it is `OR`. The lexer does not care, the parser does.
+    pub pipes_as_concat: bool,
 }
 
 /// What a token is.
@@ -199,8 +201,7 @@ impl<'a> Lexer<'a> {
         let mut at = open + 1;
         loop {
             let rest = self.sql.get(at..).unwrap_or_default();
-            let found =
-                if backslash { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
+            let found = if backslash { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
             let Some(found) = found else {
                 self.unterminated = true;
                 return self.token(kind, start, self.sql.len());
@@ -325,11 +326,8 @@ impl<'a> Lexer<'a> {
             }
             _ => {
                 let end = self.comment_end(start + 2, false);
-                let kind = if is_proxy_hint(&self.sql[start + 2..end]) {
-                    TokenKind::ProxyHint
-                } else {
-                    TokenKind::Comment
-                };
+                let kind =
+                    if is_proxy_hint(&self.sql[start + 2..end]) { TokenKind::ProxyHint } else { TokenKind::Comment };
                 self.token(kind, start, end)
             }
         }

@@ -11,8 +11,19 @@
 //! - `names`: which tables a text may name, for what does not parse
 //! - `splice`: edits to the text, also to another text of the same fingerprint
 
+pub mod dialect;
 pub mod digest;
 pub mod lexer;
 pub mod literal;
+pub mod parse;
+pub mod spans;
+pub mod splice;
 pub mod split;
+mod tokens;
 mod verb;
+
+pub use digest::{Flags, Scan, Verb, scan};
+pub use lexer::LexMode;
+pub use literal::{Literal, LiteralKind};
+pub use parse::{Notes, ParseError, Parsed, parse};
+pub use splice::{Piece, Splice, SpliceBuilder};

@@ -72,11 +72,10 @@ mod tests {
 
     #[test]
     fn a_text_is_split_at_the_semicolons_outside_of_everything() {
-        assert_eq!(texts("SELECT 1; SELECT ';' ;;SELECT `;` /*;*/ -- ;\n;"), [
-            "SELECT 1",
-            "SELECT ';'",
-            "SELECT `;` /*;*/ -- ;",
-        ]);
+        assert_eq!(
+            texts("SELECT 1; SELECT ';' ;;SELECT `;` /*;*/ -- ;\n;"),
+            ["SELECT 1", "SELECT ';'", "SELECT `;` /*;*/ -- ;",]
+        );
         assert_eq!(texts(" ; /* nothing */ ; "), [""; 0]);
         assert_eq!(texts("/*!40101 SET NAMES utf8 */; SELECT 1"), ["/*!40101 SET NAMES utf8 */", "SELECT 1"]);
     }
