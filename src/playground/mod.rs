@@ -1,0 +1,13 @@
+//! A real cluster on one machine, thrown away afterwards: private MariaDB or MySQL servers with replication.
+//!
+//! The `playground` command starts one to try things on; the tests start theirs with the same code.
+
+pub mod binary;
+pub mod cluster;
+pub mod error;
+pub mod folder;
+pub mod local_server;
+pub mod port;
+pub mod process;
+pub mod replication;
+pub mod template;
