@@ -306,6 +306,21 @@ impl Transaction {
         Ok(())
     }
 
+    /// Gives back the connections that nothing holds any more.
+    pub fn release_unpinned(&mut self, pinned: bool) {
+        if !pinned {
+            self.held.retain(|held| held.in_transaction);
+        }
+    }
+
+    /// Closes a prepared statement, and its cursor, on the connection that is held to a group. No answer comes.
+    pub fn close_statement(&mut self, group: GroupId, statement_id: u32) {
+        if let Some(held) = self.held.iter_mut().find(|held| held.group == group) {
+            held.lease.forget(statement_id);
+            held.lease.queue_close(statement_id);
+        }
+    }
+
     /// The status flags of an answer that the proxy gives itself.
     pub fn status(&self, autocommit: bool) -> StatusFlags {
         let mut status = StatusFlags::NONE;
