@@ -8,5 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod error;
 pub mod net;
+pub mod route;
