@@ -10,11 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Io;
 use crate::error::{Fault, Report};
+use crate::protocol::frame::{FrameHeader, HEADER_LEN, MAX_WIRE_PAYLOAD};
+use crate::protocol::frame_writer::FrameWriter;
 
-/// The largest payload of one wire packet; a payload of exactly this length is followed by another packet.
-pub const MAX_WIRE_PAYLOAD: usize = 0xFF_FFFF;
-/// Length of a packet header.
-pub const HEADER_LEN: usize = 4;
 /// How much room a read asks for. Large enough that a big result needs few system calls, small enough that
 /// thousands of busy connections fit in memory.
 pub const READ_CHUNK_BYTES: usize = 16 * 1024;
@@ -140,15 +138,35 @@ impl PacketStream {
         }
     }
 
+    /// Reads one packet and not a byte beyond it: a client sends its TLS hello right behind an SSLRequest, and those
+    /// bytes belong to TLS. For small packets; each takes two system calls.
+    pub async fn read_packet_exactly(&mut self) -> Result<Bytes, NetError> {
+        loop {
+            if let Some(packet) = self.take_packet()? {
+                return Ok(packet);
+            }
+            let have = self.read.len();
+            let want = FrameHeader::read(&self.read).map_or(HEADER_LEN, |header| HEADER_LEN + header.payload_len);
+            // Of a packet of many frames the next header follows.
+            let missing = if want > have { want - have } else { HEADER_LEN };
+            self.read.reserve(missing);
+            match (&mut self.io).take(missing as u64).read_buf(&mut self.read).await? {
+                0 if self.read.is_empty() => return Err(NetError::Closed),
+                0 => return Err(NetError::Io(io::ErrorKind::UnexpectedEof.into())),
+                _ => {}
+            }
+        }
+    }
+
     /// Takes one logical packet out of the buffer, if it is there whole.
     pub fn take_packet(&mut self) -> Result<Option<Bytes>, NetError> {
         let mut at = 0;
         let mut payload_len = 0;
         let mut seq = self.seq;
         loop {
-            let Some(header) = self.read.get(at..at + HEADER_LEN) else { return Ok(None) };
-            let len = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
-            if header[3] != seq {
+            let Some(header) = self.read.get(at..).and_then(FrameHeader::read) else { return Ok(None) };
+            let len = header.payload_len;
+            if header.seq != seq {
                 return Err(NetError::OutOfOrder);
             }
             seq = seq.wrapping_add(1);
@@ -178,8 +196,8 @@ impl PacketStream {
         let mut rest = payload;
         loop {
             let (part, next) = rest.split_at(rest.len().min(MAX_WIRE_PAYLOAD));
-            let len = part.len() as u32;
-            self.write.extend_from_slice(&[len as u8, (len >> 8) as u8, (len >> 16) as u8, self.seq]);
+            let header = FrameHeader { payload_len: part.len(), seq: self.seq };
+            self.write.extend_from_slice(&header.to_bytes());
             self.write.extend_from_slice(part);
             self.seq = self.seq.wrapping_add(1);
             rest = next;
@@ -187,6 +205,11 @@ impl PacketStream {
                 return;
             }
         }
+    }
+
+    /// Queues the proxy's own answers: payloads are encoded where they will be sent from.
+    pub fn frames(&mut self) -> FrameWriter<'_> {
+        FrameWriter::new(&mut self.write, &mut self.seq)
     }
 
     /// Queues one packet and writes the queue out once it is past [`WRITE_HIGH_WATER_BYTES`]: backpressure for streams.
@@ -249,10 +272,9 @@ impl PacketStream {
 /// Joins the payloads of wire packets into one.
 fn join(mut wire: BytesMut, payload_len: usize) -> Bytes {
     let mut joined = BytesMut::with_capacity(payload_len);
-    while wire.len() >= HEADER_LEN {
-        let len = usize::from(wire[0]) | usize::from(wire[1]) << 8 | usize::from(wire[2]) << 16;
+    while let Some(header) = FrameHeader::read(&wire) {
         wire.advance(HEADER_LEN);
-        joined.extend_from_slice(&wire.split_to(len));
+        joined.extend_from_slice(&wire.split_to(header.payload_len));
     }
     joined.freeze()
 }
@@ -282,6 +304,19 @@ mod tests {
             let a = writer.await.unwrap();
             assert_eq!(a.seq(), b.seq());
         }
+    }
+
+    #[tokio::test]
+    async fn an_exact_read_leaves_what_follows_to_others() {
+        let (mut a, mut b) = pair(100).await;
+        a.queue(b"first");
+        a.write_buffer().extend_from_slice(b"TLS hello");
+        a.flush().await.unwrap();
+        assert_eq!(&b.read_packet_exactly().await.unwrap()[..], b"first");
+        let mut io = b.into_io().expect("nothing was read beyond the packet");
+        let mut rest = [0; 9];
+        io.read_exact(&mut rest).await.unwrap();
+        assert_eq!(&rest, b"TLS hello");
     }
 
     #[tokio::test]
