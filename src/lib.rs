@@ -11,3 +11,4 @@
 pub mod error;
 pub mod merge;
 pub mod net;
+pub mod protocol;
