@@ -316,7 +316,7 @@ proptest! {
     ) {
         let spec = MergeSpec { order, hidden_columns: 1, ..Default::default() };
         let rows: Vec<Bytes> = rows.into_iter().map(Bytes::from).collect();
-        let _ = merge(&spec, &item_columns(), format, &[rows.clone()], 1);
+        let _ = merge(&spec, &item_columns(), format, std::slice::from_ref(&rows), 1);
         let spec = sale_spec(vec![SortKey::ascending(0)], vec![SortKey::ascending(0)]);
         let _ = merge(&spec, &sale_columns(), format, &[rows.clone(), rows.clone()], 1);
         let mut merger = Merger::new(&spec, &sale_columns(), format, 1).unwrap();
@@ -562,7 +562,7 @@ fn what_the_client_sees_is_not_what_the_server_sorts_by() {
         (column("c", ColumnType::JSON), RowFormat::Text),
         (column("c", ColumnType::GEOMETRY), RowFormat::Binary),
     ] {
-        assert!(refused(&[column.clone()], format), "{column:?}");
+        assert!(refused(std::slice::from_ref(&column), format), "{column:?}");
     }
     // A stored column was rounded when it was stored.
     rounded.org_name = "c".into();
