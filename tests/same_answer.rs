@@ -45,7 +45,7 @@ fn run(schema: &str, text: &str) {
         return self_check(schema, &files);
     }
     // Half of the files run with, half without the capability that changes how results end.
-    let even = schema.len() % 2 == 0;
+    let even = schema.len().is_multiple_of(2);
     let capabilities = if even { capability::USUAL } else { capability::USUAL & !capability::DEPRECATE_EOF };
     slt::compare(&files, &PROXY.url(), plain, schema, capabilities);
 }

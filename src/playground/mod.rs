@@ -7,7 +7,14 @@ pub mod cluster;
 pub mod error;
 pub mod folder;
 pub mod local_server;
+pub mod options;
 pub mod port;
 pub mod process;
+pub mod proxy_child;
 pub mod replication;
+pub mod run;
+pub mod shop;
 pub mod template;
+
+pub use options::Options;
+pub use run::main;

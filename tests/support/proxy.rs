@@ -111,7 +111,7 @@ impl ProxyProcess {
         let output = File::create(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_shardloom"));
         command.arg("serve").arg(format!("--rules={}", rules_folder.display()));
-        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
+        command.env("SHARDLOOM_LOG", std::env::var("SHARDLOOM_TEST_LOG").unwrap_or_else(|_| "info".to_owned()));
         command.stdout(Stdio::from(output.try_clone().unwrap())).stderr(Stdio::from(output));
         let mark = format!("={}/", folder.display());
         let child = GuardedChild::spawn(command, &mark, Some(&folder)).unwrap();
