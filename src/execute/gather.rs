@@ -11,10 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use super::lane::{Head, Request};
+use super::lane::{Head, Request, Rows};
 use super::{ExecuteError, Lane};
-use crate::merge::{MergeSpec, Merger, RowFormat, Step, check_columns};
-use crate::protocol::column::ColumnDef;
+use crate::merge::{MergeSpec, Merger, RowFormat, RowSink, Step, check_columns};
+use crate::protocol::ColumnDef;
 
 /// How much of an answer that is no longer wanted is read and thrown away to keep a connection. More than this, and
 /// closing the connection is cheaper.
@@ -27,6 +27,17 @@ pub struct Part {
     pub lane: usize,
     /// What is sent.
     pub request: Request,
+    /// What makes the lane ready for it, where it needs another default schema than the part before it.
+    pub before: Option<Request>,
+}
+
+/// Where [`Gather::advance`] stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The sink is full.
+    SinkFull,
+    /// All rows are out.
+    Done,
 }
 
 /// Several shards' results on their way through the merger.
@@ -37,8 +48,8 @@ pub struct Gather {
     current: Vec<Option<usize>>,
     inputs: Vec<Input>,
     merger: Merger,
-    spec: Arc<MergeSpec>,
     columns: Vec<ColumnDef>,
+    visible_columns: usize,
     buffered_bytes: usize,
     limit_bytes: usize,
     warnings: u16,
@@ -47,37 +58,43 @@ pub struct Gather {
 #[derive(Debug)]
 struct Input {
     lane: usize,
-    request: Option<Request>,
+    /// What is still to be sent, in order.
+    requests: VecDeque<Request>,
     /// Rows read early.
-    rows: VecDeque<Bytes>,
+    early: VecDeque<Rows>,
     ended: bool,
+}
+
+impl Input {
+    fn new(part: Part) -> Self {
+        let requests = part.before.into_iter().chain([part.request]).collect();
+        Self { lane: part.lane, requests, early: VecDeque::new(), ended: false }
+    }
 }
 
 impl Gather {
     /// Sends the first part of each lane and waits until all have answered with column definitions. The first error
-    /// ends it: the lanes come back with it, so that the caller can stop them.
+    /// ends it: the lanes come back with it.
     pub async fn open(
         mut lanes: Vec<Lane>,
         parts: Vec<Part>,
-        spec: Arc<MergeSpec>,
+        spec: &Arc<MergeSpec>,
         format: RowFormat,
         limit_bytes: usize,
     ) -> Result<Self, (ExecuteError, Vec<Lane>)> {
-        let mut inputs: Vec<Input> = parts
-            .into_iter()
-            .map(|part| Input { lane: part.lane, request: Some(part.request), rows: VecDeque::new(), ended: false })
-            .collect();
-        let (current, heads) = match open_first(&mut lanes, &mut inputs).await {
-            Ok(opened) => opened,
-            Err(error) => return Err((error, lanes)),
-        };
-        match merger_of(&heads, &spec, format, inputs.len()) {
-            Ok((columns, merger)) => Ok(Self {
+        let mut inputs: Vec<Input> = parts.into_iter().map(Input::new).collect();
+        let opened = open_first(&mut lanes, &mut inputs).await.and_then(|(current, heads)| {
+            let columns = check_columns(&heads)?;
+            let merger = Merger::new(spec, &columns, format, inputs.len())?;
+            Ok((current, columns, merger))
+        });
+        match opened {
+            Ok((current, columns, merger)) => Ok(Self {
                 lanes,
                 current,
                 inputs,
                 merger,
-                spec,
+                visible_columns: columns.len().saturating_sub(spec.hidden_columns),
                 columns,
                 buffered_bytes: 0,
                 limit_bytes,
@@ -89,19 +106,24 @@ impl Gather {
 
     /// The columns that the client sees.
     pub fn columns(&self) -> &[ColumnDef] {
-        let visible = self.columns.len().saturating_sub(self.spec.hidden_columns);
-        &self.columns[..visible]
+        &self.columns[..self.visible_columns]
     }
 
-    /// The next row, encoded for the client; `None` when there are no more.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, ExecuteError> {
+    /// How many rows have left so far.
+    pub fn rows_out(&self) -> u64 {
+        self.merger.rows_out()
+    }
+
+    /// Merges until the sink is full or all is done, reading what it needs.
+    pub async fn advance(&mut self, sink: &mut impl RowSink) -> Result<Progress, ExecuteError> {
         loop {
-            match self.merger.poll()? {
-                Step::Row(row) => return Ok(Some(row)),
-                Step::Done => return Ok(None),
-                Step::Need(input) => match self.read(input).await? {
-                    Some(row) => self.merger.push(input, row)?,
-                    None => self.merger.end(input)?,
+            match self.merger.run(sink)? {
+                Step::Done => return Ok(Progress::Done),
+                Step::SinkFull => return Ok(Progress::SinkFull),
+                Step::Need(input) => self.feed(input).await?,
+                Step::NeedAny => match self.inputs.iter().position(|input| !input.ended || !input.early.is_empty()) {
+                    Some(input) => self.feed(input).await?,
+                    None => return Ok(Progress::Done),
                 },
             }
         }
@@ -122,90 +144,101 @@ impl Gather {
         self.lanes
     }
 
-    async fn read(&mut self, input: usize) -> Result<Option<Bytes>, ExecuteError> {
-        if let Some(row) = self.inputs[input].rows.pop_front() {
-            self.buffered_bytes -= row.len();
-            return Ok(Some(row));
+    /// Gives the merger more rows of an input, or tells it that there are none.
+    async fn feed(&mut self, input: usize) -> Result<(), ExecuteError> {
+        let rows = match self.inputs[input].early.pop_front() {
+            Some(rows) => {
+                self.buffered_bytes = self.buffered_bytes.saturating_sub(rows.len());
+                Some(rows)
+            }
+            None if self.inputs[input].ended => None,
+            None => {
+                let lane = self.inputs[input].lane;
+                if self.current[lane] != Some(input) {
+                    self.make_way(lane).await?;
+                    self.start(input).await?;
+                }
+                self.read_current(lane).await?
+            }
+        };
+        match rows {
+            Some(Rows::Packets(packets)) => self.merger.push_packets(input, packets),
+            Some(Rows::Large(row)) => self.merger.push(input, row),
+            None => self.merger.end(input),
         }
-        if self.inputs[input].ended {
-            return Ok(None);
-        }
-        let lane = self.inputs[input].lane;
-        if self.current[lane] != Some(input) {
-            self.make_way(lane).await?;
-            self.start(input).await?;
-        }
-        self.read_current(lane).await
+        Ok(())
     }
 
     /// Reads the rest of the input that a lane is in the middle of into memory.
     async fn make_way(&mut self, lane: usize) -> Result<(), ExecuteError> {
         while let Some(blocking) = self.current[lane] {
-            if let Some(row) = self.read_current(lane).await? {
-                self.buffered_bytes += row.len();
+            if let Some(rows) = self.read_current(lane).await? {
+                self.buffered_bytes += rows.len();
                 if self.buffered_bytes > self.limit_bytes {
                     return Err(ExecuteError::TooLarge { limit_bytes: self.limit_bytes });
                 }
-                self.inputs[blocking].rows.push_back(row);
+                self.inputs[blocking].early.push_back(rows);
             }
         }
         Ok(())
     }
 
     async fn start(&mut self, input: usize) -> Result<(), ExecuteError> {
-        let Some(request) = self.inputs[input].request.take() else { return Ok(()) };
         let lane = self.inputs[input].lane;
-        self.lanes[lane].send(&request).await?;
-        if let Head::Rows(columns) = self.lanes[lane].read_head().await? {
-            check_columns(&[self.columns.clone(), columns])?;
-            self.current[lane] = Some(input);
-        } else {
-            self.inputs[input].ended = true;
+        match send_all(&mut self.lanes[lane], &mut self.inputs[input].requests).await? {
+            Some(Head::Rows(columns)) => {
+                check_columns(&[&self.columns, &columns])?;
+                self.current[lane] = Some(input);
+            }
+            Some(Head::Ok) | None => self.inputs[input].ended = true,
         }
         Ok(())
     }
 
-    /// Reads one row of the input that a lane is in the middle of; `None` when it has ended.
-    async fn read_current(&mut self, lane: usize) -> Result<Option<Bytes>, ExecuteError> {
+    /// Reads rows of the input that a lane is in the middle of; `None` when it has ended.
+    async fn read_current(&mut self, lane: usize) -> Result<Option<Rows>, ExecuteError> {
         let Some(input) = self.current[lane] else { return Ok(None) };
-        match self.lanes[lane].read_row().await? {
-            Some(row) => Ok(Some(row)),
-            None => {
-                self.warnings = self.warnings.saturating_add(self.lanes[lane].outcome().warnings);
-                self.inputs[input].ended = true;
-                self.current[lane] = None;
-                Ok(None)
-            }
+        let rows = self.lanes[lane].read_rows().await?;
+        if rows.is_none() {
+            self.warnings = self.warnings.saturating_add(self.lanes[lane].outcome().warnings);
+            self.inputs[input].ended = true;
+            self.current[lane] = None;
         }
+        Ok(rows)
     }
 }
 
+/// Sends an input's requests one after the other and gives the head of the last one's answer.
+async fn send_all(lane: &mut Lane, requests: &mut VecDeque<Request>) -> Result<Option<Head>, ExecuteError> {
+    let mut head = None;
+    while let Some(request) = requests.pop_front() {
+        lane.send(&request).await?;
+        head = Some(lane.read_head().await?);
+    }
+    Ok(head)
+}
+
+type Opened = (Vec<Option<usize>>, Vec<Vec<ColumnDef>>);
+
 /// Sends the first part of each lane, to all lanes before any answer is waited for.
-async fn open_first(
-    lanes: &mut [Lane],
-    inputs: &mut [Input],
-) -> Result<(Vec<Option<usize>>, Vec<Vec<ColumnDef>>), ExecuteError> {
+async fn open_first(lanes: &mut [Lane], inputs: &mut [Input]) -> Result<Opened, ExecuteError> {
     let mut current = vec![None; lanes.len()];
-    let mut first = Vec::with_capacity(lanes.len());
+    let mut first = vec![VecDeque::new(); lanes.len()];
     for (index, input) in inputs.iter_mut().enumerate() {
         if current[input.lane].is_none() {
             current[input.lane] = Some(index);
-            first.push((input.lane, input.request.take()));
+            first[input.lane] = std::mem::take(&mut input.requests);
         }
     }
-    first.sort_by_key(|(lane, _)| *lane);
-    let heads = try_join_all(lanes.iter_mut().zip(first).map(|(lane, (_, request))| async move {
-        if let Some(request) = request {
-            lane.send(&request).await?;
-        }
-        lane.read_head().await
-    }))
+    let heads = try_join_all(
+        lanes.iter_mut().zip(first).map(|(lane, mut requests)| async move { send_all(lane, &mut requests).await }),
+    )
     .await?;
     let mut columns = Vec::with_capacity(heads.len());
     for (lane, head) in heads.into_iter().enumerate() {
         match head {
-            Head::Rows(defs) => columns.push(defs),
-            Head::Ok => {
+            Some(Head::Rows(defs)) => columns.push(defs),
+            Some(Head::Ok) | None => {
                 if let Some(input) = current[lane].take() {
                     inputs[input].ended = true;
                 }
@@ -215,13 +248,43 @@ async fn open_first(
     Ok((current, columns))
 }
 
-fn merger_of(
-    heads: &[Vec<ColumnDef>],
-    spec: &Arc<MergeSpec>,
-    format: RowFormat,
-    inputs: usize,
-) -> Result<(Vec<ColumnDef>, Merger), ExecuteError> {
-    let columns = check_columns(heads)?;
-    let merger = Merger::new(spec, &columns, format, inputs)?;
-    Ok((columns, merger))
+/// A [`RowSink`] that frames rows for the wire.
+#[derive(Debug, Default)]
+pub struct Frames {
+    /// The packets.
+    pub out: bytes::BytesMut,
+    /// The sequence id of the next packet.
+    pub seq: u8,
+}
+
+impl RowSink for Frames {
+    fn row(&mut self, payload: &[u8]) {
+        crate::net::packet_stream::put_packet(&mut self.out, &mut self.seq, payload);
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() >= crate::net::packet_stream::WRITE_HIGH_WATER_BYTES
+    }
+}
+
+/// A [`RowSink`] that keeps rows, for a cursor.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The rows.
+    pub rows: VecDeque<Bytes>,
+    /// Their payload bytes.
+    pub bytes: usize,
+    /// Past this many bytes it is full.
+    pub limit_bytes: usize,
+}
+
+impl RowSink for Kept {
+    fn row(&mut self, payload: &[u8]) {
+        self.bytes += payload.len();
+        self.rows.push_back(Bytes::copy_from_slice(payload));
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes > self.limit_bytes
+    }
 }

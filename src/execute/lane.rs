@@ -7,10 +7,12 @@ use bytes::{Bytes, BytesMut};
 use super::ExecuteError;
 use crate::backend::{BackendError, Lease, Prepared, ServerError, Settings, StatementText};
 use crate::config::GroupId;
+use crate::net::{HEADER_LEN, MAX_WIRE_PAYLOAD};
 use crate::protocol::column::ColumnDef;
 use crate::protocol::eof::EofPacket;
 use crate::protocol::err::{ErrPacket, is_err};
 use crate::protocol::execute::put_with_statement_id;
+use crate::protocol::frame::FrameHeader;
 use crate::protocol::ok::OkPacket;
 use crate::protocol::prepare_ok::PrepareOk;
 use crate::protocol::wire::Reader;
@@ -63,6 +65,54 @@ pub enum Head {
     Rows(Vec<ColumnDef>),
     /// It was an OK packet: there is no more to it.
     Ok,
+}
+
+/// Rows of a result.
+#[derive(Debug, Clone)]
+pub enum Rows {
+    /// Whole packets, headers included.
+    Packets(Bytes),
+    /// The payload of one row that may be longer than a packet.
+    Large(Bytes),
+}
+
+impl Rows {
+    /// How many bytes they take.
+    #[allow(clippy::len_without_is_empty)] // there is always a row
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Packets(bytes) | Self::Large(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// What a buffer begins with.
+enum Ahead {
+    /// So many bytes of so many whole row packets.
+    Rows { len: usize, rows: u64 },
+    /// A packet that must be looked at: the end of the rows, an error, a row of several packets.
+    Other,
+    /// A part of a packet, or nothing.
+    Incomplete,
+}
+
+fn scan_rows(buffer: &[u8], deprecate_eof: bool) -> Ahead {
+    let (mut len, mut rows) = (0, 0);
+    loop {
+        let header = buffer.get(len..).and_then(FrameHeader::read);
+        let (Some(header), Some(first)) = (header, buffer.get(len + HEADER_LEN)) else { break };
+        let ends = *first == 0xFF || (*first == 0xFE && (deprecate_eof || header.payload_len < EOF_LIMIT));
+        if ends || header.payload_len == MAX_WIRE_PAYLOAD {
+            return if rows == 0 { Ahead::Other } else { Ahead::Rows { len, rows } };
+        }
+        let next = len + HEADER_LEN + header.payload_len;
+        if next > buffer.len() {
+            break;
+        }
+        len = next;
+        rows += 1;
+    }
+    if rows == 0 { Ahead::Incomplete } else { Ahead::Rows { len, rows } }
 }
 
 /// One backend connection in use by one statement.
@@ -313,7 +363,7 @@ impl Lane {
                 self.finish_with_eof(&packet)?;
                 Ok(None)
             }
-            Some(0xFE) if self.conn()?.flavour().deprecate_eof && packet.len() < crate::net::MAX_WIRE_PAYLOAD => {
+            Some(0xFE) if self.conn()?.flavour().deprecate_eof && packet.len() < MAX_WIRE_PAYLOAD => {
                 let rows = self.outcome.rows;
                 self.finish_with_ok(&packet, rows)?;
                 Ok(None)
@@ -321,6 +371,25 @@ impl Lane {
             _ => {
                 self.outcome.rows = self.outcome.rows.map(|rows| rows + 1);
                 Ok(Some(packet))
+            }
+        }
+    }
+
+    /// Reads rows as they come: all whole row packets that are buffered, as they are. `None` after the last one.
+    pub async fn read_rows(&mut self) -> Result<Option<Rows>, ExecuteError> {
+        loop {
+            let deprecate_eof = self.conn()?.flavour().deprecate_eof;
+            let stream = self.conn()?.stream();
+            match scan_rows(stream.buffer(), deprecate_eof) {
+                Ahead::Rows { len, rows } => {
+                    let seq = stream.seq().wrapping_add(rows as u8);
+                    let packets = stream.buffer().split_to(len).freeze();
+                    stream.set_seq(seq);
+                    self.outcome.rows = self.outcome.rows.map(|seen| seen + rows);
+                    return Ok(Some(Rows::Packets(packets)));
+                }
+                Ahead::Other => return Ok(self.read_row().await?.map(Rows::Large)),
+                Ahead::Incomplete => self.fill().await?,
             }
         }
     }
@@ -421,9 +490,31 @@ impl Lane {
         self.in_transaction = false;
     }
 
+    /// Closes the connection in the middle of a transaction, which is lost with it: the session must be told.
+    pub fn break_off(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.mark_broken();
+        }
+    }
+
+    /// Whether it can be used again: it is there, and its last answer was read to the end.
+    pub fn is_usable(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.is_mid_response() && !lease.is_broken())
+    }
+
+    /// Whether its connection came out of the pool used.
+    pub fn was_reused(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_reused())
+    }
+
+    /// The default schema of its connection.
+    pub fn schema(&self) -> Option<Arc<str>> {
+        self.lease.as_ref().and_then(|lease| lease.settings().schema)
+    }
+
     /// The connection with its group, unless it was closed or is in no state to be used again.
     pub fn into_lease(self) -> Option<(Lease, GroupId)> {
         let group = self.group;
-        self.lease.filter(|lease| !lease.is_mid_response()).map(|lease| (lease, group))
+        self.lease.filter(|lease| !lease.is_mid_response() && !lease.is_broken()).map(|lease| (lease, group))
     }
 }

@@ -15,18 +15,20 @@ const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
 pub const MAX_WORKER_ID: u16 = (1 << WORKER_BITS) - 1;
 /// 2016-11-01T00:00:00Z, the epoch that ShardingSphere's Snowflake uses: ids go on growing after a migration.
 pub const DEFAULT_EPOCH_MS: u64 = 1_477_958_400_000;
-/// How far the clock may lag behind the last id given before ids are refused. Up to here the generator runs ahead on
-/// its own count, so that a small step back of the clock is not seen at all.
-pub const MAX_CLOCK_LAG_MS: u64 = 5_000;
+/// The default of how far the clock may lag behind the last id given before ids are refused. Up to there the generator
+/// runs ahead on its own count, so that a small step back of the clock is not seen at all.
+pub const DEFAULT_MAX_LAG_MS: u64 = 5_000;
 
 /// Why no id could be given.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
     /// The clock went back further than the bound.
-    #[error("the clock is {lag_ms} ms behind the last generated id (limit {MAX_CLOCK_LAG_MS} ms); check the time of the proxy's host")]
+    #[error("the clock is {lag_ms} ms behind the last generated id (limit {limit_ms} ms); check the time of the proxy's host")]
     ClockBehind {
         /// Milliseconds between the clock and the last id.
         lag_ms: u64,
+        /// The limit.
+        limit_ms: u64,
     },
     /// 41 bits of milliseconds are used up, or the clock is before the epoch.
     #[error("the clock is outside of the 69 years that the key generator's epoch allows")]
@@ -60,14 +62,16 @@ impl Report for IdError {
 pub struct Snowflake {
     worker: u64,
     epoch_ms: u64,
+    max_lag_ms: u64,
     /// The next id without its worker part: milliseconds << 12 | sequence.
     next: AtomicU64,
 }
 
 impl Snowflake {
-    /// A generator for `worker` (at most [`MAX_WORKER_ID`]; higher bits are cut off).
-    pub fn new(worker: u16, epoch_ms: u64) -> Self {
-        Self { worker: u64::from(worker & MAX_WORKER_ID), epoch_ms, next: AtomicU64::new(0) }
+    /// A generator for `worker` (at most [`MAX_WORKER_ID`]; higher bits are cut off) that bridges a clock which
+    /// lags by up to `max_lag_ms`.
+    pub fn new(worker: u16, epoch_ms: u64, max_lag_ms: u64) -> Self {
+        Self { worker: u64::from(worker & MAX_WORKER_ID), epoch_ms, max_lag_ms, next: AtomicU64::new(0) }
     }
 
     /// The next id. See [`Self::reserve`].
@@ -76,7 +80,7 @@ impl Snowflake {
     }
 
     /// Reserves `count` ids, growing in their order. When more than 4,096 ids a millisecond are asked for, the ids run
-    /// ahead of the clock by up to [`MAX_CLOCK_LAG_MS`] before they are refused.
+    /// ahead of the clock by up to the bound before they are refused.
     pub fn reserve(&self, count: u32) -> Result<IdBlock, IdError> {
         self.reserve_at(count, now_ms())
     }
@@ -88,8 +92,8 @@ impl Snowflake {
             let start = seen.max(now << SEQUENCE_BITS);
             let end = start + u64::from(count);
             let lag_ms = (end >> SEQUENCE_BITS).saturating_sub(now);
-            if lag_ms > MAX_CLOCK_LAG_MS {
-                return Err(IdError::ClockBehind { lag_ms });
+            if lag_ms > self.max_lag_ms {
+                return Err(IdError::ClockBehind { lag_ms, limit_ms: self.max_lag_ms });
             }
             if end >> (SEQUENCE_BITS + 41) != 0 {
                 return Err(IdError::OutOfRange);
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_milliseconds_worker_sequence() {
-        let generator = Snowflake::new(5, 1_000);
+        let generator = Snowflake::new(5, 1_000, DEFAULT_MAX_LAG_MS);
         let id = generator.reserve_at(1, 1_007).unwrap().first();
         assert_eq!(id, 7 << 22 | 5 << 12);
         assert_eq!(generator.reserve_at(1, 1_007).unwrap().first(), id + 1);
@@ -153,7 +157,7 @@ mod tests {
             let handles: Vec<_> = (0..4u16)
                 .map(|worker| {
                     scope.spawn(move || {
-                        let generator = Snowflake::new(worker, DEFAULT_EPOCH_MS);
+                        let generator = Snowflake::new(worker, DEFAULT_EPOCH_MS, DEFAULT_MAX_LAG_MS);
                         (0..2_000).flat_map(|_| generator.reserve(10).unwrap()).collect::<Vec<_>>()
                     })
                 })
@@ -169,10 +173,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_is_bridged_then_refused() {
-        let generator = Snowflake::new(1, 0);
+        let generator = Snowflake::new(1, 0, DEFAULT_MAX_LAG_MS);
         let first = generator.reserve_at(1, 100_000).unwrap().first();
         let bridged = generator.reserve_at(1, 99_000).unwrap().first();
         assert!(bridged > first);
-        assert_eq!(generator.reserve_at(1, 90_000).unwrap_err(), IdError::ClockBehind { lag_ms: 10_000 });
+        assert_eq!(generator.reserve_at(1, 90_000).unwrap_err(), IdError::ClockBehind { lag_ms: 10_000, limit_ms: 5_000 });
     }
 }

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Io;
 use crate::error::{Fault, Report};
-use crate::protocol::frame::{FrameHeader, HEADER_LEN, MAX_WIRE_PAYLOAD};
+use crate::protocol::frame::FrameHeader;
+pub use crate::protocol::frame::{HEADER_LEN, MAX_WIRE_PAYLOAD};
 use crate::protocol::frame_writer::FrameWriter;
 
 /// How much room a read asks for. Large enough that a big result needs few system calls, small enough that
@@ -193,18 +194,7 @@ impl PacketStream {
 
     /// Queues one logical packet, split into wire packets where it must be.
     pub fn queue(&mut self, payload: &[u8]) {
-        let mut rest = payload;
-        loop {
-            let (part, next) = rest.split_at(rest.len().min(MAX_WIRE_PAYLOAD));
-            let header = FrameHeader { payload_len: part.len(), seq: self.seq };
-            self.write.extend_from_slice(&header.to_bytes());
-            self.write.extend_from_slice(part);
-            self.seq = self.seq.wrapping_add(1);
-            rest = next;
-            if part.len() < MAX_WIRE_PAYLOAD {
-                return;
-            }
-        }
+        put_packet(&mut self.write, &mut self.seq, payload);
     }
 
     /// Queues the proxy's own answers: payloads are encoded where they will be sent from.
@@ -265,6 +255,22 @@ impl PacketStream {
         if self.flush().await.is_ok() {
             // A peer that is gone already is as closed as can be.
             let _ = self.io.shutdown().await;
+        }
+    }
+}
+
+/// Appends one logical packet, split into wire packets where it must be.
+pub fn put_packet(out: &mut BytesMut, seq: &mut u8, payload: &[u8]) {
+    let mut rest = payload;
+    loop {
+        let (part, next) = rest.split_at(rest.len().min(MAX_WIRE_PAYLOAD));
+        let header = FrameHeader { payload_len: part.len(), seq: *seq };
+        out.extend_from_slice(&header.to_bytes());
+        out.extend_from_slice(part);
+        *seq = seq.wrapping_add(1);
+        rest = next;
+        if part.len() < MAX_WIRE_PAYLOAD {
+            return;
         }
     }
 }

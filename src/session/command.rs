@@ -81,7 +81,7 @@ impl Session {
         let Some(schema) = snapshot.rules.schema(name) else {
             return Err(SqlError::client(1049, "42000", format!("Unknown database '{name}'")).into());
         };
-        if !snapshot.rules.may_use(&self.entry.user, name) {
+        if !self.shared.may_use(&self.entry.user, name) {
             let message = format!("Access denied for user '{}'@'%' to database '{name}'", self.entry.user);
             return Err(SqlError::client(1044, "42000", message).into());
         }

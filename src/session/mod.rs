@@ -193,7 +193,7 @@ impl Session {
     }
 
     fn idle_limit(&self) -> Duration {
-        self.shared.limits().client_idle_timeout
+        self.shared.idle_limit()
     }
 
     /// Tells the client why its session ends, if it is still there.

@@ -179,7 +179,7 @@ impl Session {
             match lane.run(undo).await {
                 Ok(()) if !in_transaction => lane.set_in_transaction(false),
                 Ok(()) => {}
-                Err(_) => lane.discard_in_transaction(),
+                Err(_) => lane.break_off(),
             }
         }
         let deadlock = in_transaction && lanes.iter().any(|lane| lane.is_usable() && !lane.in_transaction());
