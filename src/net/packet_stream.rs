@@ -159,6 +159,33 @@ impl PacketStream {
         }
     }
 
+    /// Reads the packet at hand and drops it as it comes: one that was refused as too large, so that the peer gets to
+    /// read the error instead of having its connection reset while it writes.
+    pub async fn discard_packet(&mut self) -> Result<(), NetError> {
+        loop {
+            let header = loop {
+                if let Some(header) = FrameHeader::read(&self.read) {
+                    break header;
+                }
+                self.fill().await?;
+            };
+            self.seq = header.seq.wrapping_add(1);
+            let mut left = HEADER_LEN + header.payload_len;
+            loop {
+                let taken = left.min(self.read.len());
+                self.read.advance(taken);
+                left -= taken;
+                if left == 0 {
+                    break;
+                }
+                self.fill().await?;
+            }
+            if header.payload_len < MAX_WIRE_PAYLOAD {
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes one logical packet out of the buffer, if it is there whole.
     pub fn take_packet(&mut self) -> Result<Option<Bytes>, NetError> {
         let mut at = 0;
@@ -173,6 +200,8 @@ impl PacketStream {
             seq = seq.wrapping_add(1);
             payload_len += len;
             if payload_len > self.max_packet_bytes {
+                // The answer, if there is one, carries the next sequence id.
+                self.seq = seq;
                 return Err(NetError::PacketTooLarge);
             }
             at += HEADER_LEN + len;
@@ -331,6 +360,10 @@ mod tests {
         a.queue(&[0; 11]);
         a.flush().await.unwrap();
         assert!(matches!(b.read_packet().await, Err(NetError::PacketTooLarge)));
+        a.queue(b"next");
+        a.flush().await.unwrap();
+        b.discard_packet().await.unwrap();
+        assert_eq!(&b.read_packet().await.unwrap()[..], b"next");
         let (mut a, mut b) = pair(10).await;
         a.set_seq(3);
         a.queue(&[1]);

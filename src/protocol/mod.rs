@@ -27,6 +27,7 @@ pub mod response;
 pub mod result_scan;
 pub mod rsa_key;
 pub mod session_track;
+pub mod sha256_crypt;
 pub mod status;
 pub mod temporal;
 pub mod text_row;
