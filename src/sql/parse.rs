@@ -1,7 +1,8 @@
 //! Text to syntax tree, by `sqlparser` with our tokens and our dialect.
 
 use super::dialect::ShardloomDialect;
-use super::lexer::LexMode;
+use super::lexer::{LexMode, Lexer, TokenKind};
+use super::prepass::{self, Tokens};
 use super::tokens;
 use crate::error::{Fault, Report};
 use sqlparser::ast::Statement;
@@ -23,9 +24,63 @@ pub struct Parsed {
     pub notes: Notes,
 }
 
-/// What a statement holds beside its tree.
+/// What a statement holds beside its tree. What is said to be *not in the tree* was taken out before parsing; it still
+/// stands in the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notes {}
+pub struct Notes {
+    /// `SELECT … INTO`; not in the tree.
+    pub into: Option<Into>,
+    /// `UPDATE IGNORE`, `DELETE IGNORE` (not in the tree), `INSERT IGNORE`.
+    pub ignore: bool,
+    /// `FOR UPDATE`, `FOR SHARE`, `LOCK IN SHARE MODE`; in the tree, under the query that locks.
+    pub lock: bool,
+    /// `FOR UPDATE WAIT n`: the wait is not in the tree.
+    pub lock_wait: bool,
+    /// `SQL_CALC_FOUND_ROWS`.
+    pub calc_found_rows: bool,
+    /// `GROUP BY … WITH ROLLUP`.
+    pub rollup: bool,
+    /// `GROUP BY a DESC`: the directions are not in the tree. Where they are allowed they sort the result.
+    pub group_by_order: bool,
+    /// `LIMIT … ROWS EXAMINED n`; not in the tree.
+    pub rows_examined: bool,
+    /// `FOR SYSTEM_TIME …`: rows of another time are read; not in the tree.
+    pub system_time: bool,
+    /// `INSERT INTO t PARTITION (…)`; not in the tree.
+    pub insert_partition: bool,
+    /// `USE INDEX`, `FORCE INDEX`, `IGNORE INDEX` for a table.
+    pub index_hints: bool,
+    /// `/*+ … */`; not in the tree.
+    pub optimizer_hints: bool,
+    /// A comment that is code to some servers only; not in the tree.
+    pub unsure_comment: bool,
+    /// `TABLE t`: the tree says `SELECT * FROM t`, and the words of it that are not in the text have no span.
+    pub table_statement: bool,
+    /// `DO …`: the tree says `SELECT …`, whose result is not sent.
+    pub do_statement: bool,
+    /// `@a`.
+    pub user_variables: bool,
+    /// `@a := …` in an expression.
+    pub assignments: bool,
+}
+
+/// `SELECT … INTO`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Into {
+    /// Where to.
+    pub kind: IntoKind,
+    /// Where it stands, `INTO` included.
+    pub range: std::ops::Range<usize>,
+}
+
+/// Where `SELECT … INTO` puts its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IntoKind {
+    /// Variables: `@a`, or a local one, as they are written.
+    Variables(Vec<String>),
+    /// `OUTFILE` or `DUMPFILE`: a file of the server.
+    Outfile,
+}
 
 /// Why a text has no tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +138,19 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
     if tokens.is_empty() {
         return Err(ParseError::Empty);
     }
-    let notes = Notes::default();
+    let mut notes = Notes::default();
+    for token in Lexer::new(sql, mode) {
+        match token.kind {
+            TokenKind::OptimizerHint => notes.optimizer_hints = true,
+            TokenKind::UnsureComment => notes.unsure_comment = true,
+            TokenKind::UserVariable => notes.user_variables = true,
+            _ => {}
+        }
+    }
+    let mut rewritten = Tokens(tokens);
+    prepass::rewrite(&mut rewritten, &mut notes);
+    let mut tokens = rewritten.0;
+    notes.assignments = tokens.iter().any(|token| token.token == Token::Assignment);
     tokens.push(TokenWithSpan { token: Token::EOF, span: tokens::span(sql.len(), sql.len()) });
     let dialect = ShardloomDialect;
     let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_LIMIT).with_tokens_with_locations(tokens);

@@ -1,6 +1,6 @@
 //! `DESCRIBE`, `EXPLAIN` and this proxy's `EXPLAIN ROUTE`.
 
-use super::cursor::Cursor;
+use super::super::cursor::Cursor;
 use super::{SessionStatement, TableName};
 use crate::sql::lexer::TokenKind;
 use std::ops::Range;

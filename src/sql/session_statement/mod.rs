@@ -4,39 +4,21 @@
 //! every spelling counts. What begins like such a statement but is not understood is [`SessionStatement::Opaque`]: it
 //! may change the state of the connection that it reaches, so that connection must not serve others as if it had not.
 
-mod cursor;
 mod describe;
 mod set;
 mod show;
 mod transaction;
 
+use super::cursor::Cursor;
 use super::digest::Verb;
 use super::lexer::{LexMode, TokenKind};
-use cursor::Cursor;
 use std::ops::Range;
 
+pub use super::names::{Name, TableName};
 pub use describe::{Describe, Explain};
 pub use set::{Isolation, Scope, SetItem, SetTransaction, SetValue, ValueKind};
 pub use show::{Filter, Show, ShowCreate};
 pub use transaction::{Begin, End};
-
-/// A name in a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name {
-    /// The name, without quotes.
-    pub text: String,
-    /// Where it stands, with its quotes.
-    pub range: Range<usize>,
-}
-
-/// A table, perhaps with its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableName {
-    /// `schema` in `schema.table`.
-    pub schema: Option<Name>,
-    /// The table.
-    pub table: Name,
-}
 
 /// What `KILL` kills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +134,7 @@ pub enum SessionStatement {
 /// What `sql` (one statement, see [`super::split`]) says about the session; nothing if it is about data.
 pub fn parse(sql: &[u8], mode: LexMode) -> Option<SessionStatement> {
     let mut cursor = Cursor::new(sql, mode);
-    if let Some(versioned) = cursor.versioned_comment() {
+    if let Some(versioned) = versioned_comment(&cursor, sql) {
         return Some(versioned);
     }
     let verb = cursor.verb();
@@ -199,6 +181,16 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Option<SessionStatement> {
         Some(statement) if cursor.at_end() => Some(statement),
         _ => Some(SessionStatement::Opaque(verb)),
     }
+}
+
+/// A text that is nothing but `/*!80000 … */`.
+fn versioned_comment(cursor: &Cursor<'_>, sql: &[u8]) -> Option<SessionStatement> {
+    let token = cursor.only_token().filter(|token| token.kind == TokenKind::UnsureComment)?;
+    let inner = token.bytes(sql).strip_prefix(b"/*!")?;
+    let digits = inner.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+    let version = std::str::from_utf8(&inner[..digits]).ok()?.parse().ok()?;
+    let start = token.start + 3 + digits;
+    Some(SessionStatement::Versioned { version, content: start..token.end.saturating_sub(2).max(start) })
 }
 
 /// `KILL [HARD | SOFT] [CONNECTION | QUERY] id`

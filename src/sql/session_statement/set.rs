@@ -1,9 +1,9 @@
 //! `SET` in all its forms (*SET Syntax for Variable Assignment*, *SET NAMES*, *SET CHARACTER SET*, *SET TRANSACTION*).
 
+use super::super::cursor::Cursor;
 use super::super::lexer::TokenKind;
 use super::super::literal;
 use super::SessionStatement;
-use super::cursor::Cursor;
 use std::ops::Range;
 
 /// Whose value of a system variable is set.

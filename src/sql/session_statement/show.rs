@@ -1,6 +1,6 @@
 //! `SHOW` (*SHOW Statements*).
 
-use super::cursor::Cursor;
+use super::super::cursor::Cursor;
 use super::set::Scope;
 use super::{Name, SessionStatement, TableName};
 use std::ops::Range;

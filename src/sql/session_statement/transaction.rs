@@ -1,7 +1,7 @@
 //! `BEGIN`, `START TRANSACTION`, `COMMIT`, `ROLLBACK` (*START TRANSACTION, COMMIT, and ROLLBACK Statements*).
 
+use super::super::cursor::Cursor;
 use super::SessionStatement;
-use super::cursor::Cursor;
 
 /// How a transaction begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

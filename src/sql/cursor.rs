@@ -1,9 +1,9 @@
 //! Walks the tokens of a short statement.
 
-use super::super::digest::Verb;
-use super::super::lexer::{LexMode, Lexer, Token, TokenKind, unquote_name};
-use super::super::literal;
-use super::{Name, SessionStatement, TableName};
+use super::digest::Verb;
+use super::lexer::{LexMode, Lexer, Token, TokenKind, unquote_name};
+use super::literal;
+use super::names::{Name, TableName};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -94,6 +94,30 @@ impl<'a> Cursor<'a> {
         let found = self.peek().is_some_and(|token| token.is_symbol(self.sql, symbol));
         self.position += usize::from(found);
         found
+    }
+
+    pub(super) fn peek_symbol(&self, symbol: u8) -> bool {
+        self.peek().is_some_and(|token| token.is_symbol(self.sql, symbol))
+    }
+
+    /// Steps over a `(` and all up to the `)` that closes it.
+    pub(super) fn parentheses(&mut self) -> bool {
+        if !self.peek_symbol(b'(') {
+            return false;
+        }
+        let mut depth = 0_usize;
+        while let Some(token) = self.peek() {
+            self.position += 1;
+            match token.bytes(self.sql) {
+                b"(" => depth += 1,
+                b")" => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        true
     }
 
     /// Steps over `=` or `:=`.
@@ -209,17 +233,12 @@ impl<'a> Cursor<'a> {
         &rest[..rest.partition_point(|token| token.start < end)]
     }
 
-    /// A text that is nothing but `/*!80000 … */`.
-    pub(super) fn versioned_comment(&self) -> Option<SessionStatement> {
-        let [token] = &*self.tokens else { return None };
-        if token.kind != TokenKind::UnsureComment {
-            return None;
+    /// The only token, if there is only one.
+    pub(super) fn only_token(&self) -> Option<Token> {
+        match &*self.tokens {
+            [token] => Some(*token),
+            _ => None,
         }
-        let inner = token.bytes(self.sql).strip_prefix(b"/*!")?;
-        let digits = inner.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-        let version = std::str::from_utf8(&inner[..digits]).ok()?.parse().ok()?;
-        let content = token.start + 3 + digits..token.end.saturating_sub(2);
-        Some(SessionStatement::Versioned { version, content })
     }
 
     /// How this statement is to be read.
