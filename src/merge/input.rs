@@ -42,6 +42,8 @@ pub(super) struct Input {
     row: Range<usize>,
     next_packet: usize,
     keys: Vec<KeyValue>,
+    /// [`Keys::prefix`] of the head row; the greatest number when there is none.
+    prefix: u64,
     visible_end: usize,
     has_row: bool,
     ended: bool,
@@ -81,6 +83,12 @@ impl Input {
         Row { bytes: &self.chunk[self.row.clone()], keys: &self.keys }
     }
 
+    /// Orders heads before their keys are compared.
+    #[inline]
+    pub(super) fn prefix(&self) -> u64 {
+        self.prefix
+    }
+
     /// Where the head row's visible columns end.
     #[inline]
     pub(super) fn visible_end(&self) -> usize {
@@ -97,6 +105,7 @@ impl Input {
             let Some(piece) = self.pieces.pop_front() else {
                 if self.ended {
                     self.has_row = false;
+                    self.prefix = u64::MAX;
                     self.chunk = Bytes::new();
                     self.next_packet = 0;
                     return Ok(Advance::End);
@@ -118,7 +127,8 @@ impl Input {
         };
         let bytes = &self.chunk[row.clone()];
         let visible_end = keys.decode(shape, bytes, &mut self.cells, &mut self.decoded)?;
-        let repeats = self.has_row && keys.len() > 0 && {
+        let prefix = keys.prefix(bytes, &self.decoded);
+        let repeats = self.has_row && self.prefix >= prefix && keys.len() > 0 && {
             let last = Row { bytes: &earlier.as_ref().unwrap_or(&self.chunk)[self.row.clone()], keys: &self.keys };
             let next = Row { bytes, keys: &self.decoded };
             let order = keys.compare(last, next, keys.len());
@@ -127,6 +137,7 @@ impl Input {
             }
             order == Ordering::Equal
         };
+        self.prefix = prefix;
         self.visible_end = visible_end;
         self.next_packet = row.end;
         self.row = row;

@@ -130,6 +130,16 @@ impl KeyColumn {
         number.map(KeyValue::Number).ok_or_else(|| self.bad_value())
     }
 
+    /// A number that orders as the values do, as far as it goes: equal numbers say nothing.
+    #[inline]
+    fn prefix(&self, row: &[u8], value: KeyValue) -> u64 {
+        match (value, self.kind) {
+            (KeyValue::Number(number), _) => number,
+            (KeyValue::Bytes(cell), KeyKind::Bytes(pad)) => pad.prefix(cell.of(row).unwrap_or_default()),
+            (KeyValue::Bytes(_), _) | (KeyValue::Null, _) => 0,
+        }
+    }
+
     /// Compares two decoded values; NULL is less than everything.
     #[inline]
     pub(super) fn compare(&self, a_row: &[u8], a: KeyValue, b_row: &[u8], b: KeyValue) -> Ordering {
@@ -325,6 +335,16 @@ impl Keys {
             into.push(value);
         }
         Ok(visible_end)
+    }
+
+    /// Orders rows by their first key as far as one number can: where two rows' numbers are equal, compare the keys.
+    #[inline]
+    pub(super) fn prefix(&self, row: &[u8], values: &[KeyValue]) -> u64 {
+        match (self.keys.first(), values.first()) {
+            (Some(key), Some(&value)) if key.descending => !key.column.prefix(row, value),
+            (Some(key), Some(&value)) => key.column.prefix(row, value),
+            _ => 0,
+        }
     }
 
     /// Compares the first `count` keys of two rows.

@@ -314,6 +314,10 @@ impl Merger {
 /// Whether the head of input `a` leaves before that of `b`. Equal heads leave in the order of the inputs.
 #[inline]
 fn leaves_first(keys: &Keys, inputs: &[Input], a: usize, b: usize) -> bool {
+    let (a_prefix, b_prefix) = (inputs[a].prefix(), inputs[b].prefix());
+    if a_prefix != b_prefix {
+        return a_prefix < b_prefix;
+    }
     match (inputs[a].has_row(), inputs[b].has_row()) {
         (true, true) => keys.compare(inputs[a].head(), inputs[b].head(), keys.len()).then(a.cmp(&b)).is_lt(),
         (has_row, _) => has_row,

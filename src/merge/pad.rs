@@ -25,6 +25,22 @@ impl Pad {
         })
     }
 
+    /// The first eight bytes of a weight, extended as it is when compared: where these differ, the weights do.
+    #[inline]
+    pub(super) fn prefix(self, weight: &[u8]) -> u64 {
+        if let Some(first) = weight.first_chunk::<8>() {
+            return u64::from_be_bytes(*first);
+        }
+        let mut bytes = [0; 8];
+        bytes[..weight.len()].copy_from_slice(weight);
+        if let Self::Space(unit) = self {
+            for (byte, &pad) in bytes[weight.len()..].iter_mut().zip(unit.iter().cycle()) {
+                *byte = pad;
+            }
+        }
+        u64::from_be_bytes(bytes)
+    }
+
     /// Compares two weights.
     pub fn compare(self, a: &[u8], b: &[u8]) -> Ordering {
         let common = a.len().min(b.len());
@@ -151,6 +167,8 @@ mod tests {
         assert_eq!(general.compare(&[0x00, 0x41, 0x00, 0x09], &a), Ordering::Less);
         assert_eq!(general.compare(&a, &[0x00, 0x41, 0x00, 0x42]), Ordering::Less);
         assert_eq!(general.compare(&[], &[0x00, 0x20, 0x00, 0x20]), Ordering::Equal);
+        assert_eq!(general.prefix(&a), general.prefix(&[0x00, 0x41, 0x00, 0x20]));
+        assert!(general.prefix(&[0x00, 0x41, 0x00, 0x09]) < general.prefix(&a));
         let no_pad = Pad::of_collation("utf8mb4_0900_ai_ci").unwrap();
         assert_eq!(no_pad.compare(&a, &[0x00, 0x41, 0x00, 0x20]), Ordering::Less);
     }
