@@ -9,12 +9,10 @@ use super::response::server_error;
 use super::server::Server;
 use super::spec::ServerSpec;
 use super::version::ServerVersion;
-use crate::config::ServerTls;
+use crate::config::TlsMode;
 use crate::net::{NetError, PacketStream};
 use crate::protocol::auth::{AuthPlugin, Scramble};
-use crate::protocol::auth_packets::{
-    AuthReply, FAST_AUTH_SUCCESS, PERFORM_FULL_AUTHENTICATION, REQUEST_PUBLIC_KEY,
-};
+use crate::protocol::auth_packets::{AuthReply, FAST_AUTH_SUCCESS, PERFORM_FULL_AUTHENTICATION, REQUEST_PUBLIC_KEY};
 use crate::protocol::handshake_response::ChangeUser;
 use crate::protocol::{
     Capabilities, ConnectionAttributes, ErrPacket, HandshakeResponse, HandshakeV10, OkPacket, ProtocolError,
@@ -87,11 +85,11 @@ pub(super) async fn log_in(
     let greeting = HandshakeV10::parse(&payload)?;
     let mut capabilities = capabilities(&greeting, flavour)?;
     let spec = server.spec();
-    let wants_tls = spec.tls != ServerTls::Off && !stream.io().is_confidential();
+    let wants_tls = spec.tls.mode != TlsMode::Off && !stream.io().is_confidential();
     if wants_tls && greeting.capabilities.contains(Capabilities::SSL) {
         capabilities = capabilities.with(Capabilities::SSL);
         stream = begin_tls(stream, server, capabilities).await?;
-    } else if wants_tls && spec.tls != ServerTls::Preferred {
+    } else if wants_tls && spec.tls.mode != TlsMode::Preferred {
         return Err(ConnectFailure::NoTls);
     }
     // An unknown default plugin is of no matter: the server switches to that of the user.
@@ -132,7 +130,7 @@ async fn begin_tls(
     stream.flush().await?;
     let seq = stream.seq();
     let io = stream.into_io().ok_or_else(|| ConnectFailure::Tls("the server spoke before its turn".to_owned()))?;
-    let io = server.tls().begin(io, &server.spec().address).await?;
+    let io = server.tls().begin(io, server.spec()).await?;
     let mut stream = PacketStream::new(io, super::connect::MAX_PACKET_BYTES);
     stream.set_seq(seq);
     Ok(stream)

@@ -18,9 +18,9 @@ use super::statements::{Prepared, StatementText, Statements};
 use super::version::ServerVersion;
 use super::{auth, response};
 use crate::net::PacketStream;
-use crate::net::packet_stream::{HEADER_LEN, MAX_WIRE_PAYLOAD};
 use crate::protocol::StatusFlags;
 use crate::protocol::command::code;
+use crate::protocol::frame::{HEADER_LEN, MAX_WIRE_PAYLOAD};
 
 /// A read or write buffer larger than this is given back when the connection goes idle.
 const IDLE_BUFFER_BYTES: usize = 64 * 1024;
@@ -150,13 +150,14 @@ impl BackendConn {
             None => {}
         }
         if !Variables::same(&self.state.vars, &want.vars) {
-            let previous = self.state.choose_vars(&want.vars);
-            let assignments = previous.assignments(&want.vars);
+            let assignments = self.state.vars.assignments(&want.vars);
             if !assignments.iter().all(|(name, literal)| self.server.has_accepted(name, literal.unwrap_or(DEFAULT))) {
                 risk = Risk::Untried;
             }
             let sql = set_statement(&assignments, &self.version);
-            self.queue_command(code::QUERY, sql.as_bytes());
+            if let Some(sql) = self.state.choose_vars(&want.vars, sql) {
+                self.queue_command(code::QUERY, sql.as_bytes());
+            }
         }
         Setup { steps: self.state.pending.len(), risk }
     }
@@ -176,6 +177,9 @@ impl BackendConn {
     pub async fn read_setup(&mut self) -> Result<(), BackendError> {
         if self.state.pending.is_empty() {
             return Ok(());
+        }
+        if !self.stream.write_buffer().is_empty() {
+            self.flush().await?;
         }
         // The stream counts on from the command queued last; each setup command was a packet with id 0 of its own.
         let seq = self.stream.seq();
@@ -200,9 +204,16 @@ impl BackendConn {
     }
 
     async fn read_step(&mut self, step: &Step) -> Result<(), BackendError> {
-        if matches!(step, Step::LeaveSchema { .. }) {
-            (self.proof, self.status) = auth::finish(&mut self.stream, &self.server, self.proof).await?;
-            return Ok(());
+        match step {
+            Step::LeaveSchema { .. } => {
+                (self.proof, self.status) = auth::finish(&mut self.stream, &self.server, self.proof).await?;
+                return Ok(());
+            }
+            Step::Set { unsent: Some(sql), .. } => {
+                self.queue_command(code::QUERY, sql.as_bytes());
+                self.flush().await?;
+            }
+            _ => {}
         }
         self.status = response::read_ok(&mut self.stream, &self.server).await?.status;
         Ok(())
@@ -211,7 +222,7 @@ impl BackendConn {
     fn step_succeeded(&mut self, step: &Step) {
         match step {
             Step::Schema { name, .. } => self.server.note_accepted(SCHEMA, name),
-            Step::Set { previous, want } => {
+            Step::Set { previous, want, .. } => {
                 for (name, literal) in previous.assignments(want) {
                     self.server.note_accepted(name, literal.unwrap_or(DEFAULT));
                 }
@@ -223,7 +234,7 @@ impl BackendConn {
     fn step_failed(&mut self, step: &Step) {
         match step {
             Step::Schema { name, .. } => self.server.note_rejected(SCHEMA, name),
-            Step::Set { previous, want } => {
+            Step::Set { previous, want, .. } => {
                 for (name, literal) in previous.assignments(want) {
                     self.server.note_rejected(name, literal.unwrap_or(DEFAULT));
                 }
@@ -352,7 +363,7 @@ impl BackendConn {
 
     /// Number of remembered statements.
     pub fn statement_count(&self) -> usize {
-        self.statements.len()
+        self.statements.count()
     }
 
     /// Queues a `COM_STMT_CLOSE`, which has no answer; it leaves with the next command.

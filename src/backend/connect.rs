@@ -50,7 +50,7 @@ async fn transport(address: &Address) -> std::io::Result<Io> {
     match address {
         Address::Unix(path) => UnixStream::connect(path).await.map(Io::Unix),
         Address::Tcp { host, port } => {
-            let socket = TcpStream::connect((host.as_str(), *port)).await?;
+            let socket = TcpStream::connect((&**host, *port)).await?;
             socket.set_nodelay(true)?;
             let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
             SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
-use super::connect;
 use super::conn::BackendConn;
+use super::connect;
 use super::error::BackendError;
 use super::flavour::Flavour;
 use super::kill::KILLS_WAITING;
@@ -47,10 +47,9 @@ impl Control {
     pub(super) async fn query(&self, server: &Arc<Server>, sql: &str, limit: Duration) -> Result<Answer, BackendError> {
         match timeout(limit, self.query_unbounded(server, sql)).await {
             Ok(answer) => answer,
-            Err(_) => Err(BackendError::Timeout {
-                server: server.label().clone(),
-                waited_ms: limit.as_millis() as u64,
-            }),
+            Err(_) => {
+                Err(BackendError::Timeout { server: server.label().clone(), waited_ms: limit.as_millis() as u64 })
+            }
         }
     }
 

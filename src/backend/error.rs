@@ -133,6 +133,11 @@ impl BackendError {
         Self::Malformed { server: server.clone(), what: error.to_string().into() }
     }
 
+    /// For use of a connection that was given up before.
+    pub fn gone() -> Self {
+        Self::Lost { server: "of this statement".into(), cause: "the connection was given up".into() }
+    }
+
     /// Whether the connection is gone. A read that had no answer yet may be run again on another connection.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })
@@ -147,7 +152,7 @@ impl BackendError {
 impl Report for BackendError {
     fn errno(&self) -> u16 {
         match self {
-            Self::Connect { .. } => 1429,                         // ER_CONNECT_TO_FOREIGN_DATA_SOURCE
+            Self::Connect { .. } => 1429, // ER_CONNECT_TO_FOREIGN_DATA_SOURCE
             Self::PoolTimeout { .. } | Self::PoolFull { .. } => 1040, // ER_CON_COUNT_ERROR
             // CR_SERVER_LOST: a client's number, but the one that drivers know as "this session is gone".
             Self::Lost { .. } | Self::Timeout { .. } => 2013,

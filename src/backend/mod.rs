@@ -26,6 +26,9 @@ mod topology;
 mod upkeep;
 mod version;
 
+#[cfg(test)]
+mod tests;
+
 pub use conn::BackendConn;
 pub use error::{BackendError, ConnectFailure, ServerError};
 pub use flavour::Flavour;

@@ -98,10 +98,9 @@ impl Pool {
                 Ok(Admitted(Some(server)))
             }
             Ok(Err(_)) => Err(self.connect_error(ConnectFailure::NoneFree)),
-            Err(_) => Err(BackendError::PoolTimeout {
-                server: server.label().clone(),
-                waited_ms: limit.as_millis() as u64,
-            }),
+            Err(_) => {
+                Err(BackendError::PoolTimeout { server: server.label().clone(), waited_ms: limit.as_millis() as u64 })
+            }
         }
     }
 

@@ -155,7 +155,7 @@ fn end_of_rows(payload: &[u8], deprecate_eof: bool) -> Option<Result<Done, Proto
         });
     }
     // A row that begins with 0xFE has a first cell of 16 MiB or more.
-    (payload.len() < crate::net::packet_stream::MAX_WIRE_PAYLOAD).then(|| {
+    (payload.len() < crate::protocol::frame::MAX_WIRE_PAYLOAD).then(|| {
         OkPacket::parse(payload, Capabilities::NONE).map(|ok| Done {
             status: ok.status,
             warnings: ok.warnings,

@@ -40,7 +40,7 @@ impl Server {
     pub fn new(spec: ServerSpec) -> Arc<Self> {
         Arc::new(Self {
             tls: TlsClient::new(&spec.tls),
-            health: Health::default(),
+            health: Health::new(spec.limits.health_failures, spec.limits.health_successes),
             admission: Semaphore::new(spec.limits.max_connections),
             waiting: AtomicUsize::new(0),
             open: AtomicUsize::new(0),

@@ -110,9 +110,10 @@ impl PartialEq for Variables {
 
 impl Eq for Variables {}
 
-/// The one `SET` statement of some assignments, in the names that this server knows.
+/// The one `SET` statement of some assignments, in the names that this server knows. The word SESSION holds for all of
+/// them, and it matters: without it, the isolation level would be that of the next transaction only.
 pub fn set_statement(assignments: &[(&str, Option<&str>)], version: &ServerVersion) -> String {
-    let mut sql = String::from("SET ");
+    let mut sql = String::from("SET SESSION ");
     for (i, (name, literal)) in assignments.iter().enumerate() {
         if i > 0 {
             sql.push(',');
@@ -210,13 +211,13 @@ mod tests {
         let want = vars(&[("autocommit", "1"), ("time_zone", "'+00:00'"), ("transaction_isolation", "'SERIALIZABLE'")]);
         assert_eq!(
             set_statement(&have.assignments(&want), &mysql()),
-            "SET autocommit=1,transaction_isolation='SERIALIZABLE',sql_mode=DEFAULT"
+            "SET SESSION autocommit=1,transaction_isolation='SERIALIZABLE',sql_mode=DEFAULT"
         );
         assert!(want.assignments(&want).is_empty());
         let maria = ServerVersion::parse("5.5.5-10.11.19-MariaDB");
         assert_eq!(
             set_statement(&[("transaction_isolation", Some("'READ-COMMITTED'"))], &maria),
-            "SET tx_isolation='READ-COMMITTED'"
+            "SET SESSION tx_isolation='READ-COMMITTED'"
         );
     }
 

@@ -23,8 +23,8 @@ pub(super) enum Step {
     LeaveSchema { previous_schema: Option<Arc<str>>, previous_vars: Arc<Variables> },
     /// `COM_INIT_DB`.
     Schema { previous: Option<Arc<str>>, name: Arc<str> },
-    /// One `SET`.
-    Set { previous: Arc<Variables>, want: Arc<Variables> },
+    /// One `SET`. `unsent` holds it back where it follows a step whose answer is a conversation.
+    Set { previous: Arc<Variables>, want: Arc<Variables>, unsent: Option<String> },
 }
 
 /// What a connection's session state is once all pending steps have succeeded.
@@ -73,11 +73,13 @@ impl SessionState {
         }
     }
 
-    /// The variables of the settings are set; returns those that were set before, to tell the difference.
-    pub(super) fn choose_vars(&mut self, want: &Arc<Variables>) -> Arc<Variables> {
+    /// The variables of the settings are set by `sql`. Returns the statement if it is to be sent now.
+    pub(super) fn choose_vars(&mut self, want: &Arc<Variables>, sql: String) -> Option<String> {
         let previous = std::mem::replace(&mut self.vars, want.clone());
-        self.pending.push_back(Step::Set { previous: previous.clone(), want: want.clone() });
-        previous
+        let waits = matches!(self.pending.back(), Some(Step::LeaveSchema { .. }));
+        let (now, unsent) = if waits { (None, Some(sql)) } else { (Some(sql), None) };
+        self.pending.push_back(Step::Set { previous, want: want.clone(), unsent });
+        now
     }
 
     /// A step failed: the state is what it was before that step.
@@ -149,7 +151,7 @@ mod tests {
         let want = Settings::new(Some("a".into()), Variables::none().with("autocommit", Some("0")));
         assert!(!state.is_ready_for(&want));
         assert!(state.choose_schema(&want.schema).is_some());
-        state.choose_vars(&want.vars);
+        state.choose_vars(&want.vars, String::new());
         assert_eq!(state.pending.len(), 2);
         let step = state.pending.pop_front().unwrap();
         state.undo(step);

@@ -9,12 +9,12 @@ use crate::config::{Address, Group, Rules, Secret, Server, ServerTls};
 /// reload of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSpec {
-    /// The name in messages, metrics and logs, such as `g0/primary`.
+    /// The name in messages, metrics and logs, such as `g0/primary`; never the address, since clients read it.
     pub label: Arc<str>,
     /// Where it listens.
     pub address: Address,
     /// The user that the proxy connects as.
-    pub user: String,
+    pub user: Arc<str>,
     /// That user's password.
     pub password: Secret,
     /// Whether and how TLS is used.
@@ -46,18 +46,45 @@ pub struct Limits {
     pub health_interval: Duration,
     /// How long a check may take.
     pub health_timeout: Duration,
+    /// Failures in a row after which the server counts as down.
+    pub health_failures: u32,
+    /// Passed checks in a row after which it counts as up again.
+    pub health_successes: u32,
 }
 
 impl ServerSpec {
-    /// The description of a server of the rules.
-    pub fn of(_rules: &Rules, _group: &Group, server: &Server) -> Self {
+    /// The description of a server of the rules. `part` is its part in the group, by which it is called where the rules
+    /// give it no name.
+    pub fn new(rules: &Rules, group: &Group, server: &Server, part: &str) -> Self {
+        let is_named = *server.name != *server.address.to_string();
+        let name = if is_named { &server.name } else { part };
         Self {
-            label: server.name.clone(),
+            label: format!("{}/{name}", group.name).into(),
             address: server.address.clone(),
             user: server.user.clone(),
             password: server.password.clone(),
             tls: server.tls.clone(),
-            limits: Limits { max_connections: 100, max_waiting: 1000, wait_timeout: Duration::from_secs(10), connect_timeout: Duration::from_secs(5), idle_timeout: Duration::from_secs(300), max_lifetime: Duration::from_secs(3600), ping_after_idle: Duration::from_secs(30), max_statements: 128, health_interval: Duration::from_secs(2), health_timeout: Duration::from_secs(2)},
+            limits: Limits::new(rules, group),
+        }
+    }
+}
+
+impl Limits {
+    fn new(rules: &Rules, group: &Group) -> Self {
+        let (pool, health) = (&group.pool, &rules.proxy.health);
+        Self {
+            max_connections: pool.max_connections,
+            max_waiting: pool.wait_queue,
+            wait_timeout: Duration::from_millis(pool.wait_timeout_ms),
+            connect_timeout: Duration::from_millis(pool.connect_timeout_ms),
+            idle_timeout: Duration::from_millis(pool.idle_timeout_ms),
+            max_lifetime: Duration::from_millis(pool.lifetime_ms),
+            ping_after_idle: Duration::from_millis(pool.ping_after_idle_ms),
+            max_statements: pool.max_statements,
+            health_interval: Duration::from_millis(health.interval_ms),
+            health_timeout: Duration::from_millis(health.timeout_ms),
+            health_failures: health.failures,
+            health_successes: health.successes,
         }
     }
 }

@@ -158,13 +158,8 @@ impl Statements {
     }
 
     /// Number of statements held.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether none is held.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 }
 
@@ -189,7 +184,7 @@ mod tests {
         assert_eq!(cache.insert(&text("c"), &None, 0, prepared(3)), Some(2));
         assert!(cache.get(&text("b"), &None, 0).is_none());
         assert_eq!(cache.get(&text("a"), &None, 0), Some(prepared(1)));
-        assert_eq!(cache.len(), 2);
+        assert_eq!(cache.count(), 2);
     }
 
     #[test]
@@ -208,6 +203,6 @@ mod tests {
         cache.insert(&text("a"), &None, 0, prepared(1));
         assert_eq!(cache.insert(&text("a"), &None, 0, prepared(9)), Some(1));
         assert!(cache.forget(9) && !cache.forget(9));
-        assert!(cache.is_empty());
+        assert_eq!(cache.count(), 0);
     }
 }

@@ -33,7 +33,7 @@ pub struct ServerStats {
 }
 
 impl ServerStats {
-    pub(super) fn of(group: &Arc<str>, role: Role, pool: &Arc<Pool>) -> Self {
+    pub(crate) fn of(group: &Arc<str>, role: Role, pool: &Arc<Pool>) -> Self {
         let server = pool.server();
         let counters = server.counters();
         Self {

@@ -7,12 +7,13 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use super::error::ConnectFailure;
-use crate::config::{Address, ServerTls};
+use super::spec::ServerSpec;
+use crate::config::{Address, ServerTls, TlsMode};
 use crate::net::Io;
 
 /// The TLS configuration of one server, made once. A certificate that cannot be loaded is reported at each attempt to
@@ -26,49 +27,59 @@ impl std::fmt::Debug for TlsClient {
 }
 
 impl TlsClient {
-    /// The configuration for a mode.
-    pub(super) fn new(mode: &ServerTls) -> Self {
-        Self(config(mode).map(|config| TlsConnector::from(Arc::new(config))))
+    /// The configuration that the rules ask for.
+    pub(super) fn new(tls: &ServerTls) -> Self {
+        Self(config(tls).map(|config| TlsConnector::from(Arc::new(config))))
     }
 
     /// Begins TLS on a connection whose server waits for it.
-    pub(super) async fn begin(&self, io: Io, address: &Address) -> Result<Io, ConnectFailure> {
+    pub(super) async fn begin(&self, io: Io, spec: &ServerSpec) -> Result<Io, ConnectFailure> {
         let connector = self.0.as_ref().map_err(|error| ConnectFailure::Tls(error.clone()))?;
-        let (Io::Tcp(socket), Address::Tcp { host, .. }) = (io, address) else {
+        let (Io::Tcp(socket), Address::Tcp { host, .. }) = (io, &spec.address) else {
             return Err(ConnectFailure::Tls("only TCP connections are encrypted".to_owned()));
         };
-        let name = ServerName::try_from(host.clone())
+        let name = spec.tls.server_name.as_ref().unwrap_or(host);
+        let name = ServerName::try_from(name.to_string())
             .map_err(|_| ConnectFailure::Tls("the host is neither a DNS name nor an address".to_owned()))?;
         let stream = connector.connect(name, socket).await.map_err(|error| ConnectFailure::Tls(error.to_string()))?;
         Ok(Io::TlsClient(Box::new(stream)))
     }
 }
 
-fn config(mode: &ServerTls) -> Result<ClientConfig, String> {
+fn config(tls: &ServerTls) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match mode {
-        ServerTls::Off | ServerTls::Preferred | ServerTls::Required => Arc::new(AnyCertificate(provider.clone())),
-        ServerTls::VerifyCa { ca } => Arc::new(KnownCa(known_ca(ca, &provider)?)),
+    let verifier: Arc<dyn ServerCertVerifier> = match tls.mode {
+        TlsMode::Off | TlsMode::Preferred | TlsMode::Required => Arc::new(AnyCertificate(provider.clone())),
+        TlsMode::VerifyCa => Arc::new(KnownCa(known_ca(tls, &provider)?)),
+        TlsMode::VerifyIdentity => known_ca(tls, &provider)?,
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Ok(config)
+        .with_custom_certificate_verifier(verifier);
+    let Some((certificate, key)) = &tls.identity else { return Ok(config.with_no_client_auth()) };
+    let chain = certificates(certificate, "the certificate to show")?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("the key of the certificate: {error}"))?;
+    config.with_client_auth_cert(chain, key).map_err(|error| format!("the certificate to show: {error}"))
 }
 
-fn known_ca(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, String> {
+/// What a PEM file holds. Errors say what the file is for, not where it is: clients may read them.
+fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    chain.map_err(|error| format!("{what}: {error}"))
+}
+
+fn known_ca(tls: &ServerTls, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, String> {
+    const WHAT: &str = "the CA file";
+    let path = tls.ca.as_ref().ok_or("no CA is given to check certificates against")?;
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| format!("the CA file: {error}"))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| format!("the CA file: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("the CA file: {error}"))?;
+    for certificate in certificates(path, WHAT)? {
+        roots.add(certificate).map_err(|error| format!("{WHAT}: {error}"))?;
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
-        .map_err(|error| format!("the CA file: {error}"))
+        .map_err(|error| format!("{WHAT}: {error}"))
 }
 
 /// `preferred` and `required`: the line is encrypted, the server is not proven to be who it says. MySQL's own modes of

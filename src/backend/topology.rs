@@ -1,6 +1,5 @@
 //! The groups of the rules with the pools of their servers, and which server a statement goes to.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::BackendError;
@@ -12,7 +11,7 @@ use super::response::Answer;
 use super::server::Server;
 use super::spec::ServerSpec;
 use super::stats::ServerStats;
-use crate::config::{Group, GroupId, Rules};
+use crate::config::{GroupId, Rules};
 use crate::governance::Rotation;
 
 /// What a statement needs of the server that it runs on.
@@ -74,32 +73,38 @@ pub struct Backends {
 impl Backends {
     /// Pools for all servers of the rules; no connection is opened yet. Must be called within a tokio runtime.
     pub fn new(rules: &Rules) -> Self {
-        Self::build(rules, &mut HashMap::new())
+        Self::build(rules, &mut Vec::new())
     }
 
     /// The backends of changed rules.
     pub fn reload(&self, rules: &Rules) -> Self {
-        let mut kept = self.pools().map(|pool| (pool.server().label().clone(), pool.clone())).collect();
-        Self::build(rules, &mut kept)
+        Self::build(rules, &mut self.pools().cloned().collect())
     }
 
-    fn build(rules: &Rules, kept: &mut HashMap<Arc<str>, Arc<Pool>>) -> Self {
-        let mut pool = |spec: ServerSpec| match kept.remove(&spec.label) {
-            Some(pool) if *pool.server().spec() == spec => pool,
-            _ => Pool::new(Server::new(spec)),
+    fn build(rules: &Rules, kept: &mut Vec<Arc<Pool>>) -> Self {
+        let mut pool = |spec: ServerSpec| match kept.iter().position(|pool| *pool.server().spec() == spec) {
+            Some(index) => kept.swap_remove(index),
+            None => Pool::new(Server::new(spec)),
         };
-        let mut group = |group: &Group| GroupBackends {
-            name: group.name.clone(),
-            primary: pool(ServerSpec::of(rules, group, &group.primary)),
-            replicas: group.replicas.iter().map(|server| pool(ServerSpec::of(rules, group, server))).collect(),
-            rotation: Rotation::new(&group.replicas.iter().map(|server| server.weight).collect::<Vec<_>>()),
-        };
-        Self { groups: rules.groups.iter().map(&mut group).collect() }
+        let groups = rules.groups.iter().map(|group| {
+            let replica = |(index, server)| ServerSpec::new(rules, group, server, &format!("replica{}", index + 1));
+            GroupBackends {
+                name: group.name.clone(),
+                primary: pool(ServerSpec::new(rules, group, &group.primary, "primary")),
+                replicas: group.replicas.iter().enumerate().map(replica).map(&mut pool).collect(),
+                rotation: Rotation::new(&group.replicas.iter().map(|server| server.weight).collect::<Vec<_>>()),
+            }
+        });
+        Self { groups: groups.collect() }
     }
 
     /// A group's servers.
+    ///
+    /// # Panics
+    ///
+    /// When the id is from other rules that had more groups.
     pub fn group(&self, id: GroupId) -> &GroupBackends {
-        &self.groups[usize::from(id.0)]
+        &self.groups[id.index()]
     }
 
     /// All groups, in the order of the rules.

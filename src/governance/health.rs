@@ -5,12 +5,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Failures in a row that take a server out of the rotation. One is not enough: a lost packet or a check that met a busy
-/// moment would move load to the others.
-pub const FAILURES_TO_LEAVE: u32 = 3;
-/// Successful checks in a row that bring it back: a server that restarts in a loop answers now and then.
-pub const SUCCESSES_TO_RETURN: u32 = 2;
-
 /// A change of mind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
@@ -24,19 +18,27 @@ pub enum Transition {
 /// decision by one check.
 #[derive(Debug)]
 pub struct Health {
+    failures_to_leave: u32,
+    successes_to_return: u32,
     up: AtomicBool,
     failures: AtomicU32,
     successes: AtomicU32,
 }
 
-impl Default for Health {
-    /// A server counts as up until it fails, so that a proxy is of use the moment it starts.
-    fn default() -> Self {
-        Self { up: AtomicBool::new(true), failures: AtomicU32::new(0), successes: AtomicU32::new(0) }
-    }
-}
-
 impl Health {
+    /// A server counts as up until it fails, so that a proxy is of use the moment it starts. One failure should not take it
+    /// out (a lost packet or a check that met a busy moment would move load to the others), nor one success bring it back
+    /// (a server that restarts in a loop answers now and then).
+    pub fn new(failures_to_leave: u32, successes_to_return: u32) -> Self {
+        Self {
+            failures_to_leave: failures_to_leave.max(1),
+            successes_to_return: successes_to_return.max(1),
+            up: AtomicBool::new(true),
+            failures: AtomicU32::new(0),
+            successes: AtomicU32::new(0),
+        }
+    }
+
     /// Whether the server counts as up.
     #[inline]
     pub fn is_up(&self) -> bool {
@@ -47,7 +49,7 @@ impl Health {
     pub fn failed(&self) -> Option<Transition> {
         self.successes.store(0, Ordering::Relaxed);
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        (failures >= FAILURES_TO_LEAVE && self.up.swap(false, Ordering::Relaxed)).then_some(Transition::Left)
+        (failures >= self.failures_to_leave && self.up.swap(false, Ordering::Relaxed)).then_some(Transition::Left)
     }
 
     /// A check passed.
@@ -57,7 +59,7 @@ impl Health {
             return None;
         }
         let successes = self.successes.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if successes < SUCCESSES_TO_RETURN || self.up.swap(true, Ordering::Relaxed) {
+        if successes < self.successes_to_return || self.up.swap(true, Ordering::Relaxed) {
             return None;
         }
         self.successes.store(0, Ordering::Relaxed);
@@ -78,12 +80,13 @@ mod tests {
 
     #[test]
     fn leaves_after_failures_in_a_row_and_returns_after_successes_in_a_row() {
-        let health = Health::default();
-        for _ in 0..FAILURES_TO_LEAVE - 1 {
+        let (leave, comeback) = (3, 2);
+        let health = Health::new(leave, comeback);
+        for _ in 0..leave - 1 {
             assert_eq!(health.failed(), None);
         }
         assert_eq!(health.passed(), None);
-        for _ in 0..FAILURES_TO_LEAVE - 1 {
+        for _ in 0..leave - 1 {
             assert_eq!(health.failed(), None);
         }
         assert!(health.is_up());
@@ -93,7 +96,7 @@ mod tests {
         assert!(!health.is_up(), "traffic alone does not bring it back");
         assert_eq!(health.passed(), None);
         assert_eq!(health.failed(), None);
-        for _ in 0..SUCCESSES_TO_RETURN - 1 {
+        for _ in 0..comeback - 1 {
             assert_eq!(health.passed(), None);
         }
         assert_eq!(health.passed(), Some(Transition::Returned));
