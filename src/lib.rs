@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
-pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod execute;
@@ -18,12 +17,8 @@ pub mod governance;
 pub mod id;
 pub mod merge;
 pub mod net;
-pub mod plan;
-pub mod playground;
 pub mod protocol;
 pub mod route;
-pub mod serve;
 pub mod server;
-pub mod session;
 pub mod sql;
 pub mod txn;

@@ -126,14 +126,13 @@ impl BackendConn {
     /// See [`Setup::may_pipeline`] for what may be queued behind it, and [`read_setup`](Self::read_setup) for the answers.
     #[inline]
     pub fn queue_settings(&mut self, want: &Settings) -> Setup {
-        if !self.dirty && self.state.is_ready_for(want) {
+        if self.state.is_ready_for(want) {
             return Setup::READY;
         }
         self.queue_setup(want)
     }
 
     fn queue_setup(&mut self, want: &Settings) -> Setup {
-        self.queue_reset_if_dirty();
         let mut risk = Risk::None;
         match self.state.choose_schema(&want.schema) {
             Some(SchemaCommand::InitDb(name)) => {
@@ -324,12 +323,18 @@ impl BackendConn {
         BackendError::lost(self.server.label(), error)
     }
 
+    /// Whether it will not be used again.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The connection is not used again.
     pub fn mark_broken(&mut self) {
         self.broken = true;
     }
 
-    /// It holds state that only a reset removes: temporary tables, locks, user variables. The reset is sent the moment the
+    /// It holds state that only a reset removes: temporary tables, locks, user variables. As long as its session holds the
+    /// lease, the state stays (a reset would end the session's transaction). The reset is sent the moment the
     /// lease is dropped, so that locks do not outlive their session, and its answer is read before the next use.
     pub fn mark_dirty(&mut self) {
         self.dirty = true;

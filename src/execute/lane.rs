@@ -173,6 +173,11 @@ impl Lane {
         &self.outcome
     }
 
+    /// Puts back what the client's statement came to, after statements of the proxy's own on the same lane.
+    pub fn restore_outcome(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
     /// Notes what a relayed statement came to.
     pub fn note_outcome(&mut self, outcome: Outcome) {
         match &outcome.error {

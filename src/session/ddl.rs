@@ -43,7 +43,7 @@ impl Session {
                     lanes.len() - 1
                 }
             };
-            parts[index].push(NodePart { label: shard.label.to_string(), request: request(shard, input, false) });
+            parts[index].push(NodePart { label: shard.node.to_string(), request: request(shard, input, false) });
         }
         let total = bound.shards.len();
         let work = async { Ok(join_all(lanes.iter_mut().zip(parts).map(|(lane, parts)| run_nodes(lane, parts))).await) };

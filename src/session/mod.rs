@@ -3,14 +3,19 @@
 //! [`Session::run`] reads commands; `command` tells them apart; `query` and `prepared` take a statement from its text to
 //! its plan; `run` carries the plan out; `local`, `set`, `show` are the statements that the session answers itself.
 
+mod after;
 mod answer;
 mod aside;
 mod command;
 mod ddl;
+mod doorman;
 mod failure;
+mod field_list;
 mod literal;
 mod local;
 mod locks;
+mod names;
+mod planning;
 mod prepared;
 mod query;
 mod run;
@@ -19,14 +24,17 @@ mod shared;
 mod show;
 mod state;
 mod text_prepared;
+mod values;
 mod write;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::time::Sleep;
 
+pub use doorman::{Doorman, NewUser};
 pub use failure::Failure;
 pub use shared::{Shared, Snapshot};
 pub use state::{Diagnostic, State};
@@ -75,8 +83,10 @@ pub struct Identity {
     pub connection_id: u32,
     /// The account.
     pub user: Arc<str>,
-    /// Its address, for SHOW PROCESSLIST.
+    /// Its address and port, for SHOW PROCESSLIST.
     pub peer: String,
+    /// Its host, as USER() shows it.
+    pub host: String,
     /// The schema it asked for.
     pub schema: Option<Arc<str>>,
     /// The collation id of its handshake.
@@ -84,7 +94,6 @@ pub struct Identity {
 }
 
 /// One client's session.
-#[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
     client: Client,
@@ -104,11 +113,13 @@ pub struct Session {
     /// Used again for each statement.
     literals: Vec<Literal>,
     collation: u16,
+    host: String,
+    doorman: Box<dyn Doorman>,
 }
 
 impl Session {
     /// A session for a client whose handshake is done and answered.
-    pub fn new(shared: Arc<Shared>, client: Client, identity: Identity) -> Self {
+    pub fn new(shared: Arc<Shared>, client: Client, identity: Identity, doorman: Box<dyn Doorman>) -> Self {
         let entry = shared.registry.enter(
             identity.connection_id,
             Arc::clone(&identity.user),
@@ -129,16 +140,19 @@ impl Session {
             binary_rows: false,
             literals: Vec::new(),
             collation: identity.collation,
+            host: identity.host,
+            doorman,
         }
     }
 
     /// Reads and answers commands until the client leaves, is killed, idles for too long, or the proxy drains.
-    pub async fn run(mut self, mut drain: tokio::sync::watch::Receiver<bool>) {
+    pub async fn run(mut self, drain: impl Future<Output = ()>) {
+        let mut drain = std::pin::pin!(drain);
         let mut idle = Box::pin(tokio::time::sleep(self.idle_limit()));
         let mut last_command = Instant::now();
         loop {
             self.client.stream.set_seq(0);
-            let packet = match self.next_command(&mut idle, &mut last_command, &mut drain).await {
+            let packet = match self.next_command(&mut idle, &mut last_command, drain.as_mut()).await {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(error) => {
@@ -162,9 +176,9 @@ impl Session {
     /// The next command, or nothing if the session is to end.
     async fn next_command(
         &mut self,
-        idle: &mut std::pin::Pin<Box<Sleep>>,
+        idle: &mut Pin<Box<Sleep>>,
         last_command: &mut Instant,
-        drain: &mut tokio::sync::watch::Receiver<bool>,
+        mut drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<Bytes>, NetError> {
         loop {
             tokio::select! {
@@ -187,7 +201,7 @@ impl Session {
                     idle.as_mut().reset(tokio::time::Instant::now() + (limit - waited));
                 }
                 // A transaction may end before the proxy does.
-                _ = drain.wait_for(|draining| *draining), if !self.txn.is_active() => return Ok(None),
+                () = drain.as_mut(), if !self.txn.is_active() => return Ok(None),
             }
         }
     }

@@ -166,7 +166,7 @@ impl Session {
         let flavour = self.flavour();
         let want = Want { group: shard.group, role: Role::Primary, flavour, settings: &settings, strict: false };
         let mut lane = self.txn.lane(&snapshot.backends, want).await?;
-        let sql = shard.sql.as_bytes(&text.sql);
+        let sql = shard.sql.bytes(&text.sql);
         let prepared = lane.prepare_anew(&StatementText::new(sql)).await;
         self.settle(lane, &snapshot);
         let (_, params, mut columns) = prepared?;

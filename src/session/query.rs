@@ -1,13 +1,11 @@
 //! COM_QUERY: from a text to its statements, and from a statement to its plan.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Failure, Flow, Session, Snapshot};
+use super::{Failure, Flow, Session};
 use crate::error::SqlError;
-use crate::plan::{Plan, PlanError};
 use crate::sql::{Scan, Verb, scan, session_statement};
 
 /// The text of one statement.
@@ -59,22 +57,6 @@ impl Session {
         let plan = self.plan(&text, &scanned, &snapshot, false).await?;
         self.run_text(&snapshot, &plan, &text).await?;
         Ok(Flow::Continue)
-    }
-
-    /// The plan of a statement: from the cache, or made.
-    pub(super) async fn plan(
-        &mut self,
-        text: &Text,
-        scanned: &Scan,
-        snapshot: &Arc<Snapshot>,
-        prepared: bool,
-    ) -> Result<Arc<Plan>, Failure> {
-        let shared = Arc::clone(&self.shared);
-        let key = shared.plan_key(scanned, &self.state, snapshot, prepared);
-        if let Some(plan) = shared.plans.get(&key, &text.sql, &self.literals) {
-            return Ok(plan);
-        }
-        Box::pin(self.make_plan(text, &key, snapshot, prepared)).await
     }
 }
 

@@ -1,6 +1,5 @@
 //! A plan, carried out: one target is relayed, several are gathered (reads) or written to.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,11 +10,13 @@ use super::query::Text;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{Role, Settings, StatementText};
 use crate::config::GroupId;
-use crate::execute::gather::{Gather, Part};
+use crate::error::SqlError;
+use crate::execute::gather::{Frames, Gather, Kept, Part, Progress};
 use crate::execute::lane::{Outcome, Request};
-use crate::execute::relay::{Style, relay, renamed};
+use crate::execute::relay::{Names, Style, relay, renamed};
 use crate::execute::{ExecuteError, Lane, Watch};
-use crate::merge::{MergeSpec, RowFormat};
+use crate::merge::RowFormat;
+use crate::plan::types::{Params, ServerHint, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
 use crate::protocol::execute::{cursor, put_execute};
 use crate::protocol::{ColumnDef, StatusFlags, Value};
@@ -116,10 +117,10 @@ impl Session {
 
     /// Primary or replica, for a statement of this kind at this moment.
     pub(super) fn role(&self, snapshot: &Snapshot, plan: &Plan) -> Role {
-        if plan.access != Access::Read || !self.state.autocommit || self.txn.is_active() || plan.needs.primary {
+        if plan.access != Access::Read || !self.state.autocommit || self.txn.is_active() || plan.server_hint == Some(ServerHint::Primary) {
             return Role::Primary;
         }
-        if plan.needs.replica {
+        if plan.server_hint == Some(ServerHint::Replica) {
             return Role::Replica;
         }
         let reads = &snapshot.rules.proxy.reads;
@@ -148,7 +149,7 @@ impl Session {
         loop {
             let mut lane = self.lane_for(snapshot, plan, shard, role).await?;
             let seq = self.client.stream.seq();
-            let result = self.relay_one(&mut lane, shard, plan, input).await;
+            let result = self.relay_one(&mut lane, shard, input).await;
             match result {
                 Ok(()) => {
                     let open = self.note_cursor(&mut lane, shard, input);
@@ -176,19 +177,17 @@ impl Session {
         &mut self,
         lane: &mut Lane,
         shard: &ShardStatement,
-        plan: &Plan,
         input: Input<'_>,
     ) -> Result<(), ExecuteError> {
         match input {
-            Input::Text(text) => lane.send_query(shard.sql.as_bytes(&text.sql)).await?,
+            Input::Text(text) => lane.send_query(shard.sql.bytes(&text.sql)).await?,
             Input::Execute { .. } => lane.send(&request(shard, input, input.wants_cursor())).await?,
         }
         let style = Style {
             more_results: self.more_results,
-            names: shard.names.as_deref().map(|names| names as _),
+            names: shard.names.as_deref().map(|names| names as &dyn Names),
             ..Style::PLAIN
         };
-        let _ = plan;
         let watch = Watch { entry: &self.entry };
         relay(lane, &mut self.client, watch, style).await
     }
@@ -217,10 +216,10 @@ impl Session {
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
-        if plan.needs.reads_back() && outcome.error.is_none() {
+        if outcome.error.is_none() {
             self.read_back(&mut lane, plan).await;
+            self.pin_for(plan, &mut lane);
         }
-        self.pin_for(plan, &outcome, &mut lane);
         if plan.access == Access::Write {
             self.note_write();
         }
@@ -250,30 +249,36 @@ impl Session {
     ) -> Result<Option<Cursor>, Failure> {
         let role = self.role(snapshot, plan);
         let (lanes, parts) = self.gather_lanes(snapshot, plan, &bound, input, role).await?;
-        let spec = bound.merge.clone().unwrap_or_else(|| Arc::new(MergeSpec::default()));
+        let spec = bound.merge.clone().unwrap_or_default();
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let watch = Watch { entry: &self.entry };
-        let opening = async {
-            Ok(Gather::open(lanes, parts, spec, input.format(), limit_bytes).await)
-        };
+        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
         let mut gather = match watch.guard(&self.client, opening).await? {
             Ok(gather) => gather,
             Err((error, lanes)) => return Err(self.lanes_failed(lanes, error, snapshot)),
         };
+        let visible = gather.columns().len() + spec.hidden_columns;
+        if bound.expected_columns.is_some_and(|expected| expected != visible) {
+            self.shared.catalog_is_stale();
+            let error = SqlError::client(1105, "HY000", "A table has changed while the statement was planned; run it again");
+            drop(gather);
+            return Err(error.into());
+        }
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let columns: Vec<ColumnDef> = match &names {
             Some(names) => gather.columns().iter().map(|c| renamed(c.view(), &**names).to_owned()).collect(),
             None => gather.columns().to_vec(),
         };
         let result = if input.wants_cursor() {
-            self.materialise(&mut gather, &columns).await
+            self.keep_rows(&mut gather, &columns).await.map(Some)
         } else {
-            self.stream_rows(&mut gather, &columns).await.map(|rows| (rows, None))
+            self.stream_rows(&mut gather, &columns).await.map(|()| None)
         };
-        let (rows, open) = match result {
-            Ok(done) => done,
+        let open = match result {
+            Ok(open) => open,
             Err(error) => return Err(self.lanes_failed(gather.into_lanes(), error, snapshot)),
         };
+        let rows = gather.rows_out();
         let (lanes, warnings) = gather.finish().await;
         for lane in lanes {
             self.settle(lane, snapshot);
@@ -314,49 +319,56 @@ impl Session {
                 let used = parts.iter().filter(|part: &&Part| lanes[part.lane].group() == shard.group).count();
                 of_group[used % of_group.len()]
             };
-            parts.push(Part { lane, request: request(shard, input, false), schema: shard.schema.clone() });
+            let before = match &shard.schema {
+                Some(schema) if lanes[lane].schema().as_ref() != Some(schema) => Some(use_schema(schema)),
+                _ => None,
+            };
+            parts.push(Part { lane, request: request(shard, input, false), before });
         }
         Ok((lanes, parts))
     }
 
-    async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<u64, ExecuteError> {
-        let watch = Watch { entry: &self.entry };
-        // The head leaves with the first rows; until then an error can still take its place.
-        let first = watch.guard(&self.client, gather.next()).await?;
+    /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
+    /// the place of the answer.
+    async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
+        let mark = (self.client.stream.write_buffer().len(), self.client.stream.seq());
         let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
         self.client.put_columns(columns.iter(), status);
-        let mut rows = 0;
-        let mut next = first;
-        while let Some(row) = next {
-            rows += 1;
-            self.client.put_row(&row).await.map_err(ExecuteError::ClientLost)?;
-            next = match gather.next_ready()? {
-                Some(row) => Some(row),
-                None => Watch { entry: &self.entry }.guard(&self.client, gather.next()).await?,
+        let mut frames = Frames { out: BytesMut::new(), seq: self.client.stream.seq() };
+        let mut is_first = true;
+        loop {
+            let watch = Watch { entry: &self.entry };
+            let progress = match watch.guard(&self.client, gather.advance(&mut frames)).await {
+                Ok(progress) => progress,
+                Err(error) => {
+                    if is_first {
+                        self.client.stream.write_buffer().truncate(mark.0);
+                        self.client.stream.set_seq(mark.1);
+                    }
+                    return Err(error);
+                }
             };
+            watch.write(&mut self.client, &frames.out).await?;
+            frames.out.clear();
+            self.client.stream.set_seq(frames.seq);
+            is_first = false;
+            if progress == Progress::Done {
+                return Ok(());
+            }
         }
-        Ok(rows)
     }
 
-    async fn materialise(
-        &mut self,
-        gather: &mut Gather,
-        columns: &[ColumnDef],
-    ) -> Result<(u64, Option<Cursor>), ExecuteError> {
+    /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
+    async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
-        let mut held = VecDeque::new();
-        let mut bytes = 0;
-        while let Some(row) = (Watch { entry: &self.entry }).guard(&self.client, gather.next()).await? {
-            bytes += row.len();
-            if bytes > limit_bytes {
-                return Err(ExecuteError::TooLarge { limit_bytes });
-            }
-            held.push_back(row);
+        let mut kept = Kept { limit_bytes, ..Kept::default() };
+        let watch = Watch { entry: &self.entry };
+        if watch.guard(&self.client, gather.advance(&mut kept)).await? == Progress::SinkFull {
+            return Err(ExecuteError::TooLarge { limit_bytes });
         }
-        let rows = held.len() as u64;
         let status = self.status().with(StatusFlags::CURSOR_EXISTS);
-        self.client.put_column_count_and_definitions(columns, status);
-        Ok((rows, Some(Cursor::Rows(held))))
+        self.client.put_columns(columns.iter(), status);
+        Ok(Cursor::Rows(kept.rows))
     }
 
     /// A lane for a shard's statement, with all that must come before it.
@@ -372,7 +384,7 @@ impl Session {
         let strict = plan.access != Access::Read;
         let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
         let mut lane = self.txn.lane(&snapshot.backends, want).await?;
-        if plan.needs.user_variables
+        if plan.pins.user_variables
             && let Some(prelude) = self.user_variables_prelude()
         {
             lane.queue_prelude(prelude.as_bytes())?;
@@ -447,18 +459,28 @@ impl Session {
     }
 }
 
+/// COM_INIT_DB, for a part whose lane was made for another schema.
+pub(super) fn use_schema(schema: &str) -> Request {
+    let mut payload = vec![crate::protocol::command::code::INIT_DB];
+    payload.extend_from_slice(schema.as_bytes());
+    Request::Command(Bytes::from(payload))
+}
+
 /// The text under which a shard's statement is prepared on a backend.
 fn statement_text(shard: &ShardStatement, prepared: &Prepared) -> StatementText {
-    match shard.sql.rewritten() {
-        Some(sql) => StatementText::new(&sql[..]),
-        None => prepared.backend_text.clone(),
+    match &shard.sql {
+        ShardText::Rewritten(sql) => StatementText::new(&sql[..]),
+        ShardText::Same => prepared.backend_text.clone(),
     }
 }
 
 /// What is sent to a shard.
 pub(super) fn request(shard: &ShardStatement, input: Input<'_>, wants_cursor: bool) -> Request {
     match input {
-        Input::Text(_) => Request::Query(shard.sql.to_bytes(input.sql())),
+        Input::Text(_) => Request::Query(match &shard.sql {
+            ShardText::Rewritten(sql) => sql.clone(),
+            ShardText::Same => input.sql().clone(),
+        }),
         Input::Execute { prepared, payload, .. } => Request::Execute {
             text: statement_text(shard, prepared),
             payload: execute_payload(shard, prepared, payload, wants_cursor),
@@ -470,13 +492,13 @@ fn execute_payload(shard: &ShardStatement, prepared: &Prepared, payload: &Bytes,
     let flag = if wants_cursor { cursor::READ_ONLY } else { cursor::NONE };
     let same_cursor = payload.get(5) == Some(&flag);
     let all = prepared.params.iter(payload, &prepared.long_data);
-    match shard.params.sources() {
-        None if same_cursor && prepared.params.is_self_contained() => payload.clone(),
-        None => {
+    match &shard.params {
+        Params::Same if same_cursor && prepared.params.is_self_contained() => payload.clone(),
+        Params::Same => {
             let mut out = BytesMut::with_capacity(payload.len() + 64);
             put_execute(0, flag, all, &mut out);
             out.freeze()
         }
-        Some(sources) => super::write::execute_payload_of(sources, flag, prepared, payload),
+        Params::List(sources) => super::write::execute_payload_of(sources, flag, prepared, payload),
     }
 }

@@ -38,6 +38,8 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// The version that clients see.
+    pub server_version: Arc<str>,
     /// When the proxy started.
     pub started: Instant,
     snowflakes: Mutex<HashMap<KeyGenerator, Arc<Snowflake>>>,
@@ -45,7 +47,7 @@ pub struct Shared {
 
 impl Shared {
     /// Puts it together.
-    pub fn new(snapshot: Snapshot, catalog: Arc<Catalog>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(snapshot: Snapshot, catalog: Arc<Catalog>, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
         let limits = &snapshot.rules.proxy.limits;
         Self {
             plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
@@ -53,6 +55,7 @@ impl Shared {
             catalog,
             registry: Arc::new(Registry::default()),
             metrics,
+            server_version: Arc::clone(server_version),
             started: Instant::now(),
             snowflakes: Mutex::default(),
         }
@@ -92,6 +95,19 @@ impl Shared {
              Open tables: 0  Queries per second avg: {:.3}",
             questions as f64 / uptime.max(1) as f64
         )
+    }
+
+    /// Takes new rules into force. Plans and columns of the old ones are keyed by their version and age out.
+    pub fn replace_rules(&self, snapshot: Snapshot) {
+        tracing::info!(version = snapshot.rules.version, "rules are in force");
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// The version as version comments count it: 8.0.36 is 80036.
+    pub fn server_version_number(&self) -> u32 {
+        let mut parts = self.server_version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0u32);
+        next() * 10_000 + next() * 100 + next()
     }
 
     /// How long a client may idle.

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::prepared::Prepared;
-use super::run::{Input, request};
+use super::run::{Input, request, use_schema};
 use super::{Failure, Session, Snapshot};
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
 use crate::execute::{ExecuteError, Lane, Watch, write};
-use crate::plan::{Bound, ParamSource, Plan};
+use crate::plan::types::ParamSource;
+use crate::plan::{Bound, Plan};
 use crate::protocol::OkPacket;
 use crate::protocol::execute::{Param, put_execute};
 
@@ -81,6 +82,7 @@ impl Session {
         bound: &Bound,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Failure> {
+        let affected_rows = outcome.affected_rows;
         self.note_outcome(&outcome, bound.insert_id);
         self.note_write();
         if outcome.warnings > 0 {
@@ -93,7 +95,7 @@ impl Session {
             self.settle(lane, snapshot);
         }
         let ok = OkPacket {
-            affected_rows: outcome.affected_rows,
+            affected_rows,
             last_insert_id: bound.insert_id.unwrap_or(outcome.insert_id),
             status: self.status(),
             warnings: outcome.warnings,
@@ -114,17 +116,21 @@ impl Session {
     ) -> Result<(Vec<Lane>, Vec<Vec<Request>>), Failure> {
         let mut lanes: Vec<Lane> = Vec::new();
         let mut requests: Vec<Vec<Request>> = Vec::new();
+        // The schema that each lane is in once its requests so far have run.
+        let mut schemas: Vec<Option<String>> = Vec::new();
         for shard in &bound.shards {
             let index = match lanes.iter().position(|lane| lane.group() == shard.group) {
                 Some(index) => index,
                 None => {
                     lanes.push(self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await?);
                     requests.push(Vec::new());
+                    schemas.push(shard.schema.as_deref().map(str::to_owned));
                     lanes.len() - 1
                 }
             };
-            if !requests[index].is_empty() && lane_schema_differs(&mut lanes[index], shard.schema.as_deref()) {
-                requests[index].push(use_schema(shard.schema.as_deref()));
+            if let Some(schema) = shard.schema.as_deref().filter(|schema| schemas[index].as_deref() != Some(schema)) {
+                requests[index].push(use_schema(schema));
+                schemas[index] = Some(schema.to_owned());
             }
             requests[index].push(request(shard, input, false));
         }
@@ -196,17 +202,6 @@ fn groups_of(bound: &Bound) -> Vec<GroupId> {
     groups.sort();
     groups.dedup();
     groups
-}
-
-fn lane_schema_differs(lane: &mut Lane, schema: Option<&str>) -> bool {
-    let current = lane.conn().ok().and_then(|conn| conn.settings().schema);
-    schema.is_some() && current.as_deref() != schema
-}
-
-fn use_schema(schema: Option<&str>) -> Request {
-    let mut payload = vec![crate::protocol::command::code::INIT_DB];
-    payload.extend_from_slice(schema.unwrap_or_default().as_bytes());
-    Request::Command(Bytes::from(payload))
 }
 
 /// COM_STMT_EXECUTE with other parameters than the client's: some of them, in another order, or computed.
