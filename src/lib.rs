@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod execute;
@@ -17,8 +18,12 @@ pub mod governance;
 pub mod id;
 pub mod merge;
 pub mod net;
+pub mod plan;
+pub mod playground;
 pub mod protocol;
 pub mod route;
+pub mod serve;
 pub mod server;
+pub mod session;
 pub mod sql;
 pub mod txn;
