@@ -27,7 +27,7 @@ mod upkeep;
 mod version;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use conn::BackendConn;
 pub use error::{BackendError, ConnectFailure, ServerError};

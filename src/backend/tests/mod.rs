@@ -1,6 +1,6 @@
 //! Tests over real servers.
 
-mod server;
+pub(crate) mod server;
 
 mod login;
 mod pooling;
