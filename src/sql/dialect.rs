@@ -20,7 +20,7 @@ pub struct ShardloomDialect;
 /// What is not overridden is answered as the wrapped dialect answers it.
 const MYSQL: MySqlDialect = MySqlDialect {};
 
-/// `!`, `BINARY` and introducers bind tighter than all infix operators.
+/// `!`, `BINARY`, `-`, `~` bind tighter than all infix operators but `->`.
 const TIGHTEST: u8 = 66;
 
 macro_rules! as_mysql {
@@ -278,11 +278,10 @@ fn prefix(dialect: &ShardloomDialect, parser: &mut Parser) -> Result<Option<Expr
     let next = parser.peek_nth_token_ref(1).token.clone();
     let token = parser.peek_token_ref();
     let word = match &token.token {
-        Token::ExclamationMark => {
-            parser.next_token();
-            let expr = Box::new(parser.parse_subexpr(TIGHTEST)?);
-            return Ok(Some(Expr::UnaryOp { op: UnaryOperator::BangNot, expr }));
-        }
+        Token::ExclamationMark => return unary(parser, UnaryOperator::BangNot).map(Some),
+        Token::Minus => return unary(parser, UnaryOperator::Minus).map(Some),
+        Token::Plus => return unary(parser, UnaryOperator::Plus).map(Some),
+        Token::Tilde => return unary(parser, UnaryOperator::BitwiseNot).map(Some),
         Token::Word(word) if word.quote_style.is_none() => word.clone(),
         _ => return Ok(None),
     };
@@ -310,6 +309,11 @@ fn prefix(dialect: &ShardloomDialect, parser: &mut Parser) -> Result<Option<Expr
         }
         _ => Ok(None),
     }
+}
+
+fn unary(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
+    parser.next_token();
+    Ok(Expr::UnaryOp { op, expr: Box::new(parser.parse_subexpr(TIGHTEST)?) })
 }
 
 /// `BINARY x` casts `x` alone.
@@ -395,6 +399,20 @@ fn call(name: Ident, arguments: Vec<Expr>) -> Expr {
 }
 
 fn infix(parser: &mut Parser, left: &Expr, precedence: u8) -> Result<Option<Expr>, ParserError> {
+    // the parser's own way takes `REGEXP NULL` for an odd `IS NULL`
+    let word = |parser: &Parser, at| match &parser.peek_nth_token_ref(at).token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    let negated = word(parser, 0) == Keyword::NOT;
+    if matches!(word(parser, usize::from(negated)), Keyword::REGEXP | Keyword::RLIKE) {
+        let regexp = word(parser, usize::from(negated)) == Keyword::REGEXP;
+        for _ in 0..=usize::from(negated) {
+            parser.next_token();
+        }
+        let pattern = Box::new(parser.parse_subexpr(precedence)?);
+        return Ok(Some(Expr::RLike { negated, expr: Box::new(left.clone()), pattern, regexp }));
+    }
     let op = if parser.parse_keyword(Keyword::DIV) {
         BinaryOperator::MyIntegerDivide
     } else if parser.parse_keyword(Keyword::MOD) {

@@ -5,9 +5,10 @@ use super::lexer::{LexMode, Lexer, TokenKind};
 use super::prepass::{self, Tokens};
 use super::tokens;
 use crate::error::{Fault, Report};
-use sqlparser::ast::Statement;
+use sqlparser::ast::{BinaryOperator, Expr, Statement, visit_expressions};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+use std::ops::ControlFlow;
 
 /// How deep expressions and queries may be nested.
 const NESTING_LIMIT: usize = 128;
@@ -98,6 +99,9 @@ pub enum ParseError {
         /// The line of that, from 1.
         line: usize,
     },
+    /// `a LIKE b LIKE c`: MySQL does not allow it, and MariaDB reads it in a way of its own.
+    #[error("Shardloom cannot parse this statement: put parentheses around '{0}'")]
+    Ambiguous(String),
     /// Too deep.
     #[error("Shardloom cannot parse this statement: more than {NESTING_LIMIT} levels of nesting")]
     TooDeep,
@@ -108,14 +112,14 @@ impl Report for ParseError {
     fn errno(&self) -> u16 {
         match self {
             Self::Empty => 1065,
-            Self::Syntax { .. } => 1064,
+            Self::Syntax { .. } | Self::Ambiguous(_) => 1064,
             Self::TooDeep => 1436,
         }
     }
 
     fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Empty | Self::Syntax { .. } => "42000",
+            Self::Empty | Self::Syntax { .. } | Self::Ambiguous(_) => "42000",
             Self::TooDeep => "HY000",
         }
     }
@@ -161,7 +165,38 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
         })
         .map_err(|error| describe(error, sql))?;
+    if let ControlFlow::Break(chain) = visit_expressions(&statement, chained_predicate) {
+        return Err(ParseError::Ambiguous(chain));
+    }
     Ok(Parsed { statement, notes })
+}
+
+/// A predicate (`LIKE`, `IN`, `BETWEEN`, …) that is an operand of another one, without parentheses.
+fn chained_predicate(expr: &Expr) -> ControlFlow<String> {
+    fn is_predicate(expr: &Expr) -> bool {
+        match expr {
+            Expr::Like { .. }
+            | Expr::RLike { .. }
+            | Expr::InList { .. }
+            | Expr::InSubquery { .. }
+            | Expr::Between { .. }
+            | Expr::MemberOf(_) => true,
+            Expr::BinaryOp { op, .. } => matches!(op, BinaryOperator::Custom(_)),
+            _ => false,
+        }
+    }
+    let operands: [&Expr; 2] = match expr {
+        Expr::Like { expr, pattern, .. } | Expr::RLike { expr, pattern, .. } => [expr, pattern],
+        Expr::InList { expr, .. } | Expr::InSubquery { expr, .. } => [expr, expr],
+        Expr::Between { expr, high, .. } => [expr, high],
+        Expr::MemberOf(member) => [&member.value, &member.value],
+        Expr::BinaryOp { left, op: BinaryOperator::Custom(_), right } => [left, right],
+        _ => return ControlFlow::Continue(()),
+    };
+    match operands.into_iter().find(|operand| is_predicate(operand)) {
+        Some(operand) => ControlFlow::Break(operand.to_string()),
+        None => ControlFlow::Continue(()),
+    }
 }
 
 /// The parser's message ends in ` at Line: 1, Column: n`, where n is our offset.
