@@ -8,7 +8,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod error;
 pub mod merge;
 pub mod net;
+pub mod observe;
 pub mod protocol;
