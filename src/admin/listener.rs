@@ -1,6 +1,5 @@
 //! A listener that bounds how many connections the admin port holds.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;

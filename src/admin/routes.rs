@@ -1,6 +1,5 @@
 //! The paths of the admin port.
 
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
