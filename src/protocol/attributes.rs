@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(attributes.get("_os"), Some("Linux"));
         assert_eq!(attributes.iter().count(), 2);
         assert!(ConnectionAttributes::parse(&encoded[..encoded.len() - 1]).is_err());
-        let many = vec![1, b'k', 1, b'v'].repeat(1000);
+        let many = [1, b'k', 1, b'v'].repeat(1000);
         assert_eq!(ConnectionAttributes::parse(&many).unwrap().iter().count(), MAX_ATTRIBUTES);
         assert!(ConnectionAttributes::parse(&vec![0; MAX_ATTRIBUTES_BYTES + 2]).is_err());
     }

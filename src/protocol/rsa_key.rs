@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rsa::pkcs1::DecodeRsaPublicKey;
-use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
+use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::rand_core::OsRng;
 use rsa::{Oaep, RsaPrivateKey, RsaPublicKey};
 use sha1::Sha1;
@@ -23,9 +23,9 @@ pub struct RsaKey {
 }
 
 impl RsaKey {
-    /// A new key. This takes a good part of a second.
-    pub fn generate() -> Result<Self> {
-        let private = RsaPrivateKey::new(&mut OsRng, KEY_BITS).map_err(|_| bad("an RSA key"))?;
+    /// A new key of so many bits: [`KEY_BITS`] but in tests. This takes a good part of a second.
+    pub fn generate(bits: usize) -> Result<Self> {
+        let private = RsaPrivateKey::new(&mut OsRng, bits).map_err(|_| bad("an RSA key"))?;
         Self::new(private)
     }
 
@@ -38,6 +38,11 @@ impl RsaKey {
         let public_pem =
             private.to_public_key().to_public_key_pem(LineEnding::LF).map_err(|_| bad("an RSA key"))?.to_string();
         Ok(Self { private, public_pem })
+    }
+
+    /// The key as a PKCS#8 PEM.
+    pub fn to_pem(&self) -> Result<String> {
+        Ok(self.private.to_pkcs8_pem(LineEnding::LF).map_err(|_| bad("an RSA key"))?.to_string())
     }
 
     /// The public half, as it is sent.
@@ -84,4 +89,26 @@ pub fn encrypt_password(public_pem: &[u8], password: &[u8], scramble: &Scramble)
 
 fn bad(what: &'static str) -> ProtocolError {
     ProtocolError::Malformed { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCRAMBLE: Scramble = *b"RB3vz&Gr+yD&/ZZ305ZG";
+
+    #[test]
+    fn what_a_client_encrypts_is_decrypted() {
+        let key = RsaKey::generate(1024).unwrap();
+        let again = RsaKey::from_pem(&key.to_pem().unwrap()).unwrap();
+        let ours = encrypt_password(key.public_pem().as_bytes(), b"secret", &SCRAMBLE).unwrap();
+        assert_eq!(again.decrypt_password(&ours, &SCRAMBLE).as_deref(), Ok(&b"secret"[..]));
+        // Another implementation of the client's side.
+        let mut masked = *b"secret\0";
+        mask_password(&mut masked, &SCRAMBLE);
+        let theirs = mysql_common::crypto::encrypt(&masked, key.public_pem().as_bytes());
+        assert_eq!(key.decrypt_password(&theirs, &SCRAMBLE).as_deref(), Ok(&b"secret"[..]));
+        assert!(key.decrypt_password(&theirs[1..], &SCRAMBLE).is_err());
+        assert!(encrypt_password(b"no key", b"secret", &SCRAMBLE).is_err());
+    }
 }
