@@ -33,7 +33,11 @@ pub struct ProxyChild {
 
 impl ProxyChild {
     /// Starts it in front of a cluster and waits until it greets.
-    pub async fn start(options: &Options, cluster: &LocalCluster, log_arguments: &[String]) -> Result<Self, PlaygroundError> {
+    pub async fn start(
+        options: &Options,
+        cluster: &LocalCluster,
+        log_arguments: &[String],
+    ) -> Result<Self, PlaygroundError> {
         let log = cluster.folder().join("proxy.log");
         let output = File::create(&log).map_err(PlaygroundError::io("cannot write the proxy's log"))?;
         let errors = output.try_clone().map_err(PlaygroundError::io("cannot write the proxy's log"))?;
@@ -42,7 +46,8 @@ impl ProxyChild {
         let mut command = Command::new(program);
         command.args(log_arguments).arg("serve").arg(&rules);
         command.envs(environment(options, cluster)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
-        let child = GuardedChild::spawn(command, &rules, None).map_err(PlaygroundError::io("cannot start the proxy"))?;
+        let child =
+            GuardedChild::spawn(command, &rules, None).map_err(PlaygroundError::io("cannot start the proxy"))?;
         let mut proxy = Self { child, log };
         proxy.wait_until_ready(options.port).await?;
         Ok(proxy)
