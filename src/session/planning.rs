@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::query::Text;
 use super::{Failure, Session, Snapshot};
-use crate::config::Schema;
 use crate::error::SqlError;
 use crate::plan::types::{NoSession, StatementKind};
 use crate::plan::{Bound, Plan, PlanContext, PlanKey};
@@ -32,7 +31,7 @@ impl Session {
             fingerprint: scanned.fingerprint,
             schema: self.state.schema.clone(),
             rules_version: snapshot.rules.version,
-            catalog_epoch: self.shared.catalog.epoch(),
+            catalog_epoch: snapshot.catalog.epoch(),
             mode: self.state.lex_mode,
             prepared,
         }
@@ -48,11 +47,10 @@ impl Session {
     ) -> Result<Arc<Plan>, Failure> {
         self.load_tables(text, snapshot).await?;
         let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
-        let view = self.shared.catalog.view(snapshot.rules.version);
         let context = PlanContext {
             rules: &snapshot.rules,
             schema,
-            catalog: &view,
+            catalog: &*snapshot.catalog,
             mode: self.state.lex_mode,
             assume_types: false,
             prepared,
@@ -66,16 +64,11 @@ impl Session {
     /// Loads the columns of the tables that a statement may name.
     async fn load_tables(&self, text: &Text, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
         for name in names::tables(&text.sql, self.state.lex_mode) {
-            let schema = name.schema.as_deref().or(self.state.schema.as_deref());
-            let Some(schema) = schema.and_then(|schema| snapshot.rules.schema(schema)) else { continue };
-            self.load_table(schema, &name.table, snapshot).await?;
+            if let Some(schema) = name.schema.as_deref().or(self.state.schema.as_deref()) {
+                snapshot.catalog.table(schema, &name.table).await?;
+            }
         }
         Ok(())
-    }
-
-    async fn load_table(&self, schema: &Arc<Schema>, table: &str, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
-        let loaded = self.shared.catalog.load(&snapshot.rules, &snapshot.backends, schema, table).await;
-        loaded.map(drop).map_err(Failure::from)
     }
 
     /// A user sees the schemas that the rules name for it, and no others.
@@ -105,10 +98,10 @@ impl Session {
     }
 
     /// After DDL: what was known of the tables is asked anew.
-    pub(super) fn invalidate(&self, plan: &Plan) {
+    pub(super) fn invalidate(&self, plan: &Plan, snapshot: &Snapshot) {
         if plan.kind == StatementKind::Ddl {
             for table in &plan.tables {
-                self.shared.catalog.invalidate(&table.schema, &table.table);
+                snapshot.catalog.invalidate(&table.schema, &table.table);
             }
         }
     }
