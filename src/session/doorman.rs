@@ -21,7 +21,7 @@ pub struct NewUser {
 }
 
 /// Logs a connected client in again.
-pub trait Doorman: Send {
+pub trait Doorman: Send + Sync {
     /// Runs the exchange of a COM_CHANGE_USER. After an error the connection is closed, as MySQL does it.
     fn change_user<'a>(
         &'a mut self,

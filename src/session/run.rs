@@ -267,7 +267,7 @@ impl Session {
         };
         let visible = gather.columns().len() + spec.hidden_columns;
         if bound.expected_columns.is_some_and(|expected| expected != visible) {
-            snapshot.catalog.refresh_all();
+            self.invalidate(plan, snapshot);
             let error = SqlError::client(1105, "HY000", "A table has changed while the statement was planned; run it again");
             drop(gather);
             return Err(error.into());
@@ -443,7 +443,7 @@ impl Session {
     pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>) {
         self.state.diagnostics.clear();
         if let Some(error) = &outcome.error {
-            self.shared.note_backend_error(error.errno);
+            self.shared.metrics.error("backend_error", crate::error::Fault::Backend);
             self.state.row_count = -1;
             self.state.diagnostics.push(Diagnostic {
                 level: "Error".to_owned(),

@@ -62,7 +62,7 @@ pub struct Shared {
 impl Shared {
     /// Puts it together.
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
-        let limits = &snapshot.rules.proxy.limits;
+        let limits = snapshot.rules.proxy.limits.clone();
         Self {
             plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -120,7 +120,7 @@ impl Shared {
     pub fn statistics(&self) -> String {
         let uptime = self.started.elapsed().as_secs();
         let threads = self.registry.len();
-        let questions = self.metrics.queries_total();
+        let questions = self.metrics.queries();
         format!(
             "Uptime: {uptime}  Threads: {threads}  Questions: {questions}  Slow queries: 0  Opens: 0  Flush tables: 0  \
              Open tables: 0  Queries per second avg: {:.3}",
