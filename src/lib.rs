@@ -21,6 +21,7 @@ pub mod merge;
 pub mod net;
 pub mod observe;
 pub mod plan;
+pub mod playground;
 pub mod protocol;
 pub mod route;
 pub mod serve;

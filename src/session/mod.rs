@@ -40,7 +40,7 @@ pub use shared::{Shared, Snapshot};
 pub use state::{Diagnostic, State};
 
 use crate::backend::Flavour;
-use crate::execute::{Client, Entered, Interrupt, Watch};
+use crate::execute::{Client, Entered, Interrupt};
 use crate::net::NetError;
 use crate::protocol::{Capabilities, OkPacket, StatusFlags};
 use crate::sql::Literal;
@@ -239,9 +239,6 @@ impl Session {
         }
     }
 
-    fn watch(&self) -> Watch<'_> {
-        Watch { entry: &self.entry }
-    }
 
     /// The status flags of an answer that the proxy gives itself.
     fn status(&self) -> StatusFlags {
