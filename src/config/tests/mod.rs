@@ -1,5 +1,6 @@
 //! The rules as a whole.
 
+mod documented;
 mod problems;
 mod reading;
 mod reload;

@@ -41,15 +41,14 @@ impl Targets {
 
     /// The name of each choice: its table, or its schema, or its group, whichever tells them all apart.
     pub fn names(&self) -> Option<Vec<Arc<str>>> {
-        let parts: [fn(&Target) -> Option<&Arc<str>>; 3] =
-            [|t| t.table.as_ref(), |t| t.schema.as_ref(), |t| t.group.as_ref()];
-        parts.into_iter().find_map(|part| {
-            let names: Vec<Arc<str>> = self.0.iter().map(|t| part(t).cloned()).collect::<Option<_>>()?;
+        let all_differ = |names: &Vec<Arc<str>>| {
             let mut distinct = names.clone();
             distinct.sort();
             distinct.dedup();
-            (distinct.len() == names.len()).then_some(names)
-        })
+            distinct.len() == names.len()
+        };
+        let by = |part: fn(&Target) -> &Option<Arc<str>>| self.0.iter().map(|t| part(t).clone()).collect::<Option<_>>();
+        [by(|t| &t.table), by(|t| &t.schema), by(|t| &t.group)].into_iter().flatten().find(all_differ)
     }
 
     /// The label of each choice on the ring of a consistent hash: the group's name, with `#1`, `#2`, … for the second,
