@@ -1,5 +1,6 @@
 //! What an algorithm chooses from.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One choice: a data node, a database of a two-level strategy, or a table of one.
@@ -55,11 +56,13 @@ impl Targets {
     /// third, … choice in the same group. Table names stay out of it, so that the tables of a binding group,
     /// which differ in them, keep equal keys together.
     pub fn ring_labels(&self) -> Vec<String> {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
         let mut labels = Vec::with_capacity(self.0.len());
-        for (index, target) in self.0.iter().enumerate() {
+        for target in &self.0 {
             let group = target.group.as_deref().unwrap_or("");
-            let before = self.0[..index].iter().filter(|t| t.group == target.group).count();
-            labels.push(if before == 0 && !group.is_empty() { group.to_owned() } else { format!("{group}#{before}") });
+            let before = seen.entry(group).or_default();
+            labels.push(if *before == 0 && !group.is_empty() { group.to_owned() } else { format!("{group}#{before}") });
+            *before += 1;
         }
         labels
     }
