@@ -27,18 +27,10 @@ struct Entry {
     used: u64,
 }
 
-/// A logical schema of one version of the rules: under other rules the same name may stand for other tables.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct SchemaKey {
-    pub(super) version: u64,
-    pub(super) schema: Arc<str>,
-}
-
 /// Tables by schema and name; the least recently used goes when there are too many.
 #[derive(Debug)]
 pub(super) struct Cache {
-    schemas: HashMap<SchemaKey, HashMap<Arc<str>, Entry>>,
-    newest_version: u64,
+    schemas: HashMap<Arc<str>, HashMap<Arc<str>, Entry>>,
     count: usize,
     limit: usize,
     clock: u64,
@@ -46,7 +38,7 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(limit: usize) -> Self {
-        Self { schemas: HashMap::new(), newest_version: 0, count: 0, limit: limit.max(1), clock: 0 }
+        Self { schemas: HashMap::new(), count: 0, limit: limit.max(1), clock: 0 }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -54,13 +46,12 @@ impl Cache {
     }
 
     /// A table, if it was loaded at all.
-    pub(super) fn peek(&self, schema: &SchemaKey, table: &str) -> Option<Arc<TableInfo>> {
+    pub(super) fn peek(&self, schema: &str, table: &str) -> Option<Arc<TableInfo>> {
         self.schemas.get(schema)?.get(table)?.info.clone()
     }
 
     /// A table that is not older than `age`, or the slot to load it through.
-    pub(super) fn find(&mut self, schema: &SchemaKey, table: &Arc<str>, age: Duration, now: Instant) -> Found {
-        self.note_version(schema.version);
+    pub(super) fn find(&mut self, schema: &Arc<str>, table: &Arc<str>, age: Duration, now: Instant) -> Found {
         self.clock += 1;
         let clock = self.clock;
         let entry = self.entry(schema, table);
@@ -74,7 +65,7 @@ impl Cache {
         Found::Load { slot, old: entry.info.clone() }
     }
 
-    fn entry(&mut self, schema: &SchemaKey, table: &Arc<str>) -> &mut Entry {
+    fn entry(&mut self, schema: &Arc<str>, table: &Arc<str>) -> &mut Entry {
         let is_new = self.schemas.get(schema).is_none_or(|tables| !tables.contains_key(table));
         if is_new {
             if self.count >= self.limit {
@@ -97,7 +88,7 @@ impl Cache {
     /// table was forgotten may be old, and is not kept; nor is a table that does not exist.
     pub(super) fn put(
         &mut self,
-        schema: &SchemaKey,
+        schema: &str,
         table: &str,
         slot: &Slot,
         info: Option<Arc<TableInfo>>,
@@ -119,7 +110,7 @@ impl Cache {
     }
 
     /// A load failed: the next one tries anew, and an entry that never was loaded goes.
-    pub(super) fn abandon(&mut self, schema: &SchemaKey, table: &str, slot: &Slot) {
+    pub(super) fn abandon(&mut self, schema: &str, table: &str, slot: &Slot) {
         let Some(entry) = self.loading(schema, table, slot) else { return };
         entry.loading = None;
         if entry.info.is_none() {
@@ -127,12 +118,12 @@ impl Cache {
         }
     }
 
-    fn loading(&mut self, schema: &SchemaKey, table: &str, slot: &Slot) -> Option<&mut Entry> {
+    fn loading(&mut self, schema: &str, table: &str, slot: &Slot) -> Option<&mut Entry> {
         let entry = self.schemas.get_mut(schema)?.get_mut(table)?;
         entry.loading.as_ref().is_some_and(|loading| Arc::ptr_eq(loading, slot)).then_some(entry)
     }
 
-    fn forget(&mut self, schema: &SchemaKey, table: &str) {
+    fn forget(&mut self, schema: &str, table: &str) {
         let Some(tables) = self.schemas.get_mut(schema) else { return };
         if tables.remove(table).is_some() {
             self.count -= 1;
@@ -142,36 +133,21 @@ impl Cache {
         }
     }
 
-    /// Forgets what `which` names (schema and table), in any case and under all versions of the rules.
+    /// Forgets what `which` names (schema and table).
     pub(super) fn forget_where(&mut self, which: impl Fn(&str, &str) -> bool) {
-        self.schemas.retain(|key, tables| {
-            tables.retain(|table, _| !which(&key.schema, table));
+        self.schemas.retain(|schema, tables| {
+            tables.retain(|table, _| !which(schema, table));
             !tables.is_empty()
         });
         self.count = self.schemas.values().map(HashMap::len).sum();
     }
 
-    /// Statements that began before a reload may still ask under the version before; what is older is of no use.
-    fn note_version(&mut self, version: u64) {
-        if version > self.newest_version {
-            self.newest_version = version;
-            self.schemas.retain(|key, _| key.version + 1 >= version);
-            self.count = self.schemas.values().map(HashMap::len).sum();
-        }
-    }
-
-    /// The tables of a version that were loaded longest ago, if that is longer than `age`.
-    pub(super) fn older_than(
-        &self,
-        version: u64,
-        age: Duration,
-        now: Instant,
-        limit: usize,
-    ) -> Vec<(Arc<str>, Arc<str>)> {
-        let all = self.schemas.iter().filter(|(key, _)| key.version == version);
+    /// The tables that were loaded longest ago, if that is longer than `age`.
+    pub(super) fn older_than(&self, age: Duration, now: Instant, limit: usize) -> Vec<(Arc<str>, Arc<str>)> {
+        let all =
+            self.schemas.iter().flat_map(|(schema, tables)| tables.iter().map(move |(t, e)| (schema, t, e.loaded)));
         let mut old: Vec<_> = all
-            .flat_map(|(key, tables)| tables.iter().map(move |(table, entry)| (entry.loaded, &key.schema, table)))
-            .filter_map(|(loaded, schema, table)| Some((loaded?, schema, table)))
+            .filter_map(|(schema, table, loaded)| Some((loaded?, schema, table)))
             .filter(|(loaded, ..)| now.saturating_duration_since(*loaded) >= age)
             .collect();
         old.sort_by_key(|(loaded, ..)| *loaded);
@@ -201,12 +177,8 @@ mod tests {
         text.into()
     }
 
-    fn s() -> SchemaKey {
-        SchemaKey { version: 1, schema: name("s") }
-    }
-
     fn slot(cache: &mut Cache, table: &str, now: Instant) -> Slot {
-        match cache.find(&s(), &name(table), AGE, now) {
+        match cache.find(&name("s"), &name(table), AGE, now) {
             Found::Load { slot, .. } => slot,
             Found::Fresh(_) => panic!("{table} is loaded already"),
         }
@@ -214,17 +186,17 @@ mod tests {
 
     fn load(cache: &mut Cache, table_name: &str, info: Option<Arc<TableInfo>>, now: Instant) -> bool {
         let slot = slot(cache, table_name, now);
-        cache.put(&s(), table_name, &slot, info, now)
+        cache.put("s", table_name, &slot, info, now)
     }
 
     #[test]
     fn fresh_then_old_then_replaced() {
         let (mut cache, now) = (Cache::new(10), Instant::now());
         assert!(!load(&mut cache, "t", Some(table(1)), now), "what was unknown is no change");
-        assert!(matches!(cache.find(&s(), &name("t"), AGE, now), Found::Fresh(_)));
+        assert!(matches!(cache.find(&name("s"), &name("t"), AGE, now), Found::Fresh(_)));
         let later = now + AGE;
-        assert_eq!(cache.older_than(1, AGE, later, 5), [(name("s"), name("t"))]);
-        assert!(matches!(cache.find(&s(), &name("t"), AGE, later), Found::Load { old: Some(_), .. }));
+        assert_eq!(cache.older_than(AGE, later, 5), [(name("s"), name("t"))]);
+        assert!(matches!(cache.find(&name("s"), &name("t"), AGE, later), Found::Load { old: Some(_), .. }));
         assert!(!load(&mut cache, "t", Some(table(1)), later), "the same is no change");
         assert!(load(&mut cache, "t", Some(table(2)), later + AGE));
         assert!(load(&mut cache, "t", None, later + 2 * AGE), "a table that is gone is a change");
@@ -236,7 +208,7 @@ mod tests {
         let (mut cache, now) = (Cache::new(10), Instant::now());
         let (a, b) = (slot(&mut cache, "t", now), slot(&mut cache, "t", now));
         assert!(Arc::ptr_eq(&a, &b));
-        cache.abandon(&s(), "t", &a);
+        cache.abandon("s", "t", &a);
         assert_eq!(cache.count(), 0);
         assert!(!Arc::ptr_eq(&a, &slot(&mut cache, "t", now)));
     }
@@ -245,12 +217,12 @@ mod tests {
     fn what_was_loaded_before_a_change_is_not_kept() {
         let (mut cache, now) = (Cache::new(10), Instant::now());
         let before = slot(&mut cache, "t", now);
-        cache.forget_where(|_, table| table == "t");
+        cache.forget("s", "t");
         let after = slot(&mut cache, "t", now);
-        cache.put(&s(), "t", &before, Some(table(1)), now);
-        assert!(cache.peek(&s(), "t").is_none());
-        cache.put(&s(), "t", &after, Some(table(2)), now);
-        assert_eq!(cache.peek(&s(), "t"), Some(table(2)));
+        cache.put("s", "t", &before, Some(table(1)), now);
+        assert!(cache.peek("s", "t").is_none());
+        cache.put("s", "t", &after, Some(table(2)), now);
+        assert_eq!(cache.peek("s", "t"), Some(table(2)));
     }
 
     #[test]
@@ -259,26 +231,12 @@ mod tests {
         for table_name in ["a", "b"] {
             load(&mut cache, table_name, Some(table(1)), now);
         }
-        cache.find(&s(), &name("b"), AGE, now);
-        cache.find(&s(), &name("a"), AGE, now);
+        cache.find(&name("s"), &name("b"), AGE, now);
+        cache.find(&name("s"), &name("a"), AGE, now);
         load(&mut cache, "c", Some(table(1)), now);
         assert_eq!(cache.count(), 2);
-        assert!(cache.peek(&s(), "a").is_some() && cache.peek(&s(), "b").is_none());
+        assert!(cache.peek("s", "a").is_some() && cache.peek("s", "b").is_none());
         cache.forget_where(|schema, _| schema == "s");
         assert_eq!(cache.count(), 0);
-    }
-
-    #[test]
-    fn tables_of_old_rules_go_after_the_next_reload() {
-        let (mut cache, now) = (Cache::new(10), Instant::now());
-        let at = |version| SchemaKey { version, schema: name("s") };
-        for version in [1, 2] {
-            let Found::Load { slot, .. } = cache.find(&at(version), &name("t"), AGE, now) else { panic!() };
-            cache.put(&at(version), "t", &slot, Some(table(1)), now);
-        }
-        assert_eq!(cache.count(), 2, "statements under the old rules may still run");
-        cache.find(&at(3), &name("t"), AGE, now);
-        assert!(cache.peek(&at(1), "t").is_none() && cache.peek(&at(2), "t").is_some());
-        assert_eq!(cache.count(), 2);
     }
 }

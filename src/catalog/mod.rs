@@ -48,18 +48,20 @@ impl CatalogView for NoCatalog {
     }
 }
 
-/// The tables that statements have named.
+/// The tables of one version of the rules.
 #[derive(Debug)]
 pub struct Catalog {
+    rules: Arc<Rules>,
+    backends: Arc<Backends>,
     cache: Mutex<Cache>,
-    age: Duration,
     epoch: AtomicU64,
 }
 
 impl Catalog {
-    /// A catalog that has loaded nothing yet, for up to `entries` tables that are read again when they are older than `age`.
-    pub fn new(entries: usize, age: Duration) -> Self {
-        Self { cache: Mutex::new(Cache::new(entries)), age, epoch: AtomicU64::new(0) }
+    /// A catalog that has loaded nothing yet.
+    pub fn new(rules: Arc<Rules>, backends: Arc<Backends>) -> Self {
+        let cache = Mutex::new(Cache::new(rules.proxy.limits.catalog_entries));
+        Self { rules, backends, cache, epoch: AtomicU64::new(0) }
     }
 
     /// Counts the changes of what this catalog has said before. A plan that was made under another epoch is made again.
@@ -67,27 +69,16 @@ impl Catalog {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// What is known now, for a planner.
-    pub fn view<'a>(&'a self, rules: &'a Rules) -> View<'a> {
-        View { catalog: self, rules }
-    }
-
     /// A logical table, loaded if it must be; `None` if there is no such table (which is not remembered: it may be created
     /// the next moment). Loads of one table share one query. A table that cannot be read again stays what it was.
-    pub async fn load(
-        &self,
-        rules: &Rules,
-        backends: &Backends,
-        schema: &str,
-        table: &str,
-    ) -> Result<Option<Arc<TableInfo>>, BackendError> {
-        let Some(place) = place(rules, schema, table) else { return Ok(None) };
-        let found = self.cache.lock().find(&place.key, &place.table, self.age, Instant::now());
+    pub async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<TableInfo>>, BackendError> {
+        let Some(place) = place(&self.rules, schema, table) else { return Ok(None) };
+        let found = self.cache.lock().find(&place.schema, &place.table, self.age(), Instant::now());
         let (slot, old) = match found {
             Found::Fresh(info) => return Ok(Some(info)),
             Found::Load { slot, old } => (slot, old),
         };
-        let loaded = slot.get_or_try_init(|| load::load(backends, &place)).await.cloned();
+        let loaded = slot.get_or_try_init(|| load::load(&self.backends, &place)).await.cloned();
         self.settle(&place, &slot, old, loaded)
     }
 
@@ -100,13 +91,13 @@ impl Catalog {
     ) -> Result<Option<Arc<TableInfo>>, BackendError> {
         match loaded {
             Ok(info) => {
-                if self.cache.lock().put(&place.key, &place.table, slot, info.clone(), Instant::now()) {
+                if self.cache.lock().put(&place.schema, &place.table, slot, info.clone(), Instant::now()) {
                     self.epoch.fetch_add(1, Ordering::AcqRel);
                 }
                 Ok(info)
             }
             Err(error) => {
-                self.cache.lock().abandon(&place.key, &place.table, slot);
+                self.cache.lock().abandon(&place.schema, &place.table, slot);
                 match old {
                     Some(old) => {
                         tracing::debug!(table = %place.table, %error, "a table could not be read again");
@@ -129,7 +120,7 @@ impl Catalog {
         self.forget(|s, _| s.eq_ignore_ascii_case(schema));
     }
 
-    /// Forgets everything.
+    /// Forgets everything: a table turned out not to be what it was.
     pub fn invalidate_all(&self) {
         self.forget(|_, _| true);
     }
@@ -145,51 +136,40 @@ impl Catalog {
     }
 
     /// Keeps what is held from growing old, for as long as the catalog lives: changes that others made to a table reach
-    /// cached plans this way. `current` gives the rules in force and their backends. Must be called within a tokio runtime.
-    pub fn spawn_refresh<F>(self: &Arc<Self>, current: F)
-    where
-        F: Fn() -> (Arc<Rules>, Arc<Backends>) + Send + 'static,
-    {
-        let (this, period) = (Arc::downgrade(self), self.age / ROUNDS_PER_AGE);
-        tokio::spawn(refresh_until_gone(this, period, current));
+    /// cached plans this way. Must be called within a tokio runtime.
+    pub fn spawn_refresh(self: &Arc<Self>) {
+        let (this, period) = (Arc::downgrade(self), self.age() / ROUNDS_PER_AGE);
+        tokio::spawn(refresh_until_gone(this, period));
     }
 
-    /// Reads tables again that are older than they may be; the oldest first, a bounded number.
-    pub async fn refresh(&self, rules: &Rules, backends: &Backends) {
-        let old = self.cache.lock().older_than(rules.version, self.age, Instant::now(), REFRESHED_AT_ONCE);
+    /// Reads tables again that are older than the rules allow; the oldest first, a bounded number.
+    pub async fn refresh(&self) {
+        let old = self.cache.lock().older_than(self.age(), Instant::now(), REFRESHED_AT_ONCE);
         for (schema, table) in old {
-            if let Err(error) = self.load(rules, backends, &schema, &table).await {
+            if let Err(error) = self.table(&schema, &table).await {
                 tracing::debug!(%table, %error, "a table could not be read again");
             }
         }
     }
+
+    fn age(&self) -> Duration {
+        Duration::from_millis(self.rules.proxy.limits.catalog_age_ms)
+    }
 }
 
-async fn refresh_until_gone(
-    catalog: Weak<Catalog>,
-    period: Duration,
-    current: impl Fn() -> (Arc<Rules>, Arc<Backends>),
-) {
+async fn refresh_until_gone(catalog: Weak<Catalog>, period: Duration) {
     let mut beat = interval(period.max(Duration::from_millis(100)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
         let Some(catalog) = catalog.upgrade() else { return };
-        let (rules, backends) = current();
-        catalog.refresh(&rules, &backends).await;
+        catalog.refresh().await;
     }
 }
 
-/// A catalog as a planner sees it under some rules: what is loaded.
-#[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
-    catalog: &'a Catalog,
-    rules: &'a Rules,
-}
-
-impl CatalogView for View<'_> {
+impl CatalogView for Catalog {
     fn table(&self, schema: &str, table: &str) -> Option<Arc<TableInfo>> {
-        let place = place(self.rules, schema, table)?;
-        self.catalog.cache.lock().peek(&place.key, &place.table)
+        let place = place(&self.rules, schema, table)?;
+        self.cache.lock().peek(&place.schema, &place.table)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::cache::SchemaKey;
 use crate::config::{GroupId, Rules};
 
 /// Schemas that every server has.
@@ -12,7 +11,7 @@ const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "mysql", "performance_sc
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     /// The logical schema.
-    pub(super) key: SchemaKey,
+    pub(super) schema: Arc<str>,
     /// The logical table, as the rules write it where they name it.
     pub(super) table: Arc<str>,
     /// The group whose primary is asked.
@@ -30,13 +29,12 @@ pub(super) fn place(rules: &Rules, schema: &str, table: &str) -> Option<Place> {
         let system = SYSTEM_SCHEMAS.iter().find(|name| name.eq_ignore_ascii_case(schema))?;
         let (schema, table) = (Arc::<str>::from(*system), Arc::<str>::from(table));
         let group = rules.group_ids().next()?;
-        let key = SchemaKey { version: rules.version, schema: schema.clone() };
-        return Some(Place { physical_schema: schema, physical_table: table.clone(), key, table, group });
+        return Some(Place { physical_schema: schema.clone(), physical_table: table.clone(), schema, table, group });
     };
-    let key = SchemaKey { version: rules.version, schema: found.name.clone() };
+    let schema = found.name.clone();
     match found.table(table) {
         Some(placed) => placed.nodes.first().map(|node| Place {
-            key,
+            schema,
             table: placed.name.clone(),
             group: node.group,
             physical_schema: node.schema.clone(),
@@ -44,7 +42,7 @@ pub(super) fn place(rules: &Rules, schema: &str, table: &str) -> Option<Place> {
         }),
         None => found.default_group.map(|group| {
             let table = Arc::<str>::from(table);
-            Place { physical_schema: found.name.clone(), physical_table: table.clone(), key, table, group }
+            Place { physical_schema: schema.clone(), physical_table: table.clone(), schema, table, group }
         }),
     }
 }

@@ -1,11 +1,10 @@
 //! The catalog over a real server.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::backend::tests::server::{TestServer, shared};
 use crate::backend::{Backends, Flavour, text};
-use crate::catalog::{Catalog, CatalogView, TableInfo, TableKind};
+use crate::catalog::{Catalog, CatalogView, TableKind};
 use crate::config::Rules;
 use crate::route::key::KeyType;
 
@@ -19,19 +18,7 @@ fn rules(server: &TestServer) -> Rules {
     Rules::from_files(&[("groups.yaml", &groups), ("schemas.yaml", schemas), ("proxy.yaml", proxy)]).unwrap()
 }
 
-struct Setting {
-    catalog: Catalog,
-    rules: Arc<Rules>,
-    backends: Arc<Backends>,
-}
-
-impl Setting {
-    async fn table(&self, schema: &str, table: &str) -> Option<Arc<TableInfo>> {
-        self.catalog.load(&self.rules, &self.backends, schema, table).await.unwrap()
-    }
-}
-
-async fn catalog_over(sql: &[&str]) -> Setting {
+async fn catalog_over(sql: &[&str]) -> (Catalog, Arc<Backends>) {
     let rules = Arc::new(rules(shared()));
     let backends = Arc::new(Backends::new(&rules));
     for statement in sql {
@@ -39,12 +26,12 @@ async fn catalog_over(sql: &[&str]) -> Setting {
         let mut lease = backends.checkout(group, crate::backend::Role::Primary, Flavour::OWN).await.unwrap();
         lease.query(statement).await.unwrap();
     }
-    Setting { catalog: Catalog::new(100, Duration::from_secs(60)), rules, backends }
+    (Catalog::new(rules, backends.clone()), backends)
 }
 
 #[tokio::test]
 async fn tables_as_the_server_has_them() {
-    let setting = catalog_over(&[
+    let (catalog, backends) = catalog_over(&[
         "DROP DATABASE IF EXISTS catalog_test",
         "CREATE DATABASE catalog_test",
         "CREATE TABLE catalog_test.orders_0 (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, user_id INT NOT NULL, \
@@ -56,9 +43,9 @@ async fn tables_as_the_server_has_them() {
         "CREATE VIEW catalog_test.v AS SELECT id FROM catalog_test.orders_0",
     ])
     .await;
-    assert!(setting.catalog.view(&setting.rules).table("catalog_test", "ORDERS").is_none(), "nothing is loaded yet");
-    let orders = setting.table("catalog_test", "ORDERS").await.unwrap();
-    assert_eq!(setting.catalog.view(&setting.rules).table("catalog_test", "orders"), Some(orders.clone()));
+    assert!(CatalogView::table(&catalog, "catalog_test", "ORDERS").is_none(), "nothing is loaded yet");
+    let orders = catalog.table("catalog_test", "ORDERS").await.unwrap().unwrap();
+    assert_eq!(CatalogView::table(&catalog, "catalog_test", "orders"), Some(orders.clone()));
     assert_eq!(orders.kind, TableKind::Base);
     assert_eq!(orders.engine.as_deref(), Some("InnoDB"));
     let names: Vec<_> = orders.columns.iter().map(|column| column.name.as_str()).collect();
@@ -76,38 +63,37 @@ async fn tables_as_the_server_has_them() {
         orders.unique_keys.iter().map(|key| (key.name.as_str(), key.columns.len(), key.is_whole)).collect();
     assert_eq!(keys, [("by_prefix", 1, false), ("by_user", 2, true)]);
 
-    assert!(setting.table("catalog_test", "it's \\\\ odd").await.is_some());
-    assert_eq!(setting.table("catalog_test", "v").await.unwrap().kind, TableKind::View);
-    assert!(setting.table("catalog_test", "nothing").await.is_none());
-    assert!(setting.table("no_such_schema", "t").await.is_none());
-    let tables = setting.table("information_schema", "TABLES").await.unwrap();
+    assert!(catalog.table("catalog_test", "it's \\\\ odd").await.unwrap().is_some());
+    assert_eq!(catalog.table("catalog_test", "v").await.unwrap().unwrap().kind, TableKind::View);
+    assert!(catalog.table("catalog_test", "nothing").await.unwrap().is_none());
+    assert!(catalog.table("no_such_schema", "t").await.unwrap().is_none());
+    let tables = catalog.table("information_schema", "TABLES").await.unwrap().unwrap();
     assert!(tables.column("table_name").is_some() && tables.kind == TableKind::Other);
 
     // DDL through the proxy tells the catalog; the next look sees the change.
-    let epoch = setting.catalog.epoch();
+    let epoch = catalog.epoch();
     let mut lease =
-        setting.backends.checkout(crate::config::GroupId(0), crate::backend::Role::Primary, Flavour::OWN).await.unwrap();
+        backends.checkout(crate::config::GroupId(0), crate::backend::Role::Primary, Flavour::OWN).await.unwrap();
     lease.query("ALTER TABLE catalog_test.orders_0 ADD extra INT").await.unwrap();
-    assert!(setting.table("catalog_test", "orders").await.unwrap().column("extra").is_none());
-    setting.catalog.invalidate("catalog_test", "Orders");
-    assert!(setting.catalog.epoch() > epoch);
-    assert!(setting.table("catalog_test", "orders").await.unwrap().column("extra").is_some());
+    assert!(catalog.table("catalog_test", "orders").await.unwrap().unwrap().column("extra").is_none());
+    catalog.invalidate("CATALOG_TEST", "Orders");
+    assert!(catalog.epoch() > epoch);
+    assert!(catalog.table("catalog_test", "orders").await.unwrap().unwrap().column("extra").is_some());
 }
 
 #[tokio::test]
 async fn a_herd_loads_a_table_once() {
-    let setting = catalog_over(&[]).await;
-    let setting = Arc::new(setting);
+    let (catalog, backends) = catalog_over(&[]).await;
+    let catalog = Arc::new(catalog);
     let asked = async || {
-        let answer =
-            setting.backends.query(crate::config::GroupId(0), "SHOW SESSION STATUS LIKE 'Com_select'").await.unwrap();
+        let answer = backends.query(crate::config::GroupId(0), "SHOW SESSION STATUS LIKE 'Com_select'").await.unwrap();
         text(&answer.rows[0], 1).parse::<u64>().unwrap()
     };
     let before = asked().await;
     let herd: Vec<_> = (0..50)
         .map(|_| {
-            let setting = setting.clone();
-            tokio::spawn(async move { setting.table("information_schema", "COLUMNS").await.is_some() })
+            let catalog = catalog.clone();
+            tokio::spawn(async move { catalog.table("information_schema", "COLUMNS").await.unwrap().is_some() })
         })
         .collect();
     for one in herd {
