@@ -18,8 +18,8 @@ const OPERATOR_CHAIN_LIMIT: usize = 1000;
 /// joins 61.
 const QUERY_CHAIN_LIMIT: usize = 256;
 
-/// Refuses what is too deep.
-pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
+/// Refuses what is too deep. Gives the number of joins.
+pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<usize, ParseError> {
     let mut chains = vec![0_usize];
     let (mut joins, mut set_operators) = (0_usize, 0_usize);
     for token in tokens {
@@ -53,7 +53,7 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
             return Err(ParseError::TooDeep);
         }
     }
-    Ok(())
+    Ok(joins)
 }
 
 /// Makes chains of `AND` and chains of `OR` into balanced trees; both are associative.

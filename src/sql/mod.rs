@@ -38,3 +38,6 @@ pub use literal::{Literal, LiteralKind};
 pub use parse::{Notes, ParseError, Parsed, parse};
 pub use session_statement::SessionStatement;
 pub use splice::{Piece, Splice, SpliceBuilder};
+
+#[cfg(test)]
+mod fuzz_tests;

@@ -14,8 +14,10 @@ use std::ops::ControlFlow;
 /// How deep expressions and queries may be nested.
 const NESTING_LIMIT: usize = 128;
 
-/// The stack that the parser gets: enough for all that its limits let through, in a debug build too. It is reserved
-/// when a statement is parsed, and only the pages in use are ever touched.
+/// Up to so many joins are parsed on the stack of the task: each takes some 20 KiB in a debug build.
+const JOINS_ON_OWN_STACK: usize = 10;
+
+/// The stack that the parser gets for more joins: enough for all that the limits let through.
 const PARSER_STACK_BYTES: usize = 16 << 20;
 
 /// How much of the text an error shows, as the server does.
@@ -140,7 +142,8 @@ impl Report for ParseError {
 
 /// Parses the one statement in `sql` (see [`super::split`] for texts of several). A `;` may end it.
 ///
-/// The parser needs more stack than a task has, so it gets one of its own.
+/// Where the parser descends into expressions and queries it looks after its stack itself. Where it descends into joins
+/// it does not, so for many of them it gets a larger one.
 pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
     let mut tokens = tokens::tokens(sql, 0, sql.len(), mode);
     while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
@@ -149,14 +152,16 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
     if tokens.is_empty() {
         return Err(ParseError::Empty);
     }
-    limits::check(&tokens)?;
+    let joins = limits::check(&tokens)?;
     let mut notes = notes_of_text(sql, mode);
     let mut tokens = Tokens(tokens);
     prepass::rewrite(&mut tokens, &mut notes);
     let mut tokens = tokens.0;
     notes.assignments = tokens.iter().any(|token| token.token == Token::Assignment);
     tokens.push(TokenWithSpan { token: Token::EOF, span: tokens::span(sql.len(), sql.len()) });
-    let statement = stacker::grow(PARSER_STACK_BYTES, || tree(tokens)).map_err(|error| describe(error, sql))?;
+    let parsed =
+        if joins > JOINS_ON_OWN_STACK { stacker::grow(PARSER_STACK_BYTES, || tree(tokens)) } else { tree(tokens) };
+    let statement = parsed.map_err(|error| describe(error, sql))?;
     if let ControlFlow::Break(chain) = visit_expressions(&statement, chained_predicate) {
         return Err(ParseError::Ambiguous(chain));
     }
