@@ -110,6 +110,8 @@ pub struct Session {
     more_results: bool,
     /// The statement that runs wants binary rows.
     binary_rows: bool,
+    /// The statement that runs was answered with a backend's error.
+    statement_failed: bool,
     /// Used again for each statement.
     literals: Vec<Literal>,
     collation: u16,
@@ -138,6 +140,7 @@ impl Session {
             snapshot: None,
             more_results: false,
             binary_rows: false,
+            statement_failed: false,
             literals: Vec::new(),
             collation: identity.collation,
             host: identity.host,
