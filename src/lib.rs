@@ -9,5 +9,6 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod merge;
 pub mod net;
 pub mod sql;
