@@ -8,7 +8,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod error;
 pub mod merge;
 pub mod net;
+pub mod route;
 pub mod sql;

@@ -1,0 +1,7 @@
+//! The rules.
+mod problem;
+mod secret;
+mod shield;
+mod yaml;
+pub use problem::*;
+pub use secret::Secret;

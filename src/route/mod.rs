@@ -1,0 +1,4 @@
+//! Routing: conditions and rules to the shards that a statement must reach. Pure: no sockets, no clock, no globals.
+
+pub mod algorithm;
+pub mod key;
