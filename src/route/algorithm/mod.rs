@@ -28,7 +28,7 @@ use std::fmt::Debug;
 use std::ops::Bound;
 
 pub use complex::Complex;
-pub use consistent_hash::ConsistentHash;
+pub use consistent_hash::{ConsistentHash, DEFAULT_VIRTUAL_NODES};
 pub use error::RouteError;
 pub use hash::HashFunction;
 pub use hash_mod::HashMod;

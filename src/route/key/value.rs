@@ -82,6 +82,14 @@ impl DateTimeKey {
             Self { date, hour: small(hour, 24)?, minute: small(minute, 60)?, second: small(second, 60)?, micros };
         (date.is_real() || date == DateKey::default()).then_some(moment)
     }
+
+    /// Milliseconds since 1970, of a real date in UTC.
+    pub fn unix_ms(self) -> Option<i64> {
+        let (year, month, day) = (i32::from(self.date.year), u32::from(self.date.month), u32::from(self.date.day));
+        let date = chrono::NaiveDate::from_ymd_opt(year, month, day)?;
+        let moment = date.and_hms_micro_opt(self.hour.into(), self.minute.into(), self.second.into(), self.micros)?;
+        Some(moment.and_utc().timestamp_millis())
+    }
 }
 
 impl From<DateKey> for DateTimeKey {
@@ -91,6 +99,42 @@ impl From<DateKey> for DateTimeKey {
 }
 
 impl KeyValue {
+    /// A value of the rules: an integer, a decimal or a date if it looks like one, else a text.
+    pub fn guess(text: &str) -> Self {
+        if let Ok(value) = text.parse::<i128>() {
+            return Self::Int(value);
+        }
+        if let Some(moment) = DateTimeKey::parse(text) {
+            let is_day = moment == DateTimeKey::from(moment.date) && text.len() == 10;
+            return if is_day { Self::Date(moment.date) } else { Self::DateTime(moment) };
+        }
+        Self::decimal(text).unwrap_or_else(|| Self::Text(text.to_owned()))
+    }
+
+    /// A plain decimal (`-12.50`, `3`, `.5`) in its one form.
+    pub fn decimal(text: &str) -> Option<Self> {
+        let (is_negative, digits) = match text.as_bytes().first()? {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.len() + fraction.len() == 0 || !are_digits(whole) || !are_digits(fraction) {
+            return None;
+        }
+        let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        let sign = if is_negative { "-" } else { "" };
+        let whole = if whole.is_empty() { "0" } else { whole };
+        let integer = || format!("{sign}{whole}");
+        if fraction.is_empty()
+            && let Ok(value) = integer().parse()
+        {
+            return Some(Self::Int(value));
+        }
+        Some(Self::Decimal(if fraction.is_empty() { integer() } else { format!("{sign}{whole}.{fraction}") }))
+    }
+
     /// How two keys of one column are ordered, where that is known without the collation: numbers, dates and times,
     /// and bytes. `None` for texts and for kinds that cannot be compared.
     pub fn order(&self, other: &Self) -> Option<Ordering> {

@@ -1,0 +1,62 @@
+//! Names: which ones are allowed, and which one was probably meant.
+
+use super::problem::Place;
+use super::reader::Context;
+
+/// The longest name of a schema or table in MySQL, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
+/// Advice for a name that is not known: the nearest known one, else all of them.
+pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let mut known: Vec<&str> = known.into_iter().collect();
+    known.sort_unstable();
+    known.dedup();
+    let best = known.iter().map(|other| (distance(name, other), *other)).min();
+    match best {
+        None => "there is none to name".into(),
+        Some((steps, other)) if steps <= name.chars().count().max(3) / 3 => format!("did you mean '{other}'?"),
+        Some(_) if known.len() > 20 => format!("write one of: {}, …", known[..20].join(", ")),
+        Some(_) => format!("write one of: {}", known.join(", ")),
+    }
+}
+
+/// Levenshtein distance, ignoring case.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Whether a name can name a group, a schema or a table: `what` says which in the problem that is noted.
+pub(super) fn check_name(context: &Context<'_>, place: &Place, what: &str, name: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || "_-$".contains(c);
+    let good = !name.is_empty() && name.chars().count() <= MAX_NAME_CHARS && name.chars().all(allowed);
+    if !good {
+        let fix = "use 1 to 64 letters, digits, '_', '-' or '$'";
+        context.problem(place, format!("'{name}' cannot name a {what}"), fix);
+    }
+    good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_proposed() {
+        let known = ["max_connections", "wait_queue", "wait_timeout_ms"];
+        assert_eq!(nearest("max_conections", known), "did you mean 'max_connections'?");
+        assert_eq!(nearest("Wait_Queue", known), "did you mean 'wait_queue'?");
+        assert_eq!(nearest("colour", known), "write one of: max_connections, wait_queue, wait_timeout_ms");
+        assert_eq!(nearest("x", []), "there is none to name");
+    }
+}

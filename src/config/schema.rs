@@ -1,0 +1,192 @@
+//! What clients see: logical schemas and their tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::group::GroupId;
+use crate::route::algorithm::{Algorithm, ShardSet};
+
+/// One logical schema.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where tables live that no rule names: physical schema and table have the logical names.
+    pub default_group: Option<GroupId>,
+    /// Tables placed by rules, broadcast ones too, by their name in small letters.
+    pub tables: BTreeMap<String, Arc<Table>>,
+    /// Binding groups: names (in small letters) of tables that are split alike.
+    pub binding: Vec<Vec<Arc<str>>>,
+}
+
+impl Schema {
+    /// A table that the rules place, by its name in any case.
+    pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) || !name.is_ascii() {
+            self.tables.get(&name.to_lowercase())
+        } else {
+            self.tables.get(name)
+        }
+    }
+
+    /// All groups that the schema touches, ascending.
+    pub fn groups(&self) -> Vec<GroupId> {
+        let nodes = self.tables.values().flat_map(|table| table.nodes.iter().map(|node| node.group));
+        let mut groups: Vec<GroupId> = nodes.chain(self.default_group).collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// All physical schemas that hold tables of this one, each with its group.
+    pub fn databases(&self) -> Vec<(GroupId, Arc<str>)> {
+        let nodes = self.tables.values().flat_map(|t| t.nodes.iter().map(|n| (n.group, Arc::clone(&n.schema))));
+        let mut databases: Vec<_> = nodes.chain(self.default_group.map(|g| (g, Arc::clone(&self.name)))).collect();
+        databases.sort();
+        databases.dedup();
+        databases
+    }
+
+    /// Whether two tables are split alike, so that rows with equal sharding keys share a node index.
+    pub fn are_bound(&self, a: &Table, b: &Table) -> bool {
+        a.name == b.name || (a.binding.is_some() && a.binding == b.binding)
+    }
+}
+
+/// One table that the rules place.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its logical name, as the rules write it.
+    pub name: Arc<str>,
+    /// Where its parts are; never empty. With two levels: all tables of the first database, then those of the second, …
+    pub nodes: Vec<DataNode>,
+    /// How a key chooses among them.
+    pub strategy: Strategy,
+    /// What fills a key that an insert leaves out.
+    pub key_generator: Option<TableKey>,
+    /// Index into [`Schema::binding`].
+    pub binding: Option<usize>,
+}
+
+impl Table {
+    /// Whether rows are split by a key.
+    pub fn is_sharded(&self) -> bool {
+        matches!(self.strategy, Strategy::OneLevel(_) | Strategy::TwoLevel { .. })
+    }
+
+    /// Whether every node holds all rows.
+    pub fn is_broadcast(&self) -> bool {
+        matches!(self.strategy, Strategy::Broadcast)
+    }
+
+    /// The levels of its strategy: none, one, or database and table.
+    pub fn levels(&self) -> impl Iterator<Item = &Level> {
+        let (first, second) = match &self.strategy {
+            Strategy::Single | Strategy::Broadcast => (None, None),
+            Strategy::OneLevel(level) => (Some(level), None),
+            Strategy::TwoLevel { database, table } => (Some(database), Some(table)),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The columns that decide where a row is, in small letters, without repetition.
+    pub fn key_columns(&self) -> Vec<Arc<str>> {
+        let mut columns: Vec<Arc<str>> = Vec::new();
+        for column in self.levels().flat_map(|level| &level.columns) {
+            if !columns.contains(column) {
+                columns.push(Arc::clone(column));
+            }
+        }
+        columns
+    }
+
+    /// The nodes that a set of targets per level stands for, in the order of `levels()`. Without levels: all nodes.
+    pub fn combine(&self, targets: &[ShardSet]) -> ShardSet {
+        match (&self.strategy, targets) {
+            (Strategy::OneLevel(_), [nodes]) => nodes.clone(),
+            (Strategy::TwoLevel { table, .. }, [databases, tables]) => {
+                let mut nodes = ShardSet::none(self.nodes.len());
+                let width = table.algorithm.targets();
+                for database in databases.iter() {
+                    tables.iter().for_each(|table| nodes.insert(database * width + table));
+                }
+                nodes
+            }
+            _ => ShardSet::all(self.nodes.len()),
+        }
+    }
+
+    /// The node of one target per level.
+    pub fn node_index(&self, targets: &[usize]) -> usize {
+        match (&self.strategy, targets) {
+            (Strategy::TwoLevel { table, .. }, [database, of_database]) => {
+                database * table.algorithm.targets() + of_database
+            }
+            (_, [node, ..]) => *node,
+            _ => 0,
+        }
+    }
+}
+
+/// One physical table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DataNode {
+    /// The group that holds it.
+    pub group: GroupId,
+    /// Physical schema.
+    pub schema: Arc<str>,
+    /// Physical table.
+    pub table: Arc<str>,
+}
+
+/// How a key chooses among the nodes of a table.
+#[derive(Debug, Clone)]
+pub enum Strategy {
+    /// There is one node.
+    Single,
+    /// Every node holds all rows.
+    Broadcast,
+    /// The key chooses a node.
+    OneLevel(Level),
+    /// One key chooses the database (group and physical schema), one the table there.
+    TwoLevel {
+        /// Chooses the database.
+        database: Level,
+        /// Chooses the table of it.
+        table: Level,
+    },
+}
+
+/// Columns, and what leads them to a target.
+#[derive(Debug, Clone)]
+pub struct Level {
+    /// The sharding key, in small letters; empty when a hint decides.
+    pub columns: Vec<Arc<str>>,
+    /// What leads the key to a target.
+    pub algorithm: Arc<dyn Algorithm>,
+}
+
+/// The column that a key generator fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableKey {
+    /// The column, in small letters.
+    pub column: Arc<str>,
+    /// The name of the generator in its schema.
+    pub name: Arc<str>,
+    /// The generator.
+    pub generator: KeyGenerator,
+}
+
+/// What makes keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyGenerator {
+    /// 41 bits of milliseconds since an epoch, 10 bits of worker, 12 bits of sequence.
+    Snowflake {
+        /// 0 to 1023.
+        worker_id: u16,
+        /// The epoch, in milliseconds since 1970 (UTC).
+        epoch_ms: i64,
+        /// How far back the clock may go.
+        max_backward_ms: u64,
+    },
+}
