@@ -8,9 +8,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod merge;
 pub mod net;
+pub mod plan;
 pub mod route;
 pub mod sql;

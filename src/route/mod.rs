@@ -2,3 +2,7 @@
 
 pub mod algorithm;
 pub mod key;
+pub mod key_stub;
+pub mod condition;
+pub mod source;
+pub mod values;
