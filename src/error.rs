@@ -32,8 +32,8 @@ impl Fault {
 pub trait Report: std::error::Error {
     /// The MySQL error number (*MySQL Server Error Reference*).
     fn errno(&self) -> u16;
-    /// The five-character SQLSTATE that belongs to it.
-    fn sqlstate(&self) -> &'static str;
+    /// The five-character SQLSTATE that belongs to it. (Not static: a backend's error is passed on with its own.)
+    fn sqlstate(&self) -> &str;
     /// A short stable name: the `kind` label of the error metric.
     fn kind(&self) -> &'static str;
     /// Whose fault it was.

@@ -3,16 +3,27 @@
 //! The modules in the order in which a statement meets them:
 //!
 //! `server` → `protocol` → `session` → `sql` → `plan` → `route` → `execute` → `backend`, and back through `merge`.
-//! Beside them: `config` (rules), `catalog` (columns of the tables), `net` (framed sockets), `error`,
-//! `governance`, `observe`, `admin`. A module uses only what stands to its right, plus those beside.
+//! Beside them: `config` (rules), `catalog` (columns of the tables), `txn` (transactions), `id` (generated keys), `net`
+//! (framed sockets), `error`, `governance`, `observe`, `admin`. A module uses only what stands to its right, plus those
+//! beside.
 
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod catalog;
 pub mod config;
 pub mod error;
+pub mod execute;
+pub mod governance;
+pub mod id;
 pub mod merge;
 pub mod net;
 pub mod plan;
+pub mod playground;
+pub mod protocol;
 pub mod route;
+pub mod serve;
+pub mod server;
+pub mod session;
 pub mod sql;
+pub mod txn;

@@ -1,2 +1,1 @@
-//! The command line.
-fn main() {}
+fn main(){}

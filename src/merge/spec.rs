@@ -43,6 +43,9 @@ pub struct MergeSpec {
 /// - FLOAT in text rows (printed with six digits, so equal text may be two values): hidden `col+0e0`, `Pad::None`;
 /// - TIMESTAMP (an hour comes twice at the end of summer time): hidden `UNIX_TIMESTAMP(col)`, `Pad::None`;
 /// - JSON, GEOMETRY, VECTOR: no hidden column helps.
+///
+/// Where the client does not select the column at all, only the weight is hidden in the row; then `column` and
+/// `weight.column` are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SortKey {
     /// The column that the statement orders or groups by; named in errors.

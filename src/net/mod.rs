@@ -4,4 +4,4 @@ pub mod io;
 pub mod packet_stream;
 
 pub use io::Io;
-pub use packet_stream::{NetError, PacketStream};
+pub use packet_stream::{HEADER_LEN, MAX_WIRE_PAYLOAD, NetError, PacketStream};

@@ -10,11 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Io;
 use crate::error::{Fault, Report};
+use crate::protocol::frame::FrameHeader;
+pub use crate::protocol::frame::{HEADER_LEN, MAX_WIRE_PAYLOAD};
+use crate::protocol::frame_writer::FrameWriter;
 
-/// The largest payload of one wire packet; a payload of exactly this length is followed by another packet.
-pub const MAX_WIRE_PAYLOAD: usize = 0xFF_FFFF;
-/// Length of a packet header.
-pub const HEADER_LEN: usize = 4;
 /// How much room a read asks for. Large enough that a big result needs few system calls, small enough that
 /// thousands of busy connections fit in memory.
 pub const READ_CHUNK_BYTES: usize = 16 * 1024;
@@ -140,20 +139,69 @@ impl PacketStream {
         }
     }
 
+    /// Reads one packet and not a byte beyond it: a client sends its TLS hello right behind an SSLRequest, and those
+    /// bytes belong to TLS. For small packets; each takes two system calls.
+    pub async fn read_packet_exactly(&mut self) -> Result<Bytes, NetError> {
+        loop {
+            if let Some(packet) = self.take_packet()? {
+                return Ok(packet);
+            }
+            let have = self.read.len();
+            let want = FrameHeader::read(&self.read).map_or(HEADER_LEN, |header| HEADER_LEN + header.payload_len);
+            // Of a packet of many frames the next header follows.
+            let missing = if want > have { want - have } else { HEADER_LEN };
+            self.read.reserve(missing);
+            match (&mut self.io).take(missing as u64).read_buf(&mut self.read).await? {
+                0 if self.read.is_empty() => return Err(NetError::Closed),
+                0 => return Err(NetError::Io(io::ErrorKind::UnexpectedEof.into())),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the packet at hand and drops it as it comes: one that was refused as too large, so that the peer gets to
+    /// read the error instead of having its connection reset while it writes.
+    pub async fn discard_packet(&mut self) -> Result<(), NetError> {
+        loop {
+            let header = loop {
+                if let Some(header) = FrameHeader::read(&self.read) {
+                    break header;
+                }
+                self.fill().await?;
+            };
+            self.seq = header.seq.wrapping_add(1);
+            let mut left = HEADER_LEN + header.payload_len;
+            loop {
+                let taken = left.min(self.read.len());
+                self.read.advance(taken);
+                left -= taken;
+                if left == 0 {
+                    break;
+                }
+                self.fill().await?;
+            }
+            if header.payload_len < MAX_WIRE_PAYLOAD {
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes one logical packet out of the buffer, if it is there whole.
     pub fn take_packet(&mut self) -> Result<Option<Bytes>, NetError> {
         let mut at = 0;
         let mut payload_len = 0;
         let mut seq = self.seq;
         loop {
-            let Some(header) = self.read.get(at..at + HEADER_LEN) else { return Ok(None) };
-            let len = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
-            if header[3] != seq {
+            let Some(header) = self.read.get(at..).and_then(FrameHeader::read) else { return Ok(None) };
+            let len = header.payload_len;
+            if header.seq != seq {
                 return Err(NetError::OutOfOrder);
             }
             seq = seq.wrapping_add(1);
             payload_len += len;
             if payload_len > self.max_packet_bytes {
+                // The answer, if there is one, carries the next sequence id.
+                self.seq = seq;
                 return Err(NetError::PacketTooLarge);
             }
             at += HEADER_LEN + len;
@@ -175,18 +223,12 @@ impl PacketStream {
 
     /// Queues one logical packet, split into wire packets where it must be.
     pub fn queue(&mut self, payload: &[u8]) {
-        let mut rest = payload;
-        loop {
-            let (part, next) = rest.split_at(rest.len().min(MAX_WIRE_PAYLOAD));
-            let len = part.len() as u32;
-            self.write.extend_from_slice(&[len as u8, (len >> 8) as u8, (len >> 16) as u8, self.seq]);
-            self.write.extend_from_slice(part);
-            self.seq = self.seq.wrapping_add(1);
-            rest = next;
-            if part.len() < MAX_WIRE_PAYLOAD {
-                return;
-            }
-        }
+        put_packet(&mut self.write, &mut self.seq, payload);
+    }
+
+    /// Queues the proxy's own answers: payloads are encoded where they will be sent from.
+    pub fn frames(&mut self) -> FrameWriter<'_> {
+        FrameWriter::new(&mut self.write, &mut self.seq)
     }
 
     /// Queues one packet and writes the queue out once it is past [`WRITE_HIGH_WATER_BYTES`]: backpressure for streams.
@@ -232,9 +274,9 @@ impl PacketStream {
         }
     }
 
-    /// Resolves when the peer sends something or goes away, without consuming it.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.io.readable().await
+    /// Resolves when the peer has closed its side or the connection failed; never, while the peer sends or waits.
+    pub async fn closed(&self) {
+        self.io.closed().await;
     }
 
     /// Sends what is queued and closes the sending side.
@@ -246,13 +288,28 @@ impl PacketStream {
     }
 }
 
+/// Appends one logical packet, split into wire packets where it must be.
+pub fn put_packet(out: &mut BytesMut, seq: &mut u8, payload: &[u8]) {
+    let mut rest = payload;
+    loop {
+        let (part, next) = rest.split_at(rest.len().min(MAX_WIRE_PAYLOAD));
+        let header = FrameHeader { payload_len: part.len(), seq: *seq };
+        out.extend_from_slice(&header.to_bytes());
+        out.extend_from_slice(part);
+        *seq = seq.wrapping_add(1);
+        rest = next;
+        if part.len() < MAX_WIRE_PAYLOAD {
+            return;
+        }
+    }
+}
+
 /// Joins the payloads of wire packets into one.
 fn join(mut wire: BytesMut, payload_len: usize) -> Bytes {
     let mut joined = BytesMut::with_capacity(payload_len);
-    while wire.len() >= HEADER_LEN {
-        let len = usize::from(wire[0]) | usize::from(wire[1]) << 8 | usize::from(wire[2]) << 16;
+    while let Some(header) = FrameHeader::read(&wire) {
         wire.advance(HEADER_LEN);
-        joined.extend_from_slice(&wire.split_to(len));
+        joined.extend_from_slice(&wire.split_to(header.payload_len));
     }
     joined.freeze()
 }
@@ -285,11 +342,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_exact_read_leaves_what_follows_to_others() {
+        let (mut a, mut b) = pair(100).await;
+        a.queue(b"first");
+        a.write_buffer().extend_from_slice(b"TLS hello");
+        a.flush().await.unwrap();
+        assert_eq!(&b.read_packet_exactly().await.unwrap()[..], b"first");
+        let mut io = b.into_io().expect("nothing was read beyond the packet");
+        let mut rest = [0; 9];
+        io.read_exact(&mut rest).await.unwrap();
+        assert_eq!(&rest, b"TLS hello");
+    }
+
+    #[tokio::test]
     async fn too_large_and_out_of_order_are_errors() {
         let (mut a, mut b) = pair(10).await;
         a.queue(&[0; 11]);
         a.flush().await.unwrap();
         assert!(matches!(b.read_packet().await, Err(NetError::PacketTooLarge)));
+        a.queue(b"next");
+        a.flush().await.unwrap();
+        b.discard_packet().await.unwrap();
+        assert_eq!(&b.read_packet().await.unwrap()[..], b"next");
         let (mut a, mut b) = pair(10).await;
         a.set_seq(3);
         a.queue(&[1]);

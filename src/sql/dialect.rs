@@ -1,9 +1,15 @@
 //! What MySQL and MariaDB speak, as `sqlparser`'s parser asks about it.
+//!
+//! What the parser lets a dialect decide is decided here; what it does not is rewritten before ([`super::prepass`]).
 
-use sqlparser::ast::{Expr, Statement};
+use sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Ident, Interval, MemberOf, ObjectName, Statement,
+    UnaryOperator,
+};
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, Word};
 use std::any::TypeId;
 
 /// `sqlparser`'s MySQL dialect with its gaps filled. It says that it is that dialect, so that the places of the parser
@@ -13,6 +19,9 @@ pub struct ShardloomDialect;
 
 /// What is not overridden is answered as the wrapped dialect answers it.
 const MYSQL: MySqlDialect = MySqlDialect {};
+
+/// `!`, `BINARY`, `-`, `~` bind tighter than all infix operators but `->`.
+const TIGHTEST: u8 = 66;
 
 macro_rules! as_mysql {
     ($($name:ident)*) => {
@@ -53,17 +62,50 @@ impl Dialect for ShardloomDialect {
         MYSQL.identifier_quote_style(identifier)
     }
 
-    fn is_table_factor_alias(&self, explicit: bool, keyword: &Keyword, parser: &mut Parser) -> bool {
-        MYSQL.is_table_factor_alias(explicit, keyword, parser)
-    }
-
-    /// `BINARY x` would swallow the rest of the condition; see `parse_prefix`.
+    /// `BINARY x` would swallow the rest of the condition; see [`prefix`].
     fn supports_binary_kw_as_cast(&self) -> bool {
         false
     }
 
+    /// `FROM (t)`.
+    fn supports_parens_around_table_factor(&self) -> bool {
+        true
+    }
+
+    /// `EXTRACT(DAY_HOUR FROM x)`.
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    /// `FROM t FULL JOIN u` is `FROM t AS full JOIN u`: only reserved words are no aliases.
+    fn is_table_factor_alias(&self, explicit: bool, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        explicit || !is_reserved(*keyword)
+    }
+
+    fn is_column_alias(&self, keyword: &Keyword, _parser: &mut Parser) -> bool {
+        !is_reserved(*keyword)
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        matches!(keyword, Keyword::EXISTS | Keyword::INTERVAL | Keyword::CASE | Keyword::NOT)
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        prefix(self, parser).transpose()
+    }
+
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
-        MYSQL.parse_infix(parser, left, precedence)
+        infix(parser, left, precedence).transpose()
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            // read as a prefix, together with the variable before it
+            Token::Assignment => Some(Ok(self.prec_unknown())),
+            Token::Word(word) if word.keyword == Keyword::MOD => Some(Ok(self.prec_value(Precedence::MulDivModOp))),
+            Token::Word(_) if is_sounds_like(parser) => Some(Ok(self.prec_value(Precedence::Like))),
+            _ => None,
+        }
     }
 
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
@@ -90,4 +132,314 @@ impl Dialect for ShardloomDialect {
             Precedence::Or => 5,
         }
     }
+
+    /// `<<` and `>>` stand between `+` and `&`; the parser has them beside `^`.
+    fn get_next_precedence_default(&self, parser: &Parser) -> Result<u8, ParserError> {
+        match &parser.peek_token_ref().token {
+            Token::ShiftLeft | Token::ShiftRight => Ok(40),
+            _ => Defaults.get_next_precedence_default(parser),
+        }
+    }
+}
+
+/// The trait's own method, with our precedences.
+#[derive(Debug)]
+struct Defaults;
+
+impl Dialect for Defaults {
+    fn is_identifier_start(&self, ch: char) -> bool {
+        MYSQL.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        MYSQL.is_identifier_part(ch)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        ShardloomDialect.get_next_precedence(parser)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        ShardloomDialect.prec_value(precedence)
+    }
+}
+
+/// The reserved words that may follow a table or a select item, and so are no alias without `AS`.
+fn is_reserved(keyword: Keyword) -> bool {
+    use Keyword::*;
+    matches!(
+        keyword,
+        AND | AS
+            | ASC
+            | BETWEEN
+            | BY
+            | CASE
+            | CROSS
+            | DESC
+            | DIV
+            | ELSE
+            | EXCEPT
+            | EXISTS
+            | FETCH
+            | FOR
+            | FORCE
+            | FROM
+            | GROUP
+            | HAVING
+            | IGNORE
+            | IN
+            | INNER
+            | INSERT
+            | INTERSECT
+            | INTO
+            | IS
+            | JOIN
+            | KEY
+            | LATERAL
+            | LEFT
+            | LIKE
+            | LIMIT
+            | LOCK
+            | MOD
+            | NATURAL
+            | NOT
+            | NULL
+            | ON
+            | OR
+            | ORDER
+            | OUTER
+            | OVER
+            | PARTITION
+            | PROCEDURE
+            | REGEXP
+            | RETURNING
+            | RIGHT
+            | RLIKE
+            | SELECT
+            | SEPARATOR
+            | SET
+            | STRAIGHT_JOIN
+            | THEN
+            | UNION
+            | UPDATE
+            | USE
+            | USING
+            | VALUES
+            | WHEN
+            | WHERE
+            | WINDOW
+            | WITH
+            | XOR
+    )
+}
+
+/// Words of which the parser would make a typed literal with the string behind them; here that string is an alias.
+fn is_untyped(keyword: Keyword) -> bool {
+    use Keyword::*;
+    matches!(
+        keyword,
+        YEAR | TEXT | BIT | BOOL | BOOLEAN | JSON | DATETIME | ENUM | SIGNED | STRING | BLOB | NUMBER | CLOB
+    )
+}
+
+/// The units of `INTERVAL` and `EXTRACT` (*Temporal Intervals*).
+const UNITS: &[&str] = &[
+    "MICROSECOND",
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "WEEK",
+    "MONTH",
+    "QUARTER",
+    "YEAR",
+    "SECOND_MICROSECOND",
+    "MINUTE_MICROSECOND",
+    "MINUTE_SECOND",
+    "HOUR_MICROSECOND",
+    "HOUR_SECOND",
+    "HOUR_MINUTE",
+    "DAY_MICROSECOND",
+    "DAY_SECOND",
+    "DAY_MINUTE",
+    "DAY_HOUR",
+    "YEAR_MONTH",
+    "SQL_TSI_SECOND",
+    "SQL_TSI_MINUTE",
+    "SQL_TSI_HOUR",
+    "SQL_TSI_DAY",
+    "SQL_TSI_WEEK",
+    "SQL_TSI_MONTH",
+    "SQL_TSI_QUARTER",
+    "SQL_TSI_YEAR",
+];
+
+fn prefix(dialect: &ShardloomDialect, parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
+    let next = parser.peek_nth_token_ref(1).token.clone();
+    let token = parser.peek_token_ref();
+    let word = match &token.token {
+        Token::ExclamationMark => return unary(parser, UnaryOperator::BangNot).map(Some),
+        Token::Minus => return unary(parser, UnaryOperator::Minus).map(Some),
+        Token::Plus => return unary(parser, UnaryOperator::Plus).map(Some),
+        Token::Tilde => return unary(parser, UnaryOperator::BitwiseNot).map(Some),
+        Token::Word(word) if word.quote_style.is_none() => word.clone(),
+        _ => return Ok(None),
+    };
+    let ident = word.clone().into_ident(token.span);
+    match (word.keyword, &next) {
+        (Keyword::BINARY, _) => binary(parser),
+        (Keyword::INTERVAL, _) => interval(parser, ident).map(Some),
+        (Keyword::MATCH, _) => match_against(parser, ident).map(Some),
+        (_, Token::Assignment) if word.value.starts_with('@') => {
+            parser.next_token();
+            parser.next_token();
+            let right = Box::new(parser.parse_subexpr(dialect.prec_unknown())?);
+            let left = Box::new(Expr::Identifier(ident));
+            Ok(Some(Expr::BinaryOp { left, op: BinaryOperator::Assignment, right }))
+        }
+        // an introducer before a bit literal
+        (_, Token::SingleQuotedByteStringLiteral(_)) if word.value.starts_with('_') => {
+            parser.next_token();
+            let value = Box::new(Expr::Value(parser.parse_value()?));
+            Ok(Some(Expr::Prefixed { prefix: ident, value }))
+        }
+        (keyword, Token::SingleQuotedString(_)) if is_untyped(keyword) => {
+            parser.next_token();
+            Ok(Some(Expr::Identifier(ident)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn unary(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
+    parser.next_token();
+    Ok(Expr::UnaryOp { op, expr: Box::new(parser.parse_subexpr(TIGHTEST)?) })
+}
+
+/// `BINARY x` casts `x` alone.
+fn binary(parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
+    parser.next_token();
+    let expr = Box::new(parser.parse_subexpr(TIGHTEST)?);
+    Ok(Some(Expr::Cast { kind: CastKind::Cast, expr, data_type: DataType::Binary(None), format: None }))
+}
+
+/// `INTERVAL expr unit`, or the function `INTERVAL(a, b, …)`.
+fn interval(parser: &mut Parser, ident: Ident) -> Result<Expr, ParserError> {
+    let found = parser.maybe_parse(|parser| {
+        parser.next_token();
+        let value = Box::new(parser.parse_expr()?);
+        let unit = parser.next_token();
+        let Token::Word(Word { value: name, quote_style: None, .. }) = &unit.token else {
+            return parser.expected("a unit of time", unit);
+        };
+        if !UNITS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return parser.expected("a unit of time", unit);
+        }
+        Ok(Expr::Interval(Interval {
+            value,
+            leading_field: Some(DateTimeField::Custom(Ident::with_span(unit.span, name))),
+            leading_precision: None,
+            last_field: None,
+            fractional_seconds_precision: None,
+        }))
+    })?;
+    if let Some(interval) = found {
+        return Ok(interval);
+    }
+    parser.next_token();
+    parser.parse_function(ObjectName::from(vec![ident]))
+}
+
+/// `MATCH (a, b) AGAINST (expr modifier)` as a call `MATCH(a, b, expr)`; the parentheses around the columns may be
+/// missing.
+fn match_against(parser: &mut Parser, ident: Ident) -> Result<Expr, ParserError> {
+    parser.next_token();
+    let parentheses = parser.consume_token(&Token::LParen);
+    let mut arguments = parser.parse_comma_separated(|parser| {
+        let mut parts = vec![parser.parse_identifier()?];
+        while parser.consume_token(&Token::Period) {
+            parts.push(parser.parse_identifier()?);
+        }
+        Ok(match <[Ident; 1]>::try_from(parts) {
+            Ok([one]) => Expr::Identifier(one),
+            Err(parts) => Expr::CompoundIdentifier(parts),
+        })
+    })?;
+    if parentheses {
+        parser.expect_token(&Token::RParen)?;
+    }
+    parser.expect_keyword(Keyword::AGAINST)?;
+    parser.expect_token(&Token::LParen)?;
+    // IN is the modifier's here, not an operator
+    arguments.push(parser.parse_subexpr(ShardloomDialect.prec_value(Precedence::Between))?);
+    for words in [
+        &[Keyword::IN, Keyword::BOOLEAN, Keyword::MODE][..],
+        &[Keyword::IN, Keyword::NATURAL, Keyword::LANGUAGE, Keyword::MODE],
+        &[Keyword::WITH, Keyword::QUERY, Keyword::EXPANSION],
+    ] {
+        let _ = parser.parse_keywords(words);
+    }
+    parser.expect_token(&Token::RParen)?;
+    Ok(call(ident, arguments))
+}
+
+fn call(name: Ident, arguments: Vec<Expr>) -> Expr {
+    use sqlparser::ast::{Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
+    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![name]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+fn infix(parser: &mut Parser, left: &Expr, precedence: u8) -> Result<Option<Expr>, ParserError> {
+    // the parser's own way takes `REGEXP NULL` for an odd `IS NULL`
+    let word = |parser: &Parser, at| match &parser.peek_nth_token_ref(at).token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    let negated = word(parser, 0) == Keyword::NOT;
+    if matches!(word(parser, usize::from(negated)), Keyword::REGEXP | Keyword::RLIKE) {
+        let regexp = word(parser, usize::from(negated)) == Keyword::REGEXP;
+        for _ in 0..=usize::from(negated) {
+            parser.next_token();
+        }
+        let pattern = Box::new(parser.parse_subexpr(precedence)?);
+        return Ok(Some(Expr::RLike { negated, expr: Box::new(left.clone()), pattern, regexp }));
+    }
+    let op = if parser.parse_keyword(Keyword::DIV) {
+        BinaryOperator::MyIntegerDivide
+    } else if parser.parse_keyword(Keyword::MOD) {
+        BinaryOperator::Modulo
+    } else if parser.parse_keyword(Keyword::MEMBER) {
+        let _ = parser.parse_keyword(Keyword::OF);
+        parser.expect_token(&Token::LParen)?;
+        let array = Box::new(parser.parse_expr()?);
+        parser.expect_token(&Token::RParen)?;
+        return Ok(Some(Expr::MemberOf(MemberOf { value: Box::new(left.clone()), array })));
+    } else if is_sounds_like(parser) {
+        parser.next_token();
+        parser.next_token();
+        BinaryOperator::Custom("SOUNDS LIKE".to_owned())
+    } else {
+        return Ok(None);
+    };
+    let right = Box::new(parser.parse_subexpr(precedence)?);
+    Ok(Some(Expr::BinaryOp { left: Box::new(left.clone()), op, right }))
+}
+
+fn is_sounds_like(parser: &Parser) -> bool {
+    matches!(
+        (&parser.peek_nth_token_ref(0).token, &parser.peek_nth_token_ref(1).token),
+        (Token::Word(sounds), Token::Word(like))
+            if sounds.quote_style.is_none()
+                && sounds.value.eq_ignore_ascii_case("SOUNDS")
+                && like.keyword == Keyword::LIKE
+    )
 }

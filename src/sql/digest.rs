@@ -81,7 +81,7 @@ pub fn scan_from(sql: &[u8], start: usize, mode: LexMode, literals: &mut Vec<Lit
         placeholders: 0,
         flags: Flags::default(),
     };
-    while let Some(token) = lexer.next() {
+    for token in lexer.by_ref() {
         if let Some(kind) = LiteralKind::of(token.kind) {
             fold.add(&sql[piece_start..token.start], kind as u8);
             piece_start = token.end;

@@ -1,12 +1,14 @@
 //! Text to syntax tree, by `sqlparser` with our tokens and our dialect.
 
 use super::dialect::ShardloomDialect;
-use super::lexer::LexMode;
+use super::lexer::{LexMode, Lexer, TokenKind};
+use super::prepass::{self, Tokens};
 use super::tokens;
 use crate::error::{Fault, Report};
-use sqlparser::ast::Statement;
+use sqlparser::ast::{BinaryOperator, Expr, Statement, visit_expressions};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+use std::ops::ControlFlow;
 
 /// How deep expressions and queries may be nested.
 const NESTING_LIMIT: usize = 128;
@@ -23,9 +25,63 @@ pub struct Parsed {
     pub notes: Notes,
 }
 
-/// What a statement holds beside its tree.
+/// What a statement holds beside its tree. What is said to be *not in the tree* was taken out before parsing; it still
+/// stands in the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notes {}
+pub struct Notes {
+    /// `SELECT … INTO`; not in the tree.
+    pub into: Option<Into>,
+    /// `UPDATE IGNORE`, `DELETE IGNORE` (not in the tree), `INSERT IGNORE`.
+    pub ignore: bool,
+    /// `FOR UPDATE`, `FOR SHARE`, `LOCK IN SHARE MODE`; in the tree, under the query that locks.
+    pub lock: bool,
+    /// `FOR UPDATE WAIT n`: the wait is not in the tree.
+    pub lock_wait: bool,
+    /// `SQL_CALC_FOUND_ROWS`.
+    pub calc_found_rows: bool,
+    /// `GROUP BY … WITH ROLLUP`.
+    pub rollup: bool,
+    /// `GROUP BY a DESC`: the directions are not in the tree. Where they are allowed they sort the result.
+    pub group_by_order: bool,
+    /// `LIMIT … ROWS EXAMINED n`; not in the tree.
+    pub rows_examined: bool,
+    /// `FOR SYSTEM_TIME …`: rows of another time are read; not in the tree.
+    pub system_time: bool,
+    /// `INSERT INTO t PARTITION (…)`; not in the tree.
+    pub insert_partition: bool,
+    /// `USE INDEX`, `FORCE INDEX`, `IGNORE INDEX` for a table.
+    pub index_hints: bool,
+    /// `/*+ … */`; not in the tree.
+    pub optimizer_hints: bool,
+    /// A comment that is code to some servers only; not in the tree.
+    pub unsure_comment: bool,
+    /// `TABLE t`: the tree says `SELECT * FROM t`, and the words of it that are not in the text have no span.
+    pub table_statement: bool,
+    /// `DO …`: the tree says `SELECT …`, whose result is not sent.
+    pub do_statement: bool,
+    /// `@a`.
+    pub user_variables: bool,
+    /// `@a := …` in an expression.
+    pub assignments: bool,
+}
+
+/// `SELECT … INTO`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Into {
+    /// Where to.
+    pub kind: IntoKind,
+    /// Where it stands, `INTO` included.
+    pub range: std::ops::Range<usize>,
+}
+
+/// Where `SELECT … INTO` puts its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IntoKind {
+    /// Variables: `@a`, or a local one, as they are written.
+    Variables(Vec<String>),
+    /// `OUTFILE` or `DUMPFILE`: a file of the server.
+    Outfile,
+}
 
 /// Why a text has no tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +99,9 @@ pub enum ParseError {
         /// The line of that, from 1.
         line: usize,
     },
+    /// `a LIKE b LIKE c`: MySQL does not allow it, and MariaDB reads it in a way of its own.
+    #[error("Shardloom cannot parse this statement: put parentheses around '{0}'")]
+    Ambiguous(String),
     /// Too deep.
     #[error("Shardloom cannot parse this statement: more than {NESTING_LIMIT} levels of nesting")]
     TooDeep,
@@ -53,14 +112,14 @@ impl Report for ParseError {
     fn errno(&self) -> u16 {
         match self {
             Self::Empty => 1065,
-            Self::Syntax { .. } => 1064,
+            Self::Syntax { .. } | Self::Ambiguous(_) => 1064,
             Self::TooDeep => 1436,
         }
     }
 
     fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Empty | Self::Syntax { .. } => "42000",
+            Self::Empty | Self::Syntax { .. } | Self::Ambiguous(_) => "42000",
             Self::TooDeep => "HY000",
         }
     }
@@ -83,7 +142,19 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
     if tokens.is_empty() {
         return Err(ParseError::Empty);
     }
-    let notes = Notes::default();
+    let mut notes = Notes::default();
+    for token in Lexer::new(sql, mode) {
+        match token.kind {
+            TokenKind::OptimizerHint => notes.optimizer_hints = true,
+            TokenKind::UnsureComment => notes.unsure_comment = true,
+            TokenKind::UserVariable => notes.user_variables = true,
+            _ => {}
+        }
+    }
+    let mut rewritten = Tokens(tokens);
+    prepass::rewrite(&mut rewritten, &mut notes);
+    let mut tokens = rewritten.0;
+    notes.assignments = tokens.iter().any(|token| token.token == Token::Assignment);
     tokens.push(TokenWithSpan { token: Token::EOF, span: tokens::span(sql.len(), sql.len()) });
     let dialect = ShardloomDialect;
     let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_LIMIT).with_tokens_with_locations(tokens);
@@ -94,7 +165,38 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
         })
         .map_err(|error| describe(error, sql))?;
+    if let ControlFlow::Break(chain) = visit_expressions(&statement, chained_predicate) {
+        return Err(ParseError::Ambiguous(chain));
+    }
     Ok(Parsed { statement, notes })
+}
+
+/// A predicate (`LIKE`, `IN`, `BETWEEN`, …) that is an operand of another one, without parentheses.
+fn chained_predicate(expr: &Expr) -> ControlFlow<String> {
+    fn is_predicate(expr: &Expr) -> bool {
+        match expr {
+            Expr::Like { .. }
+            | Expr::RLike { .. }
+            | Expr::InList { .. }
+            | Expr::InSubquery { .. }
+            | Expr::Between { .. }
+            | Expr::MemberOf(_) => true,
+            Expr::BinaryOp { op, .. } => matches!(op, BinaryOperator::Custom(_)),
+            _ => false,
+        }
+    }
+    let operands: [&Expr; 2] = match expr {
+        Expr::Like { expr, pattern, .. } | Expr::RLike { expr, pattern, .. } => [expr, pattern],
+        Expr::InList { expr, .. } | Expr::InSubquery { expr, .. } => [expr, expr],
+        Expr::Between { expr, high, .. } => [expr, high],
+        Expr::MemberOf(member) => [&member.value, &member.value],
+        Expr::BinaryOp { left, op: BinaryOperator::Custom(_), right } => [left, right],
+        _ => return ControlFlow::Continue(()),
+    };
+    match operands.into_iter().find(|operand| is_predicate(operand)) {
+        Some(operand) => ControlFlow::Break(operand.to_string()),
+        None => ControlFlow::Continue(()),
+    }
 }
 
 /// The parser's message ends in ` at Line: 1, Column: n`, where n is our offset.

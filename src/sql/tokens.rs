@@ -4,6 +4,7 @@
 //! of [`super::lexer`], all on line 1 with the byte offset (plus one) as the column, so that a span of the tree is a
 //! byte range of the text; see [`super::spans`].
 
+use super::foreign_words::is_foreign;
 use super::lexer::{self, LexMode, Lexer, TokenKind};
 use super::literal::{Literal, LiteralKind};
 use sqlparser::keywords::Keyword;
@@ -54,6 +55,7 @@ pub fn tokens(sql: &[u8], start: usize, end: usize, mode: LexMode) -> Vec<TokenW
         tokens.push(TokenWithSpan { token: made, span: span(token.start, end) });
     }
     join_strings(&mut tokens);
+    null_escapes(&mut tokens);
     tokens
 }
 
@@ -115,7 +117,7 @@ fn convert(kind: TokenKind, sql: &[u8], token: lexer::Token, mode: LexMode) -> O
         String::from_utf8_lossy(digits.strip_suffix(b"'").unwrap_or(digits)).into_owned()
     };
     Some(match kind {
-        TokenKind::Word => Token::make_word(&String::from_utf8_lossy(bytes), None),
+        TokenKind::Word => named(&String::from_utf8_lossy(bytes)),
         TokenKind::QuotedName => {
             let quote = bytes.first().map_or('`', |quote| char::from(*quote));
             Token::make_word(&lexer::unquote_name(bytes), Some(quote))
@@ -138,6 +140,28 @@ fn convert(kind: TokenKind, sql: &[u8], token: lexer::Token, mode: LexMode) -> O
         | TokenKind::UnsureComment => return None,
         TokenKind::Symbol => symbol(sql[token.start]),
     })
+}
+
+/// A word; keywords that only other databases know are plain names.
+fn named(text: &str) -> Token {
+    match Token::make_word(text, None) {
+        Token::Word(word) if is_foreign(word.keyword) => Token::Word(Word { keyword: Keyword::NoKeyword, ..word }),
+        token => token,
+    }
+}
+
+/// `\N` is `NULL`.
+fn null_escapes(tokens: &mut Vec<TokenWithSpan>) {
+    tokens.dedup_by(|next, first| {
+        let is_null = first.token == Token::Backslash
+            && first.span.end == next.span.start
+            && matches!(&next.token, Token::Word(word) if word.value == "N" && word.quote_style.is_none());
+        if is_null {
+            first.token = keyword("NULL", Keyword::NULL);
+            first.span = first.span.union(&next.span);
+        }
+        is_null
+    });
 }
 
 /// Strings side by side are one string, whose span is that of all of them (so it is no literal of the digest).

@@ -1,0 +1,214 @@
+//! The pool of one server: a deadpool per flavour, under one limit of connections for all flavours.
+//!
+//! Leases are admitted first (fair, bounded, with a deadline), then a connection is found: an idle one of the right flavour,
+//! else a new one. Where the limit is used up by idle connections of other flavours, one of those is closed. Since whoever
+//! is admitted holds one of `max_connections` permits, there is always an idle connection or a free place.
+
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use deadpool::managed::{self, Metrics, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::connect;
+use super::control::ControlSet;
+use super::error::{BackendError, ConnectFailure};
+use super::flavour::Flavour;
+use super::lease::Lease;
+use super::server::{Place, Server};
+use super::{BackendConn, upkeep};
+
+/// How often a new connection looks for a place again. One look suffices but for a race with a connection that changes
+/// hands at that moment.
+const PLACE_TRIES: usize = 64;
+
+/// No timers in deadpool: admission and connecting have their own.
+const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None };
+
+/// The pool of one server.
+#[derive(Debug)]
+pub struct Pool {
+    server: Arc<Server>,
+    by_flavour: [managed::Pool<Manager>; Flavour::COUNT],
+    control: ControlSet,
+    upkeep: JoinHandle<()>,
+}
+
+impl Pool {
+    /// A pool without connections, and the task that checks the server's health and closes connections that are idle for
+    /// long. Must be called within a tokio runtime.
+    pub fn new(server: Arc<Server>) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
+            by_flavour: std::array::from_fn(|index| {
+                let manager =
+                    Manager { server: server.clone(), flavour: Flavour::from_index(index), pool: this.clone() };
+                managed::Pool::builder(manager)
+                    .max_size(server.spec().limits.max_connections)
+                    // The connection used last is used next: the others become idle and are closed after a while.
+                    .queue_mode(QueueMode::Lifo)
+                    .build()
+                    .unwrap_or_else(|_| unreachable!("no timeout is configured"))
+            }),
+            control: ControlSet::default(),
+            upkeep: tokio::spawn(upkeep::run(server.clone(), this.clone())),
+            server,
+        })
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The proxy's own connections.
+    pub(super) fn control(&self) -> &ControlSet {
+        &self.control
+    }
+
+    /// A connection, which goes back when the lease is dropped. Costs no system call and no timer when an idle one is at
+    /// hand.
+    pub async fn checkout(self: &Arc<Self>, flavour: Flavour) -> Result<Lease, BackendError> {
+        let admitted = self.admit().await?;
+        match self.by_flavour[flavour.index()].timeout_get(&NO_TIMEOUTS).await {
+            Ok(object) => {
+                admitted.keep();
+                Ok(Lease::new(object, self.clone()))
+            }
+            Err(PoolError::Backend(error)) => Err(error),
+            // The others need a timeout, a hook or a closed pool, and there is none of them.
+            Err(_) => Err(self.connect_error(ConnectFailure::NoneFree)),
+        }
+    }
+
+    /// Waits for the right to hold a connection.
+    async fn admit(&self) -> Result<Admitted<'_>, BackendError> {
+        let server = &self.server;
+        if let Ok(permit) = server.admission.try_acquire() {
+            permit.forget();
+            return Ok(Admitted(Some(server)));
+        }
+        let _waiting = server
+            .join_queue()
+            .map_err(|waiting| BackendError::PoolFull { server: server.label().clone(), waiting })?;
+        let limit = server.spec().limits.wait_timeout;
+        match timeout(limit, server.admission.acquire()).await {
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(Admitted(Some(server)))
+            }
+            Ok(Err(_)) => Err(self.connect_error(ConnectFailure::NoneFree)),
+            Err(_) => {
+                Err(BackendError::PoolTimeout { server: server.label().clone(), waited_ms: limit.as_millis() as u64 })
+            }
+        }
+    }
+
+    fn connect_error(&self, reason: ConnectFailure) -> BackendError {
+        BackendError::Connect { server: self.server.label().clone(), reason }
+    }
+
+    /// Closes one idle connection, of another flavour if there is one. True if there was any.
+    fn evict_one(&self, wanted: Flavour) -> bool {
+        let others = (0..Flavour::COUNT).filter(|&index| index != wanted.index());
+        others.chain([wanted.index()]).any(|index| {
+            let mut found = false;
+            let evicted = self.by_flavour[index].retain(|_, _| std::mem::replace(&mut found, true));
+            !evicted.removed.is_empty()
+        })
+    }
+
+    /// Closes what has been idle or alive for too long.
+    pub(super) fn close_stale(&self) {
+        let limits = &self.server.spec().limits;
+        let now = Instant::now();
+        for pool in &self.by_flavour {
+            pool.retain(|conn, _| !conn.is_stale(now, limits));
+        }
+    }
+
+    /// Number of idle connections.
+    pub(super) fn idle(&self) -> usize {
+        self.by_flavour.iter().map(|pool| pool.status().available).sum()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.upkeep.abort();
+    }
+}
+
+/// The right to hold a connection; given back on drop, unless a lease took it over.
+struct Admitted<'a>(Option<&'a Server>);
+
+impl Admitted<'_> {
+    /// Hands the right over to a lease.
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if let Some(server) = &self.0 {
+            server.admission.add_permits(1);
+        }
+    }
+}
+
+/// Opens connections for deadpool and looks at them before they are used again.
+#[derive(Debug)]
+pub(super) struct Manager {
+    server: Arc<Server>,
+    flavour: Flavour,
+    pool: Weak<Pool>,
+}
+
+impl Manager {
+    async fn place(&self) -> Result<Place, BackendError> {
+        for _ in 0..PLACE_TRIES {
+            if let Some(place) = self.server.try_reserve() {
+                return Ok(place);
+            }
+            if !self.pool.upgrade().is_some_and(|pool| pool.evict_one(self.flavour)) {
+                tokio::task::yield_now().await;
+            }
+        }
+        Err(BackendError::Connect { server: self.server.label().clone(), reason: ConnectFailure::NoneFree })
+    }
+}
+
+impl managed::Manager for Manager {
+    type Type = BackendConn;
+    type Error = BackendError;
+
+    async fn create(&self) -> Result<BackendConn, BackendError> {
+        let place = self.place().await?;
+        let opened = connect::open(&self.server, self.flavour, place).await;
+        match &opened {
+            Ok(_) => self.server.note_connected(),
+            Err(error) => self.server.note_connect_failure(error),
+        }
+        opened
+    }
+
+    async fn recycle(&self, conn: &mut BackendConn, _: &Metrics) -> RecycleResult<BackendError> {
+        let now = Instant::now();
+        let limits = &self.server.spec().limits;
+        if conn.is_stale(now, limits) {
+            return Err(RecycleError::message("idle or alive for too long"));
+        }
+        if !conn.looks_alive().await {
+            self.server.suspect();
+            return Err(RecycleError::message("closed by the server"));
+        }
+        if conn.idle_for(now) > limits.ping_after_idle || self.server.is_suspect(conn.idle_since()) {
+            conn.ping(limits.health_timeout).await.map_err(|error| {
+                self.server.suspect();
+                RecycleError::Backend(error)
+            })?;
+        }
+        Ok(())
+    }
+}

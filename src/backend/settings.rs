@@ -1,0 +1,236 @@
+//! The state of a session that a pooled connection must be brought to before a statement of that session runs on it.
+//!
+//! A client's variables and schema are tracked by its session and replayed here as a difference: at most one `COM_INIT_DB`
+//! and one `SET`. Equality is the common case, and costs a pointer comparison.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
+
+use super::version::ServerVersion;
+
+/// Variables that cannot change what a prepared statement means, so that a statement prepared under one value may run under
+/// another. Every other variable (`sql_mode`, character sets, …) is part of the key of the statement cache.
+const NOT_PARSED_INTO_STATEMENTS: &[&str] = &[
+    "autocommit",
+    "transaction_isolation",
+    "tx_isolation",
+    "transaction_read_only",
+    "tx_read_only",
+    "wait_timeout",
+    "interactive_timeout",
+    "net_read_timeout",
+    "net_write_timeout",
+    "lock_wait_timeout",
+    "innodb_lock_wait_timeout",
+    "max_execution_time",
+    "max_statement_time",
+    "foreign_key_checks",
+    "unique_checks",
+    "timestamp",
+    "insert_id",
+    "last_insert_id",
+];
+
+/// Session variables: lowercase system variable name to the text of an SQL literal. What a map does not name has the
+/// server's default. Immutable; its hash is computed once.
+#[derive(Debug)]
+pub struct Variables {
+    vars: BTreeMap<Arc<str>, Arc<str>>,
+    hash: u64,
+    prepare_hash: u64,
+}
+
+static NO_VARIABLES: LazyLock<Arc<Variables>> = LazyLock::new(|| Variables::new(BTreeMap::new()));
+
+impl Variables {
+    /// Wraps a map of variables. `character_set_connection` is left out where `collation_connection` says more.
+    pub fn new(mut vars: BTreeMap<Arc<str>, Arc<str>>) -> Arc<Self> {
+        // Setting the one sets the other; keeping both would make the order of assignments matter.
+        if vars.contains_key("collation_connection") {
+            vars.remove("character_set_connection");
+        }
+        let hash = hash_all(vars.iter());
+        let prepare_hash = hash_all(vars.iter().filter(|(k, _)| !NOT_PARSED_INTO_STATEMENTS.contains(&&***k)));
+        Arc::new(Self { vars, hash, prepare_hash })
+    }
+
+    /// No variable set: the state of a fresh or reset connection.
+    pub fn none() -> Arc<Self> {
+        NO_VARIABLES.clone()
+    }
+
+    /// A variable's literal, if it is set.
+    pub fn get(&self, name: &str) -> Option<&Arc<str>> {
+        self.vars.get(name)
+    }
+
+    /// All variables, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
+        self.vars.iter()
+    }
+
+    /// These variables with one changed; `None` puts it back to the server's default.
+    pub fn with(&self, name: &str, literal: Option<&str>) -> Arc<Self> {
+        let mut vars = self.vars.clone();
+        match literal {
+            Some(literal) => vars.insert(name.into(), literal.into()),
+            None => vars.remove(name),
+        };
+        Self::new(vars)
+    }
+
+    /// A hash of the variables that decide what a statement's text means when it is prepared.
+    pub fn prepare_hash(&self) -> u64 {
+        self.prepare_hash
+    }
+
+    /// Whether two are the same: by pointer in the common case, else by hash first.
+    pub fn same(a: &Arc<Self>, b: &Arc<Self>) -> bool {
+        Arc::ptr_eq(a, b) || (a.hash == b.hash && a.vars == b.vars)
+    }
+
+    /// The assignments that lead from `self` to `want`: name and literal, where `None` means `DEFAULT`.
+    pub fn assignments<'a>(&'a self, want: &'a Self) -> Vec<(&'a str, Option<&'a str>)> {
+        let changed = want
+            .vars
+            .iter()
+            .filter(|(name, literal)| self.vars.get(*name) != Some(*literal))
+            .map(|(name, literal)| (&**name, Some(&**literal)));
+        let gone = self.vars.keys().filter(|name| !want.vars.contains_key(*name)).map(|name| (&**name, None));
+        changed.chain(gone).collect()
+    }
+}
+
+impl PartialEq for Variables {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.vars == other.vars
+    }
+}
+
+impl Eq for Variables {}
+
+/// The one `SET` statement of some assignments, in the names that this server knows. The word SESSION holds for all of
+/// them, and it matters: without it, the isolation level would be that of the next transaction only.
+pub fn set_statement(assignments: &[(&str, Option<&str>)], version: &ServerVersion) -> String {
+    let mut sql = String::from("SET SESSION ");
+    for (i, (name, literal)) in assignments.iter().enumerate() {
+        if i > 0 {
+            sql.push(',');
+        }
+        sql.push_str(version.variable_name(name));
+        sql.push('=');
+        sql.push_str(literal.unwrap_or("DEFAULT"));
+    }
+    sql
+}
+
+/// What a session wants of the connection that its statement runs on. Two pointers: cheap to clone and to compare.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The default schema, under the name that the backend knows; `None` where no statement may depend on one.
+    pub schema: Option<Arc<str>>,
+    /// The session variables.
+    pub vars: Arc<Variables>,
+}
+
+impl Settings {
+    /// Puts the two parts together.
+    pub fn new(schema: Option<Arc<str>>, vars: Arc<Variables>) -> Self {
+        Self { schema, vars }
+    }
+
+    /// The state of a fresh connection: no schema, no variable set.
+    pub fn none() -> Self {
+        Self { schema: None, vars: Variables::none() }
+    }
+
+    /// The same variables with another schema.
+    pub fn with_schema(&self, schema: Option<Arc<str>>) -> Self {
+        Self { schema, vars: self.vars.clone() }
+    }
+
+    /// The same schema with one variable changed; `None` puts it back to the server's default.
+    pub fn with_var(&self, name: &str, literal: Option<&str>) -> Self {
+        Self { schema: self.schema.clone(), vars: self.vars.with(name, literal) }
+    }
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        same_schema(&self.schema, &other.schema) && Variables::same(&self.vars, &other.vars)
+    }
+}
+
+impl Eq for Settings {}
+
+/// Whether two schemas are the same; by pointer first.
+pub(super) fn same_schema(a: &Option<Arc<str>>, b: &Option<Arc<str>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// Hashes a sequence. Keyed with a secret of this process: clients choose the values, and two that collide must not be
+/// something that one can compute.
+fn hash_all<T: Hash>(items: impl Iterator<Item = T>) -> u64 {
+    let mut hasher = HASH_KEY.build_hasher();
+    items.for_each(|item| item.hash(&mut hasher));
+    hasher.finish()
+}
+
+static HASH_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(pairs: &[(&str, &str)]) -> Arc<Variables> {
+        Variables::new(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect())
+    }
+
+    fn mysql() -> ServerVersion {
+        ServerVersion::parse("8.4.3")
+    }
+
+    #[test]
+    fn equal_by_value_and_by_pointer() {
+        let a = vars(&[("autocommit", "1"), ("sql_mode", "''")]);
+        let b = vars(&[("sql_mode", "''"), ("autocommit", "1")]);
+        assert!(Variables::same(&a, &a) && Variables::same(&a, &b));
+        assert!(!Variables::same(&a, &a.with("autocommit", Some("0"))));
+        assert_eq!(Settings::new(Some("s".into()), a.clone()), Settings::new(Some("s".into()), b));
+        assert_ne!(Settings::new(Some("s".into()), a.clone()), Settings::new(None, a));
+    }
+
+    #[test]
+    fn the_difference_is_one_set_and_what_is_gone_becomes_default() {
+        let have = vars(&[("autocommit", "0"), ("sql_mode", "'ANSI'"), ("time_zone", "'+00:00'")]);
+        let want = vars(&[("autocommit", "1"), ("time_zone", "'+00:00'"), ("transaction_isolation", "'SERIALIZABLE'")]);
+        assert_eq!(
+            set_statement(&have.assignments(&want), &mysql()),
+            "SET SESSION autocommit=1,transaction_isolation='SERIALIZABLE',sql_mode=DEFAULT"
+        );
+        assert!(want.assignments(&want).is_empty());
+        let maria = ServerVersion::parse("5.5.5-10.11.19-MariaDB");
+        assert_eq!(
+            set_statement(&[("transaction_isolation", Some("'READ-COMMITTED'"))], &maria),
+            "SET SESSION tx_isolation='READ-COMMITTED'"
+        );
+    }
+
+    #[test]
+    fn the_collation_says_the_connection_character_set() {
+        let a = vars(&[("character_set_connection", "latin1"), ("collation_connection", "utf8mb4_bin")]);
+        assert!(a.get("character_set_connection").is_none());
+    }
+
+    #[test]
+    fn autocommit_is_not_part_of_a_prepared_statement_but_the_sql_mode_is() {
+        let a = vars(&[("autocommit", "0"), ("sql_mode", "''")]);
+        assert_eq!(a.prepare_hash(), a.with("autocommit", Some("1")).prepare_hash());
+        assert_ne!(a.prepare_hash(), a.with("sql_mode", Some("'ANSI_QUOTES'")).prepare_hash());
+    }
+}

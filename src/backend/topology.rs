@@ -1,0 +1,166 @@
+//! The groups of the rules with the pools of their servers, and which server a statement goes to.
+
+use std::sync::Arc;
+
+use super::error::BackendError;
+use super::flavour::Flavour;
+use super::kill::KillHandle;
+use super::lease::Lease;
+use super::pool::Pool;
+use super::response::Answer;
+use super::server::Server;
+use super::spec::ServerSpec;
+use super::stats::ServerStats;
+use crate::config::{GroupId, Rules};
+use crate::governance::Rotation;
+
+/// What a statement needs of the server that it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The primary: writes, transactions, reads that must see the last write.
+    Primary,
+    /// Any replica in the rotation; the primary where there is none.
+    Replica,
+}
+
+/// The servers of one group.
+#[derive(Debug)]
+pub struct GroupBackends {
+    name: Arc<str>,
+    primary: Arc<Pool>,
+    replicas: Box<[Arc<Pool>]>,
+    rotation: Rotation,
+}
+
+impl GroupBackends {
+    /// The group's name in the rules.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The pool of the primary. (Found by the rules today; where it will be found by replication state, this is the one
+    /// place that asks.)
+    pub fn primary(&self) -> &Arc<Pool> {
+        &self.primary
+    }
+
+    /// The pools of the replicas.
+    pub fn replicas(&self) -> &[Arc<Pool>] {
+        &self.replicas
+    }
+
+    /// The pool for a role. `passed_over` are servers that failed for this statement already.
+    fn choose(&self, role: Role, passed_over: &[*const Pool]) -> &Arc<Pool> {
+        if role == Role::Primary || self.replicas.is_empty() {
+            return &self.primary;
+        }
+        // What a replica must satisfy to serve a read; its lag and position will be asked here too.
+        let may_serve = |replica: usize| {
+            let pool = &self.replicas[replica];
+            pool.server().is_up() && !passed_over.contains(&Arc::as_ptr(pool))
+        };
+        self.rotation.pick(may_serve).map_or(&self.primary, |replica| &self.replicas[replica])
+    }
+}
+
+/// All backends of one version of the rules. A reload makes a new one, which takes over the pools of servers that did not
+/// change; those of others close when the last statement that uses them is done.
+#[derive(Debug)]
+pub struct Backends {
+    groups: Box<[GroupBackends]>,
+}
+
+impl Backends {
+    /// Pools for all servers of the rules; no connection is opened yet. Must be called within a tokio runtime.
+    pub fn new(rules: &Rules) -> Self {
+        Self::build(rules, &mut Vec::new())
+    }
+
+    /// The backends of changed rules.
+    pub fn reload(&self, rules: &Rules) -> Self {
+        Self::build(rules, &mut self.pools().cloned().collect())
+    }
+
+    fn build(rules: &Rules, kept: &mut Vec<Arc<Pool>>) -> Self {
+        let mut pool = |spec: ServerSpec| match kept.iter().position(|pool| *pool.server().spec() == spec) {
+            Some(index) => kept.swap_remove(index),
+            None => Pool::new(Server::new(spec)),
+        };
+        let groups = rules.groups.iter().map(|group| {
+            let replica = |(index, server)| ServerSpec::new(rules, group, server, &format!("replica{}", index + 1));
+            GroupBackends {
+                name: group.name.clone(),
+                primary: pool(ServerSpec::new(rules, group, &group.primary, "primary")),
+                replicas: group.replicas.iter().enumerate().map(replica).map(&mut pool).collect(),
+                rotation: Rotation::new(&group.replicas.iter().map(|server| server.weight).collect::<Vec<_>>()),
+            }
+        });
+        Self { groups: groups.collect() }
+    }
+
+    /// A group's servers.
+    ///
+    /// # Panics
+    ///
+    /// When the id is from other rules that had more groups.
+    pub fn group(&self, id: GroupId) -> &GroupBackends {
+        &self.groups[id.index()]
+    }
+
+    /// All groups, in the order of the rules.
+    pub fn groups(&self) -> &[GroupBackends] {
+        &self.groups
+    }
+
+    /// A connection to a server of the group. A replica that cannot be reached is passed over for the next, and in the end
+    /// for the primary; a full pool is not, because moving its load would fill the next one.
+    pub async fn checkout(&self, group: GroupId, role: Role, flavour: Flavour) -> Result<Lease, BackendError> {
+        let group = self.group(group);
+        let mut passed_over = Vec::new();
+        loop {
+            let pool = group.choose(role, &passed_over);
+            match pool.checkout(flavour).await {
+                Err(error) if error.is_unreachable() && !Arc::ptr_eq(pool, &group.primary) => {
+                    tracing::debug!(server = %pool.server().label(), %error, "replica passed over");
+                    passed_over.push(Arc::as_ptr(pool));
+                }
+                checked_out => return checked_out,
+            }
+        }
+    }
+
+    /// Runs a query of the proxy's own on the group's primary, apart from the pool.
+    pub async fn query(&self, group: GroupId, sql: &str) -> Result<Answer, BackendError> {
+        let pool = self.group(group).primary();
+        let limit = pool.server().spec().limits.wait_timeout;
+        pool.control().catalog.query(pool.server(), sql, limit).await
+    }
+
+    /// Stops the statement that runs on a connection, by its server's label and its id there.
+    pub async fn kill_query(&self, server: &str, thread_id: u32) -> Result<(), BackendError> {
+        match self.pools().find(|pool| &**pool.server().label() == server) {
+            Some(pool) => KillHandle::new(pool.clone(), thread_id).kill_query().await,
+            // A server that left the rules: its connections close by themselves.
+            None => Ok(()),
+        }
+    }
+
+    /// The state of every server, for metrics and `SHOW`.
+    pub fn stats(&self) -> Vec<ServerStats> {
+        let of_group = |group: &GroupBackends| {
+            let primary = ServerStats::of(&group.name, Role::Primary, &group.primary);
+            let replicas = group.replicas.iter().map(|pool| ServerStats::of(&group.name, Role::Replica, pool));
+            std::iter::once(primary).chain(replicas).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(of_group).collect()
+    }
+
+    /// Whether every group has a primary that counts as up: what readiness means.
+    pub fn is_ready(&self) -> bool {
+        self.groups.iter().all(|group| group.primary.server().is_up())
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.groups.iter().flat_map(|group| std::iter::once(&group.primary).chain(&group.replicas))
+    }
+}

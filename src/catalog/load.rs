@@ -1,0 +1,107 @@
+//! Reads a table's definition from `information_schema`.
+
+use std::sync::Arc;
+
+use super::info::{ColumnInfo, TableInfo, TableKind, UniqueKey};
+use super::place::Place;
+use crate::backend::{BackendError, Backends, Row, text};
+
+/// Loads a table; `None` if there is none of that name.
+pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Arc<TableInfo>>, BackendError> {
+    let condition = format!(
+        "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        literal(&place.physical_schema),
+        literal(&place.physical_table)
+    );
+    let query = async |select: &str, order: &str| {
+        let sql = format!("SELECT {select} WHERE {condition} ORDER BY {order}");
+        backends.query(place.group, &sql).await.map(|answer| answer.rows)
+    };
+    let tables = query("TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION FROM information_schema.TABLES", "1").await?;
+    let Some(table) = the_one(&tables, &place.physical_table) else { return Ok(None) };
+    let name = text(table, 0).into_owned();
+    let columns = query(COLUMNS, "ORDINAL_POSITION").await?;
+    let keys = query(KEYS, "INDEX_NAME, SEQ_IN_INDEX").await?;
+    let of_it = |row: &&Row| text(row, 0) == name;
+    let mut info = TableInfo {
+        kind: kind(&text(table, 1)),
+        columns: columns.iter().filter(of_it).map(column).collect(),
+        primary_key: Vec::new(),
+        unique_keys: Vec::new(),
+        engine: optional(table, 2),
+        collation: optional(table, 3),
+    };
+    if info.columns.is_empty() {
+        return Ok(None); // dropped between the two queries
+    }
+    for key in unique_keys(keys.iter().filter(of_it)) {
+        if key.name == "PRIMARY" {
+            info.primary_key = key.columns;
+        } else {
+            info.unique_keys.push(key);
+        }
+    }
+    Ok(Some(Arc::new(info)))
+}
+
+const COLUMNS: &str = "TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_SCALE, DATETIME_PRECISION, \
+    CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA, COLUMN_DEFAULT FROM information_schema.COLUMNS";
+
+const KEYS: &str = "TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS";
+
+/// A name as a literal that no sql_mode reads otherwise: neither quotes nor backslashes stand in it.
+fn literal(name: &str) -> String {
+    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("_utf8mb4 X'{digits}'")
+}
+
+/// `information_schema` compares names without case, yet on most servers two tables may differ in case alone.
+fn the_one<'a>(tables: &'a [Row], name: &str) -> Option<&'a Row> {
+    tables.iter().find(|row| text(row, 0) == name).or_else(|| tables.first())
+}
+
+fn kind(table_type: &str) -> TableKind {
+    match table_type {
+        "BASE TABLE" | "SYSTEM VERSIONED" => TableKind::Base,
+        "VIEW" => TableKind::View,
+        _ => TableKind::Other,
+    }
+}
+
+fn optional(row: &Row, column: usize) -> Option<String> {
+    row.get(column)?.as_ref().map(|cell| String::from_utf8_lossy(cell).into_owned())
+}
+
+fn column(row: &Row) -> ColumnInfo {
+    let extra = text(row, 9).to_ascii_uppercase();
+    ColumnInfo {
+        name: text(row, 1).into_owned(),
+        data_type: text(row, 2).to_ascii_lowercase(),
+        column_type: text(row, 3).into_owned(),
+        scale: text(row, 4).parse().ok(),
+        fraction_digits: text(row, 5).parse().ok(),
+        charset: optional(row, 6),
+        collation: optional(row, 7),
+        nullable: text(row, 8) == "YES",
+        auto_increment: extra.contains("AUTO_INCREMENT"),
+        // Not DEFAULT_GENERATED, by which MySQL means a default that is an expression.
+        generated: ["VIRTUAL", "STORED", "PERSISTENT"].iter().any(|word| extra.contains(word)),
+        invisible: extra.contains("INVISIBLE"),
+        default: optional(row, 10),
+    }
+}
+
+fn unique_keys<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<UniqueKey> {
+    let mut keys: Vec<UniqueKey> = Vec::new();
+    for row in rows.filter(|row| text(row, 4) == "0") {
+        let name = text(row, 1);
+        if keys.last().is_none_or(|key| key.name != name) {
+            keys.push(UniqueKey { name: name.into_owned(), columns: Vec::new(), is_whole: true });
+        }
+        let Some(key) = keys.last_mut() else { continue };
+        let column = optional(row, 2);
+        key.is_whole &= column.is_some() && optional(row, 3).is_none();
+        key.columns.extend(column);
+    }
+    keys
+}

@@ -1,0 +1,108 @@
+//! The client's connection, seen by whatever answers it.
+
+use bytes::BytesMut;
+
+use crate::error::SqlError;
+use crate::net::{NetError, PacketStream};
+use crate::protocol::column::ColumnDef;
+use crate::protocol::eof::EofPacket;
+use crate::protocol::err::ErrPacket;
+use crate::protocol::ok::OkPacket;
+use crate::protocol::wire::put_lenenc_int;
+use crate::protocol::{Capabilities, StatusFlags};
+
+/// A client's connection: its packets, and how it wants answers to be written.
+#[derive(Debug)]
+pub struct Client {
+    /// The packets.
+    pub stream: PacketStream,
+    /// What client and proxy agreed on.
+    pub capabilities: Capabilities,
+    scratch: BytesMut,
+}
+
+impl Client {
+    /// Wraps a connection whose handshake is over.
+    pub fn new(stream: PacketStream, capabilities: Capabilities) -> Self {
+        Self { stream, capabilities, scratch: BytesMut::new() }
+    }
+
+    /// Whether rows end with an OK packet instead of an EOF packet.
+    pub fn deprecates_eof(&self) -> bool {
+        self.capabilities.contains(Capabilities::DEPRECATE_EOF)
+    }
+
+    /// Resolves when the client has closed its connection.
+    pub async fn closed(&self) {
+        self.stream.closed().await;
+    }
+
+    /// Queues an OK packet.
+    pub fn put_ok(&mut self, ok: &OkPacket<'_>) {
+        self.scratch.clear();
+        ok.put(self.capabilities, &mut self.scratch);
+        self.stream.queue(&self.scratch);
+    }
+
+    /// Queues an ERR packet.
+    pub fn put_error(&mut self, error: &SqlError) {
+        self.scratch.clear();
+        ErrPacket::from_error(error).put(&mut self.scratch);
+        self.stream.queue(&self.scratch);
+    }
+
+    /// Queues the beginning of a result set: column count, column definitions, and the EOF after them where the client
+    /// wants one.
+    pub fn put_columns<'a>(&mut self, columns: impl ExactSizeIterator<Item = &'a ColumnDef>, status: StatusFlags) {
+        self.scratch.clear();
+        put_lenenc_int(&mut self.scratch, columns.len() as u64);
+        self.stream.queue(&self.scratch);
+        self.put_definitions(columns, status);
+    }
+
+    /// Queues column definitions, and the EOF after them where the client wants one.
+    pub fn put_definitions<'a>(&mut self, columns: impl Iterator<Item = &'a ColumnDef>, status: StatusFlags) {
+        for column in columns {
+            self.scratch.clear();
+            column.put(&mut self.scratch);
+            self.stream.queue(&self.scratch);
+        }
+        if !self.deprecates_eof() {
+            self.put_eof(status, 0);
+        }
+    }
+
+    /// Queues the packet that ends rows: OK or EOF, as the client wants it.
+    pub fn put_end(&mut self, status: StatusFlags, warnings: u16) {
+        if !self.deprecates_eof() {
+            return self.put_eof(status, warnings);
+        }
+        self.scratch.clear();
+        OkPacket { status, warnings, ..OkPacket::default() }.put_as_eof(self.capabilities, &mut self.scratch);
+        self.stream.queue(&self.scratch);
+    }
+
+    fn put_eof(&mut self, status: StatusFlags, warnings: u16) {
+        self.scratch.clear();
+        EofPacket { warnings, status }.put(&mut self.scratch);
+        self.stream.queue(&self.scratch);
+    }
+
+    /// Queues one encoded row; writes the queue out when it has grown.
+    pub async fn put_row(&mut self, row: &[u8]) -> Result<(), NetError> {
+        self.stream.queue_bounded(row).await
+    }
+
+    /// Writes what is queued.
+    pub async fn flush(&mut self) -> Result<(), NetError> {
+        self.stream.flush().await
+    }
+
+    /// Gives back the memory that an idle connection does not need.
+    pub fn release(&mut self) {
+        self.stream.release_buffers();
+        if self.scratch.capacity() > 4096 {
+            self.scratch = BytesMut::new();
+        }
+    }
+}

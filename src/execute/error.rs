@@ -1,0 +1,105 @@
+//! What can go wrong while a statement runs on its shards.
+
+use crate::backend::BackendError;
+use crate::error::{Fault, Report};
+use crate::merge::MergeError;
+use crate::net::NetError;
+
+/// What can go wrong while a statement runs on its shards.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// A backend failed, or answered with an error.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The rows of the shards could not be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// The client went away; nobody reads this text.
+    #[error("the client is gone: {0}")]
+    ClientLost(NetError),
+    /// `KILL QUERY`: `ER_QUERY_INTERRUPTED`.
+    #[error("Query execution was interrupted")]
+    Interrupted,
+    /// Rows that had to be held in memory passed the limit.
+    #[error(
+        "The answer needs more than {limit_bytes} bytes of the proxy's memory; \
+         run it outside of a transaction, read it without a cursor, or raise limits.max_buffered_bytes"
+    )]
+    TooLarge {
+        /// `limits.max_buffered_bytes`.
+        limit_bytes: usize,
+    },
+    /// A write that reached several groups was acknowledged by some and failed on others at COMMIT.
+    #[error(
+        "COMMIT succeeded on {committed} and failed on {failed}: {cause}. The statement is applied in part; check the rows"
+    )]
+    PartialCommit {
+        /// Groups that committed.
+        committed: String,
+        /// Groups that did not.
+        failed: String,
+        /// The first failure.
+        cause: BackendError,
+    },
+}
+
+impl ExecuteError {
+    /// Whether the client is gone, so that no answer can reach it.
+    pub fn is_client_lost(&self) -> bool {
+        matches!(self, Self::ClientLost(_))
+    }
+
+    /// Whether a backend connection broke, and with it the state it held.
+    pub fn is_backend_lost(&self) -> bool {
+        matches!(self, Self::Backend(e) if e.is_lost())
+    }
+}
+
+impl Report for ExecuteError {
+    fn errno(&self) -> u16 {
+        match self {
+            Self::Backend(e) => e.errno(),
+            Self::Merge(e) => e.errno(),
+            Self::ClientLost(e) => e.errno(),
+            Self::Interrupted => 1317,
+            Self::TooLarge { .. } => 1235,
+            Self::PartialCommit { .. } => 1180,
+        }
+    }
+
+    fn sqlstate(&self) -> &str {
+        match self {
+            Self::Backend(e) => e.sqlstate(),
+            Self::Merge(e) => e.sqlstate(),
+            Self::ClientLost(e) => e.sqlstate(),
+            Self::Interrupted => "70100",
+            Self::TooLarge { .. } => "42000",
+            Self::PartialCommit { .. } => "HY000",
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Backend(e) => e.kind(),
+            Self::Merge(e) => e.kind(),
+            Self::ClientLost(_) => "client_lost",
+            Self::Interrupted => "interrupted",
+            Self::TooLarge { .. } => "buffer_limit",
+            Self::PartialCommit { .. } => "partial_commit",
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Backend(e) => e.fault(),
+            Self::Merge(e) => e.fault(),
+            Self::ClientLost(_) | Self::Interrupted => Fault::Client,
+            Self::TooLarge { .. } => Fault::Proxy,
+            Self::PartialCommit { .. } => Fault::Backend,
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        matches!(self, Self::Backend(e) if e.retryable())
+    }
+}

@@ -1,0 +1,525 @@
+//! One backend connection in use by one statement.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::ExecuteError;
+use crate::backend::{BackendError, Lease, Prepared, ServerError, Settings, StatementText};
+use crate::config::GroupId;
+use crate::net::{HEADER_LEN, MAX_WIRE_PAYLOAD};
+use crate::protocol::column::ColumnDef;
+use crate::protocol::eof::EofPacket;
+use crate::protocol::err::{ErrPacket, is_err};
+use crate::protocol::execute::put_with_statement_id;
+use crate::protocol::frame::FrameHeader;
+use crate::protocol::ok::OkPacket;
+use crate::protocol::prepare_ok::PrepareOk;
+use crate::protocol::wire::Reader;
+use crate::protocol::{Capabilities, ProtocolError, StatusFlags};
+
+/// An EOF packet is shorter than this; a row that begins with 0xFE is longer.
+const EOF_LIMIT: usize = 9;
+/// ER_LOCK_DEADLOCK: the server has rolled the transaction back.
+const DEADLOCK: u16 = 1213;
+
+/// What is sent to a shard.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// COM_QUERY.
+    Query(Bytes),
+    /// COM_STMT_EXECUTE of a text, which is prepared first where it is not yet.
+    Execute {
+        /// The statement.
+        text: StatementText,
+        /// A whole COM_STMT_EXECUTE with the types of its parameters; the statement id is put in here.
+        payload: Bytes,
+    },
+    /// Any other command, its code first.
+    Command(Bytes),
+}
+
+/// What a statement came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Status flags of the last packet.
+    pub status: StatusFlags,
+    /// Number of warnings.
+    pub warnings: u16,
+    /// Affected rows (found rows under CLIENT_FOUND_ROWS).
+    pub affected_rows: u64,
+    /// The insert id that the server reported.
+    pub insert_id: u64,
+    /// Rows of the result, if it had rows.
+    pub rows: Option<u64>,
+    /// The text of an OK packet.
+    pub info: String,
+    /// The error that ended it, if one did and it has been relayed to the client.
+    pub error: Option<ServerError>,
+}
+
+/// How an answer begins.
+#[derive(Debug)]
+pub enum Head {
+    /// With column definitions; rows follow.
+    Rows(Vec<ColumnDef>),
+    /// It was an OK packet: there is no more to it.
+    Ok,
+}
+
+/// Rows of a result.
+#[derive(Debug, Clone)]
+pub enum Rows {
+    /// Whole packets, headers included.
+    Packets(Bytes),
+    /// The payload of one row that may be longer than a packet.
+    Large(Bytes),
+}
+
+impl Rows {
+    /// How many bytes they take.
+    #[allow(clippy::len_without_is_empty)] // there is always a row
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Packets(bytes) | Self::Large(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// What a buffer begins with.
+enum Ahead {
+    /// So many bytes of so many whole row packets.
+    Rows { len: usize, rows: u64 },
+    /// A packet that must be looked at: the end of the rows, an error, a row of several packets.
+    Other,
+    /// A part of a packet, or nothing.
+    Incomplete,
+}
+
+fn scan_rows(buffer: &[u8], deprecate_eof: bool) -> Ahead {
+    let (mut len, mut rows) = (0, 0);
+    loop {
+        let header = buffer.get(len..).and_then(FrameHeader::read);
+        let (Some(header), Some(first)) = (header, buffer.get(len + HEADER_LEN)) else { break };
+        let ends = *first == 0xFF || (*first == 0xFE && (deprecate_eof || header.payload_len < EOF_LIMIT));
+        if ends || header.payload_len == MAX_WIRE_PAYLOAD {
+            return if rows == 0 { Ahead::Other } else { Ahead::Rows { len, rows } };
+        }
+        let next = len + HEADER_LEN + header.payload_len;
+        if next > buffer.len() {
+            break;
+        }
+        len = next;
+        rows += 1;
+    }
+    if rows == 0 { Ahead::Incomplete } else { Ahead::Rows { len, rows } }
+}
+
+/// One backend connection in use by one statement.
+#[derive(Debug)]
+pub struct Lane {
+    group: GroupId,
+    lease: Option<Lease>,
+    /// Statements queued before the client's, whose OK packets come first.
+    preludes: u32,
+    has_setup: bool,
+    in_transaction: bool,
+    outcome: Outcome,
+}
+
+impl Lane {
+    /// A lane over a lease; `in_transaction` says whether the server has a transaction open on it.
+    pub fn new(group: GroupId, lease: Lease, in_transaction: bool) -> Self {
+        Self { group, lease: Some(lease), preludes: 0, has_setup: false, in_transaction, outcome: Outcome::default() }
+    }
+
+    /// The group that it leads to.
+    pub fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// The connection. It is there until the lane is discarded, and a discarded lane is not used again.
+    pub fn conn(&mut self) -> Result<&mut Lease, ExecuteError> {
+        self.lease.as_mut().ok_or_else(|| ExecuteError::Backend(BackendError::gone()))
+    }
+
+    /// Stops the statement that runs on it; its answer, an error then, is still to be read.
+    pub async fn kill_query(&self) {
+        if let Some(lease) = &self.lease {
+            let handle = lease.kill_handle();
+            if let Err(error) = handle.kill_query().await {
+                tracing::debug!(server = %lease.server().label(), %error, "a statement could not be stopped");
+            }
+        }
+    }
+
+    /// Whether an answer is still to come.
+    pub fn is_busy(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_mid_response())
+    }
+
+    /// Whether the server has a transaction open on it.
+    pub fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    /// Notes that a transaction begins or has ended.
+    pub fn set_in_transaction(&mut self, yes: bool) {
+        self.in_transaction = yes;
+    }
+
+    /// What the last statement came to.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Puts back what the client's statement came to, after statements of the proxy's own on the same lane.
+    pub fn restore_outcome(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    /// Notes what a relayed statement came to.
+    pub fn note_outcome(&mut self, outcome: Outcome) {
+        match &outcome.error {
+            None => self.in_transaction = outcome.status.contains(StatusFlags::IN_TRANSACTION),
+            Some(error) => self.note_error(error.errno),
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.response_done(outcome.error.is_none().then_some(outcome.status));
+        }
+        self.outcome = outcome;
+    }
+
+    fn note_error(&mut self, errno: u16) {
+        if errno == DEADLOCK {
+            self.in_transaction = false;
+        }
+    }
+
+    /// Queues what brings the connection to the session's state.
+    pub async fn settle_settings(&mut self, settings: &Settings, is_write: bool) -> Result<(), ExecuteError> {
+        let setup = self.conn()?.queue_settings(settings);
+        if setup.steps == 0 {
+            return Ok(());
+        }
+        if !setup.may_pipeline(is_write) {
+            let conn = self.conn()?;
+            conn.flush().await?;
+            return Ok(conn.read_setup().await?);
+        }
+        self.has_setup = true;
+        Ok(())
+    }
+
+    /// Queues a statement of the proxy's own before the client's.
+    pub fn queue_prelude(&mut self, sql: &[u8]) -> Result<(), ExecuteError> {
+        self.conn()?.queue_query(sql);
+        self.preludes += 1;
+        Ok(())
+    }
+
+    /// Queues a request and writes all that is queued.
+    pub async fn send(&mut self, request: &Request) -> Result<(), ExecuteError> {
+        match request {
+            Request::Query(sql) => self.conn()?.queue_query(sql),
+            Request::Command(payload) => self.conn()?.queue_packet(payload),
+            Request::Execute { text, payload } => {
+                let prepared = self.prepare(text).await?;
+                let mut own = BytesMut::with_capacity(payload.len());
+                put_with_statement_id(payload, prepared.id, &mut own);
+                self.conn()?.queue_packet(&own);
+            }
+        }
+        Ok(self.conn()?.flush().await?)
+    }
+
+    /// Queues a COM_QUERY from a borrowed text and writes all that is queued: the way of most statements.
+    pub async fn send_query(&mut self, sql: &[u8]) -> Result<(), ExecuteError> {
+        let conn = self.conn()?;
+        conn.queue_query(sql);
+        Ok(conn.flush().await?)
+    }
+
+    /// Reads more of the answer.
+    pub async fn fill(&mut self) -> Result<(), ExecuteError> {
+        let conn = self.conn()?;
+        match conn.stream().fill().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(conn.lost(&error).into()),
+        }
+    }
+
+    /// Whether answers of the setup or of preludes come before the statement's.
+    pub fn has_preludes(&self) -> bool {
+        self.has_setup || self.preludes > 0
+    }
+
+    /// Reads the answers of setup and preludes; afterwards the next packet is the first of the statement's answer.
+    pub async fn read_preludes(&mut self) -> Result<(), ExecuteError> {
+        if std::mem::take(&mut self.has_setup) {
+            self.conn()?.read_setup().await?;
+        }
+        while self.preludes > 0 {
+            self.preludes -= 1;
+            self.read_own_ok().await?;
+        }
+        self.conn()?.stream().set_seq(1);
+        Ok(())
+    }
+
+    async fn read_own_ok(&mut self) -> Result<(), ExecuteError> {
+        self.conn()?.stream().set_seq(1);
+        let packet = self.read_packet().await?;
+        if is_err(&packet) {
+            self.conn()?.response_done(None);
+            return Err(self.server_error(&packet));
+        }
+        let ok = OkPacket::parse(&packet, Capabilities::NONE).map_err(|e| self.malformed(&e))?;
+        self.conn()?.response_done(Some(ok.status));
+        Ok(())
+    }
+
+    /// Runs a statement of the proxy's own that returns no rows.
+    pub async fn run(&mut self, sql: &[u8]) -> Result<(), ExecuteError> {
+        self.send_query(sql).await?;
+        if let Head::Rows(_) = self.read_head().await? {
+            while self.read_row().await?.is_some() {}
+        }
+        Ok(())
+    }
+
+    /// Prepares a text unless the connection has it prepared.
+    pub async fn prepare(&mut self, text: &StatementText) -> Result<Prepared, ExecuteError> {
+        // The cache's key holds the settings, so they are settled first.
+        if self.has_preludes() {
+            self.conn()?.flush().await?;
+            self.read_preludes().await?;
+        }
+        if let Some(prepared) = self.conn()?.prepared(text) {
+            return Ok(prepared);
+        }
+        let (prepared, _, _) = self.prepare_anew(text).await?;
+        Ok(prepared)
+    }
+
+    /// Prepares a text, and gives the definitions of its parameters and columns.
+    pub async fn prepare_anew(
+        &mut self,
+        text: &StatementText,
+    ) -> Result<(Prepared, Vec<ColumnDef>, Vec<ColumnDef>), ExecuteError> {
+        let conn = self.conn()?;
+        conn.queue_prepare(text.as_bytes());
+        conn.flush().await?;
+        self.read_preludes().await?;
+        let packet = self.read_packet().await?;
+        if is_err(&packet) {
+            self.conn()?.response_done(None);
+            return Err(self.server_error(&packet));
+        }
+        let ok = PrepareOk::parse(&packet).map_err(|e| self.malformed(&e))?;
+        let params = self.read_definitions(usize::from(ok.params)).await?;
+        let columns = self.read_definitions(usize::from(ok.columns)).await?;
+        let prepared = Prepared { id: ok.statement_id, params: ok.params, columns: ok.columns };
+        let conn = self.conn()?;
+        conn.response_done(None);
+        conn.remember(text, prepared);
+        Ok((prepared, params, columns))
+    }
+
+    async fn read_definitions(&mut self, count: usize) -> Result<Vec<ColumnDef>, ExecuteError> {
+        let mut columns = Vec::with_capacity(count);
+        for _ in 0..count {
+            let packet = self.read_packet().await?;
+            columns.push(ColumnDef::parse(&packet).map_err(|e| self.malformed(&e))?);
+        }
+        if count > 0 && !self.conn()?.flavour().deprecate_eof {
+            self.read_packet().await?;
+        }
+        Ok(columns)
+    }
+
+    /// Reads the beginning of an answer. A server's error becomes an `Err`.
+    pub async fn read_head(&mut self) -> Result<Head, ExecuteError> {
+        self.read_preludes().await?;
+        let packet = self.read_packet().await?;
+        match packet.first() {
+            Some(0xFF) => Err(self.statement_error(&packet)),
+            Some(0x00) => {
+                self.finish_with_ok(&packet, None)?;
+                Ok(Head::Ok)
+            }
+            Some(0xFB) => Err(self.malformed(&ProtocolError::Malformed { what: "an unexpected LOCAL INFILE request" })),
+            _ => {
+                let mut reader = Reader::new(&packet, "a column count");
+                let count = reader.lenenc_int().map_err(|e| self.malformed(&e))?;
+                let columns = self.read_definitions(count as usize).await?;
+                self.outcome = Outcome { rows: Some(0), ..Outcome::default() };
+                Ok(Head::Rows(columns))
+            }
+        }
+    }
+
+    /// Reads a row; `None` after the last one.
+    pub async fn read_row(&mut self) -> Result<Option<Bytes>, ExecuteError> {
+        let packet = self.read_packet().await?;
+        match packet.first() {
+            Some(0xFF) => Err(self.statement_error(&packet)),
+            Some(0xFE) if packet.len() < EOF_LIMIT => {
+                self.finish_with_eof(&packet)?;
+                Ok(None)
+            }
+            Some(0xFE) if self.conn()?.flavour().deprecate_eof && packet.len() < MAX_WIRE_PAYLOAD => {
+                let rows = self.outcome.rows;
+                self.finish_with_ok(&packet, rows)?;
+                Ok(None)
+            }
+            _ => {
+                self.outcome.rows = self.outcome.rows.map(|rows| rows + 1);
+                Ok(Some(packet))
+            }
+        }
+    }
+
+    /// Reads rows as they come: all whole row packets that are buffered, as they are. `None` after the last one.
+    pub async fn read_rows(&mut self) -> Result<Option<Rows>, ExecuteError> {
+        loop {
+            let deprecate_eof = self.conn()?.flavour().deprecate_eof;
+            let stream = self.conn()?.stream();
+            match scan_rows(stream.buffer(), deprecate_eof) {
+                Ahead::Rows { len, rows } => {
+                    let seq = stream.seq().wrapping_add(rows as u8);
+                    let packets = stream.buffer().split_to(len).freeze();
+                    stream.set_seq(seq);
+                    self.outcome.rows = self.outcome.rows.map(|seen| seen + rows);
+                    return Ok(Some(Rows::Packets(packets)));
+                }
+                Ahead::Other => return Ok(self.read_row().await?.map(Rows::Large)),
+                Ahead::Incomplete => self.fill().await?,
+            }
+        }
+    }
+
+    /// Reads the rest of an answer away, up to a bound; past it the connection is closed.
+    pub async fn drain(&mut self, limit_bytes: usize) {
+        let mut read_bytes = 0;
+        while read_bytes <= limit_bytes {
+            match self.read_row().await {
+                Ok(Some(row)) => read_bytes += row.len(),
+                Ok(None) => return,
+                Err(_) => return self.discard(),
+            }
+        }
+        self.discard();
+    }
+
+    /// Reads one packet.
+    pub async fn read_packet(&mut self) -> Result<Bytes, ExecuteError> {
+        let conn = self.conn()?;
+        match conn.stream().read_packet().await {
+            Ok(packet) => Ok(packet),
+            Err(error) => Err(conn.lost(&error).into()),
+        }
+    }
+
+    fn finish_with_ok(&mut self, packet: &[u8], rows: Option<u64>) -> Result<(), ExecuteError> {
+        let deprecate_eof = self.conn()?.flavour().deprecate_eof;
+        let payload = if deprecate_eof || rows.is_none() { packet } else { &[] };
+        let ok = OkPacket::parse(payload, Capabilities::NONE).map_err(|e| self.malformed(&e))?;
+        let outcome = Outcome {
+            status: ok.status,
+            warnings: ok.warnings,
+            affected_rows: ok.affected_rows,
+            insert_id: ok.last_insert_id,
+            rows,
+            info: String::from_utf8_lossy(ok.info).into_owned(),
+            error: None,
+        };
+        self.finish(outcome)
+    }
+
+    fn finish_with_eof(&mut self, packet: &[u8]) -> Result<(), ExecuteError> {
+        if self.conn()?.flavour().deprecate_eof {
+            let rows = self.outcome.rows;
+            return self.finish_with_ok(packet, rows);
+        }
+        let eof = EofPacket::parse(packet).map_err(|e| self.malformed(&e))?;
+        let outcome =
+            Outcome { status: eof.status, warnings: eof.warnings, rows: self.outcome.rows, ..Outcome::default() };
+        self.finish(outcome)
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Result<(), ExecuteError> {
+        let more = outcome.status.contains(StatusFlags::MORE_RESULTS_EXISTS);
+        self.note_outcome(outcome);
+        if more {
+            // Several results from one shard cannot be merged; what is left of them is closed with the connection.
+            self.discard();
+            return Err(self.malformed(&ProtocolError::Malformed { what: "several results where one was expected" }));
+        }
+        Ok(())
+    }
+
+    fn statement_error(&mut self, packet: &[u8]) -> ExecuteError {
+        let error = self.server_error(packet);
+        if let Some(lease) = &mut self.lease {
+            lease.response_done(None);
+        }
+        if let ExecuteError::Backend(BackendError::Server(server)) = &error {
+            self.note_error(server.errno);
+        }
+        error
+    }
+
+    fn server_error(&self, packet: &[u8]) -> ExecuteError {
+        match ErrPacket::parse(packet) {
+            Ok(err) => ExecuteError::Backend(BackendError::Server(ServerError {
+                errno: err.errno,
+                sqlstate: err.sqlstate_str().to_owned(),
+                message: err.message_lossy().into_owned(),
+            })),
+            Err(error) => self.malformed(&error),
+        }
+    }
+
+    /// The error for a packet that cannot be understood; the connection is not used again.
+    pub fn malformed(&self, error: &ProtocolError) -> ExecuteError {
+        let server = self.lease.as_ref().map_or_else(|| Arc::from("?"), |lease| Arc::clone(lease.server().label()));
+        ExecuteError::Backend(BackendError::Malformed { server, what: error.to_string().into() })
+    }
+
+    /// Closes the connection.
+    pub fn discard(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.discard();
+        }
+        self.in_transaction = false;
+    }
+
+    /// Closes the connection in the middle of a transaction, which is lost with it: the session must be told.
+    pub fn break_off(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.mark_broken();
+        }
+    }
+
+    /// Whether it can be used again: it is there, and its last answer was read to the end.
+    pub fn is_usable(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.is_mid_response() && !lease.is_broken())
+    }
+
+    /// Whether its connection came out of the pool used.
+    pub fn was_reused(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_reused())
+    }
+
+    /// The default schema of its connection.
+    pub fn schema(&self) -> Option<Arc<str>> {
+        self.lease.as_ref().and_then(|lease| lease.settings().schema)
+    }
+
+    /// The connection with its group, unless it was closed or is in no state to be used again.
+    pub fn into_lease(self) -> Option<(Lease, GroupId)> {
+        let group = self.group;
+        self.lease.filter(|lease| !lease.is_mid_response() && !lease.is_broken()).map(|lease| (lease, group))
+    }
+}

@@ -1,0 +1,210 @@
+//! All client sessions of this proxy: for `SHOW PROCESSLIST`, `KILL` and the drain at shutdown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// What another session asked a session to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// `KILL QUERY`: end the running statement, keep the connection.
+    Query,
+    /// `KILL [CONNECTION]`: end the statement and close the connection.
+    Connection,
+}
+
+const NOTHING: u8 = 0;
+const QUERY: u8 = 1;
+const CONNECTION: u8 = 2;
+
+/// One session as the others see it.
+#[derive(Debug)]
+pub struct SessionEntry {
+    /// The connection id that the client was given.
+    pub id: u32,
+    /// The account it logged in with.
+    pub user: Arc<str>,
+    /// Where it comes from.
+    pub peer: String,
+    interrupt: AtomicU8,
+    wake: Notify,
+    activity: Mutex<Activity>,
+}
+
+/// What a session does now: a row of `SHOW PROCESSLIST`.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    /// The logical schema in use.
+    pub schema: Option<Arc<str>>,
+    /// The running statement; none while the client thinks.
+    pub statement: Option<Bytes>,
+    /// Since when.
+    pub since: Instant,
+}
+
+impl SessionEntry {
+    /// Notes that a statement begins.
+    pub fn begin(&self, statement: Bytes) {
+        let mut activity = self.activity.lock();
+        activity.statement = Some(statement);
+        activity.since = Instant::now();
+        // A KILL QUERY that came while nothing ran has no effect.
+        let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Notes that the statement has ended.
+    pub fn end(&self) {
+        let mut activity = self.activity.lock();
+        activity.statement = None;
+        activity.since = Instant::now();
+    }
+
+    /// Notes the schema in use.
+    pub fn set_schema(&self, schema: Option<Arc<str>>) {
+        self.activity.lock().schema = schema;
+    }
+
+    /// A copy of what it does.
+    pub fn activity(&self) -> Activity {
+        self.activity.lock().clone()
+    }
+
+    /// Asks the session to stop what it does.
+    pub fn interrupt(&self, what: Interrupt) {
+        let code = if what == Interrupt::Query { QUERY } else { CONNECTION };
+        self.interrupt.fetch_max(code, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// Takes a pending interrupt. A `Connection` interrupt stays: the session is to end.
+    pub fn take_interrupt(&self) -> Option<Interrupt> {
+        match self.interrupt.load(Ordering::Acquire) {
+            CONNECTION => Some(Interrupt::Connection),
+            QUERY => {
+                let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+                Some(Interrupt::Query)
+            }
+            _ => None,
+        }
+    }
+
+    /// Waits for an interrupt.
+    pub async fn interrupted(&self) -> Interrupt {
+        loop {
+            if let Some(what) = self.take_interrupt() {
+                return what;
+            }
+            self.wake.notified().await;
+        }
+    }
+}
+
+/// The sessions by connection id.
+#[derive(Debug, Default)]
+pub struct Registry {
+    sessions: Mutex<HashMap<u32, Arc<SessionEntry>>>,
+    next_id: AtomicU32,
+}
+
+impl Registry {
+    /// The next connection id; never 0, and never one that is in use.
+    pub fn next_id(&self) -> u32 {
+        loop {
+            let id = self.next_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            if id != 0 && !self.sessions.lock().contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Enters a session; it leaves when the guard is dropped.
+    pub fn enter(self: &Arc<Self>, id: u32, user: Arc<str>, peer: String, schema: Option<Arc<str>>) -> Entered {
+        let entry = Arc::new(SessionEntry {
+            id,
+            user,
+            peer,
+            interrupt: AtomicU8::new(NOTHING),
+            wake: Notify::new(),
+            activity: Mutex::new(Activity { schema, statement: None, since: Instant::now() }),
+        });
+        self.sessions.lock().insert(id, Arc::clone(&entry));
+        Entered { registry: Arc::clone(self), entry }
+    }
+
+    /// The session with this connection id.
+    pub fn find(&self, id: u32) -> Option<Arc<SessionEntry>> {
+        self.sessions.lock().get(&id).cloned()
+    }
+
+    /// All sessions, by connection id.
+    pub fn all(&self) -> Vec<Arc<SessionEntry>> {
+        let mut all: Vec<_> = self.sessions.lock().values().cloned().collect();
+        all.sort_by_key(|entry| entry.id);
+        all
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.sessions.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A session's place in the registry.
+#[derive(Debug)]
+pub struct Entered {
+    registry: Arc<Registry>,
+    entry: Arc<SessionEntry>,
+}
+
+impl std::ops::Deref for Entered {
+    type Target = SessionEntry;
+
+    fn deref(&self) -> &SessionEntry {
+        &self.entry
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.registry.sessions.lock().remove(&self.entry.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_kill_reaches_the_session_and_leaving_removes_it() {
+        let registry = Arc::new(Registry::default());
+        let id = registry.next_id();
+        let me = registry.enter(id, "app".into(), "local".into(), None);
+        me.begin(Bytes::from_static(b"SELECT 1"));
+        registry.find(id).unwrap().interrupt(Interrupt::Query);
+        assert_eq!(me.interrupted().await, Interrupt::Query);
+        assert_eq!(me.take_interrupt(), None);
+        registry.find(id).unwrap().interrupt(Interrupt::Connection);
+        assert_eq!(me.interrupted().await, Interrupt::Connection);
+        drop(me);
+        assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn a_kill_query_between_statements_is_forgotten() {
+        let registry = Arc::new(Registry::default());
+        let me = registry.enter(1, "app".into(), "local".into(), None);
+        me.interrupt(Interrupt::Query);
+        me.begin(Bytes::from_static(b"SELECT 1"));
+        assert_eq!(me.take_interrupt(), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! One target: the backend's bytes go to the client as they come.
+//!
+//! Memory stays flat: no more is read from the backend than the client has taken. What must differ from the backend's
+//! bytes is changed in place (sequence ids and flags of a multi-statement) or packet by packet (names of tables that are
+//! called differently behind the proxy).
+
+use bytes::{Buf, BytesMut};
+
+use super::lane::Outcome;
+use super::{Client, ExecuteError, Lane, Watch};
+use crate::backend::ServerError;
+use crate::net::HEADER_LEN;
+use crate::protocol::result_scan::{Rewrite, Watch as ScanWatch};
+use crate::protocol::{ColumnView, ErrPacket, PrepareOk, ResponseKind, ResultScanner, StatusFlags, Stop};
+
+/// What a client sees under another name than the backend does.
+pub trait Names: Sync {
+    /// The logical schema and table behind a physical schema and table, if they differ.
+    fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])>;
+    /// An error text with physical names replaced.
+    fn restore_text(&self, text: &str) -> String;
+}
+
+/// How an answer is relayed.
+#[derive(Clone, Copy)]
+pub struct Style<'a> {
+    /// What the answer is to.
+    pub kind: ResponseKind,
+    /// Another statement of the same COM_QUERY follows.
+    pub more_results: bool,
+    /// Names to put back.
+    pub names: Option<&'a dyn Names>,
+    /// The id under which the client knows the statement, for COM_STMT_PREPARE.
+    pub statement_id: u32,
+    /// Columns at the end that the client does not see, for COM_STMT_PREPARE.
+    pub hidden_columns: u16,
+}
+
+impl Style<'_> {
+    /// A plain answer, as it is.
+    pub const PLAIN: Style<'static> =
+        Style { kind: ResponseKind::Results, more_results: false, names: None, statement_id: 0, hidden_columns: 0 };
+}
+
+/// Relays the answer to what was sent on the lane. The error that a server answers with is relayed too, and told in the
+/// outcome; an `Err` means that the answer could not be completed, and [`Outcome::rows`] of the lane how far it got.
+pub async fn relay(
+    lane: &mut Lane,
+    client: &mut Client,
+    watch: Watch<'_>,
+    style: Style<'_>,
+) -> Result<(), ExecuteError> {
+    if lane.has_preludes() {
+        watch.guard(client, lane.read_preludes()).await?;
+    }
+    let mut scanner = scanner(client, &style);
+    loop {
+        let consumed = pass(&mut scanner, lane, client, watch, &style).await?;
+        if scanner.is_done() {
+            return finish(&scanner, lane, client, consumed).await;
+        }
+        watch.fill(lane, client).await?;
+    }
+}
+
+fn scanner(client: &Client, style: &Style<'_>) -> ResultScanner {
+    let status_set = if style.more_results { StatusFlags::MORE_RESULTS_EXISTS } else { StatusFlags::NONE };
+    // Answers begin with sequence id 1.
+    let rewrite =
+        Rewrite { seq_add: client.stream.seq().wrapping_sub(1), status_set, status_clear: StatusFlags::NONE };
+    let watch = ScanWatch { columns: style.names.is_some(), results: false };
+    ResultScanner::new(style.kind, client.deprecates_eof()).watching(watch).rewriting(rewrite)
+}
+
+/// Passes on what is buffered. Returns the error that ended the answer, if one did.
+async fn pass(
+    scanner: &mut ResultScanner,
+    lane: &mut Lane,
+    client: &mut Client,
+    watch: Watch<'_>,
+    style: &Style<'_>,
+) -> Result<Option<ServerError>, ExecuteError> {
+    loop {
+        let buffer = lane.conn()?.stream().buffer();
+        let scan = match scanner.scan(buffer) {
+            Ok(scan) => scan,
+            Err(error) => {
+                let error = lane.malformed(&error);
+                lane.discard();
+                return Err(error);
+            }
+        };
+        let (replaced, ended) = match &scan.stop {
+            Stop::NeedMore => (scan.consumed..scan.consumed, true),
+            Stop::Done(range) => {
+                let error = server_error(scanner, &buffer[range.clone()]);
+                if error.is_some() && style.names.is_some() {
+                    client.stream.write_buffer().extend_from_slice(&buffer[..range.start]);
+                    put_error(client, scanner, error.as_ref(), style);
+                } else {
+                    watch.write(client, &buffer[..scan.consumed]).await?;
+                }
+                buffer.advance(scan.consumed);
+                client.flush().await.map_err(ExecuteError::ClientLost)?;
+                return Ok(error);
+            }
+            Stop::Column(range) | Stop::PrepareOk(range, _) | Stop::LocalInfile(range) | Stop::ResultEnd(range) => {
+                (range.clone(), false)
+            }
+        };
+        if ended {
+            watch.write(client, &buffer[..scan.consumed]).await?;
+            buffer.advance(scan.consumed);
+            return Ok(None);
+        }
+        let out = client.stream.write_buffer();
+        out.extend_from_slice(&buffer[..replaced.start]);
+        put_replaced(out, &buffer[replaced.clone()], &scan.stop, style);
+        buffer.advance(scan.consumed);
+        if matches!(scan.stop, Stop::LocalInfile(_)) {
+            super::infile::pass_file(lane, client, scanner.last_seq()).await?;
+        }
+    }
+}
+
+/// Appends a packet as the client is to see it; `frame` is the backend's, its sequence id rewritten already.
+fn put_replaced(out: &mut BytesMut, frame: &[u8], stop: &Stop, style: &Style<'_>) {
+    let start = out.len();
+    out.extend_from_slice(&frame[..HEADER_LEN]);
+    let payload = &frame[HEADER_LEN..];
+    match (stop, style.names) {
+        (Stop::PrepareOk(_, ok), _) => {
+            PrepareOk { statement_id: style.statement_id, ..*ok }.put(out);
+        }
+        (Stop::Column(_), Some(names)) => match ColumnView::parse(payload) {
+            Ok(column) => renamed(column, names).put(out),
+            Err(_) => out.extend_from_slice(payload),
+        },
+        _ => out.extend_from_slice(payload),
+    }
+    let len = (out.len() - start - HEADER_LEN) as u32;
+    out[start..start + 3].copy_from_slice(&len.to_le_bytes()[..3]);
+}
+
+/// A column with the names that the client knows. An alias (`table` differs from `org_table`) stays.
+pub fn renamed<'a>(column: ColumnView<'a>, names: &'a dyn Names) -> ColumnView<'a> {
+    let Some((schema, table)) = names.logical(column.schema, column.org_table) else { return column };
+    let alias = if column.table == column.org_table { table } else { column.table };
+    ColumnView { schema, table: alias, org_table: table, ..column }
+}
+
+fn server_error(scanner: &ResultScanner, frame: &[u8]) -> Option<ServerError> {
+    scanner.outcome().errno?;
+    let payload = frame.get(HEADER_LEN..)?;
+    let err = ErrPacket::parse(payload).ok()?;
+    Some(ServerError {
+        errno: err.errno,
+        sqlstate: err.sqlstate_str().to_owned(),
+        message: err.message_lossy().into_owned(),
+    })
+}
+
+fn put_error(client: &mut Client, scanner: &ResultScanner, error: Option<&ServerError>, style: &Style<'_>) {
+    let (Some(error), Some(names)) = (error, style.names) else { return };
+    let mut flat = crate::error::SqlError::client(error.errno, &error.sqlstate, names.restore_text(&error.message));
+    flat.fault = crate::error::Fault::Backend;
+    client.stream.set_seq(scanner.last_seq());
+    client.put_error(&flat);
+}
+
+async fn finish(
+    scanner: &ResultScanner,
+    lane: &mut Lane,
+    client: &mut Client,
+    error: Option<ServerError>,
+) -> Result<(), ExecuteError> {
+    client.stream.set_seq(scanner.last_seq().wrapping_add(1));
+    let seen = scanner.outcome();
+    lane.note_outcome(Outcome {
+        status: seen.status,
+        warnings: seen.warnings,
+        affected_rows: seen.affected_rows,
+        insert_id: seen.last_insert_id,
+        rows: seen.had_columns.then(|| scanner.rows()),
+        info: String::new(),
+        error,
+    });
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Writes on several shards: run everywhere, counts added up.
+
+use futures_util::future::join_all;
+
+use super::lane::{Head, Outcome, Request};
+use super::{ExecuteError, Lane};
+
+/// Runs each lane's requests in their order, all lanes at once, and adds up what they report. All lanes are waited for,
+/// also after an error: what a shard has done must be known before it can be undone.
+pub async fn run(lanes: &mut [Lane], requests: Vec<Vec<Request>>) -> Result<Outcome, ExecuteError> {
+    let results = join_all(lanes.iter_mut().zip(requests).map(|(lane, requests)| run_lane(lane, requests))).await;
+    let mut total = Outcome::default();
+    let mut info = Info::default();
+    for result in results {
+        for outcome in result? {
+            info.add(&outcome.info);
+            total.affected_rows = total.affected_rows.saturating_add(outcome.affected_rows);
+            total.warnings = total.warnings.saturating_add(outcome.warnings);
+            total.status = outcome.status;
+            if total.insert_id == 0 {
+                total.insert_id = outcome.insert_id;
+            }
+        }
+    }
+    total.info = info.text(total.warnings);
+    Ok(total)
+}
+
+async fn run_lane(lane: &mut Lane, requests: Vec<Request>) -> Result<Vec<Outcome>, ExecuteError> {
+    let mut outcomes = Vec::with_capacity(requests.len());
+    for request in requests {
+        lane.send(&request).await?;
+        if let Head::Rows(_) = lane.read_head().await? {
+            while lane.read_row().await?.is_some() {}
+        }
+        outcomes.push(lane.outcome().clone());
+    }
+    Ok(outcomes)
+}
+
+/// The numbers of `Rows matched: 1  Changed: 1  Warnings: 0` or `Records: 3  Duplicates: 0  Warnings: 0`, added up.
+#[derive(Debug, Default)]
+struct Info {
+    labels: Option<(&'static str, &'static str)>,
+    first: u64,
+    second: u64,
+}
+
+const FORMS: &[(&str, &str)] = &[("Rows matched", "Changed"), ("Records", "Duplicates")];
+
+impl Info {
+    fn add(&mut self, text: &str) {
+        for form in FORMS {
+            if let (Some(first), Some(second)) = (number_after(text, form.0), number_after(text, form.1)) {
+                self.labels = Some(*form);
+                self.first = self.first.saturating_add(first);
+                self.second = self.second.saturating_add(second);
+            }
+        }
+    }
+
+    /// The text as one server writes it, two blanks between the parts.
+    fn text(&self, warnings: u16) -> String {
+        self.labels.map_or_else(String::new, |(first, second)| {
+            format!("{first}: {}  {second}: {}  Warnings: {warnings}", self.first, self.second)
+        })
+    }
+}
+
+fn number_after(text: &str, label: &str) -> Option<u64> {
+    let rest = text.split_once(label)?.1.trim_start_matches([':', ' ']);
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_texts_are_added_up() {
+        let mut info = Info::default();
+        info.add("Rows matched: 2  Changed: 1  Warnings: 0");
+        info.add("Rows matched: 3  Changed: 3  Warnings: 0");
+        assert_eq!(info.text(1), "Rows matched: 5  Changed: 4  Warnings: 1");
+        let mut info = Info::default();
+        info.add("Records: 2  Duplicates: 1  Warnings: 0");
+        info.add("");
+        assert_eq!(info.text(0), "Records: 2  Duplicates: 1  Warnings: 0");
+    }
+}

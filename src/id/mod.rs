@@ -1,0 +1,5 @@
+//! Generated keys.
+
+pub mod snowflake;
+
+pub use snowflake::{IdError, Snowflake};

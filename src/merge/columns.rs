@@ -1,0 +1,95 @@
+//! Do the shards' results have the same columns?
+
+use super::MergeError;
+use crate::protocol::{ColumnDef, ColumnFlags, ColumnType};
+
+/// Flags that change how a value is read or compared.
+const FLAGS_THAT_MATTER: u16 = ColumnFlags::UNSIGNED.0
+    | ColumnFlags::ZEROFILL.0
+    | ColumnFlags::BINARY.0
+    | ColumnFlags::ENUM.0
+    | ColumnFlags::SET.0
+    | ColumnFlags::BLOB.0;
+
+/// Compares the column definitions of all shards and gives the client's: the first shard's, with the longest length,
+/// and NOT NULL only where all shards say so. A difference that would mislabel a value is an error: it means that the
+/// shards' tables have drifted apart.
+pub fn check_columns<C: AsRef<[ColumnDef]>>(shards: &[C]) -> Result<Vec<ColumnDef>, MergeError> {
+    let Some((first, others)) = shards.split_first() else { return Ok(Vec::new()) };
+    let mut columns = first.as_ref().to_vec();
+    for other in others {
+        let other = other.as_ref();
+        if other.len() != columns.len() {
+            return Err(MergeError::ColumnCountsDiffer { first: columns.len(), other: other.len() });
+        }
+        for (column, other) in columns.iter_mut().zip(other) {
+            if let Some(what) = difference(column, other) {
+                let column = String::from_utf8_lossy(&column.name).into_owned();
+                return Err(MergeError::ColumnsDiffer { column, what });
+            }
+            column.length = column.length.max(other.length);
+            if !other.flags.contains(ColumnFlags::NOT_NULL) {
+                column.flags = column.flags.without(ColumnFlags::NOT_NULL);
+            }
+        }
+    }
+    Ok(columns)
+}
+
+/// What differs so that one label does not fit both.
+fn difference(a: &ColumnDef, b: &ColumnDef) -> Option<&'static str> {
+    if a.kind != b.kind {
+        Some("the type")
+    } else if a.charset != b.charset {
+        Some("the character set")
+    } else if (a.flags.0 ^ b.flags.0) & FLAGS_THAT_MATTER != 0 {
+        Some("UNSIGNED, ZEROFILL, BINARY, ENUM or SET")
+    } else if a.decimals != b.decimals && !is_text(a.kind) {
+        Some("the number of decimals")
+    } else {
+        None
+    }
+}
+
+/// Whether `decimals` says nothing: servers put different figures there for text.
+fn is_text(kind: ColumnType) -> bool {
+    matches!(kind, ColumnType::VARCHAR | ColumnType::JSON) || kind.0 >= ColumnType::ENUM.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::ColumnView;
+
+    fn column(kind: ColumnType) -> ColumnDef {
+        ColumnView::computed(b"total", kind, 10, 45).to_owned()
+    }
+
+    #[test]
+    fn lengths_and_not_null_are_those_that_fit_all() {
+        let mut longer = column(ColumnType::LONG);
+        longer.length = 20;
+        let mut not_null = column(ColumnType::LONG);
+        not_null.flags = not_null.flags.with(ColumnFlags::NOT_NULL);
+        let columns = check_columns(&[vec![not_null], vec![longer]]).unwrap();
+        assert_eq!(columns[0].length, 20);
+        assert!(!columns[0].flags.contains(ColumnFlags::NOT_NULL));
+    }
+
+    #[test]
+    fn a_difference_that_would_mislabel_names_the_column() {
+        let base = column(ColumnType::LONG);
+        let mut unsigned = base.clone();
+        unsigned.flags = unsigned.flags.with(ColumnFlags::UNSIGNED);
+        let mut charset = base.clone();
+        charset.charset = 8;
+        let mut decimals = base.clone();
+        decimals.decimals = 3;
+        for other in [column(ColumnType::LONGLONG), unsigned, charset, decimals] {
+            let error = check_columns(&[vec![base.clone()], vec![other]]).unwrap_err();
+            assert!(error.to_string().contains("'total'"), "{error}");
+        }
+        let error = check_columns(&[vec![base.clone()], vec![base.clone(), base]]).unwrap_err();
+        assert_eq!(error, MergeError::ColumnCountsDiffer { first: 1, other: 2 });
+    }
+}

@@ -1,0 +1,48 @@
+//! Collation ids of handshakes and column definitions (`page_protocol_basic_character_set.html`).
+
+use mysql_common::collations::{Collation, CollationId};
+
+/// `binary`: the collation of numbers, dates and BLOBs in column definitions.
+pub const BINARY: u16 = 63;
+/// `utf8mb4_general_ci`, which every server knows.
+pub const UTF8MB4_GENERAL_CI: u16 = 45;
+/// `utf8mb4_0900_ai_ci`, MySQL 8's default.
+pub const UTF8MB4_0900_AI_CI: u16 = 255;
+/// `utf8mb3_general_ci`.
+pub const UTF8MB3_GENERAL_CI: u16 = 33;
+/// `latin1_swedish_ci`.
+pub const LATIN1_SWEDISH_CI: u16 = 8;
+
+/// The names that belong to a collation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CollationName {
+    /// The character set.
+    pub charset: &'static str,
+    /// The collation.
+    pub collation: &'static str,
+    /// The most bytes a character takes.
+    pub max_character_bytes: u8,
+}
+
+/// The names of a collation id, or `None` for an id that is not MySQL's.
+pub fn name(id: u16) -> Option<CollationName> {
+    let collation = Collation::resolve(CollationId::from(id));
+    (collation.id != CollationId::UNKNOWN_COLLATION_ID).then_some(CollationName {
+        charset: collation.charset,
+        collation: collation.collation,
+        max_character_bytes: collation.max_len,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(name(UTF8MB4_GENERAL_CI).map(|n| (n.charset, n.collation)), Some(("utf8mb4", "utf8mb4_general_ci")));
+        assert_eq!(name(BINARY).map(|n| n.charset), Some("binary"));
+        assert_eq!(name(0), None);
+        assert_eq!(name(60_000), None);
+    }
+}

@@ -1,0 +1,220 @@
+//! The program: rules, backends, listeners and signals put together.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin;
+use crate::backend::Backends;
+use crate::catalog::Catalog;
+use crate::config::{Address, ClientTls, ClientTlsFiles, GroupId, Rules, watch::Watcher};
+use crate::execute::Client;
+use crate::observe::{Metrics, logging};
+use crate::server::{Accepted, ListenAddress, Server, ServerHandle, ServerOptions, TlsFiles, TlsPolicy};
+use crate::session::{Identity, Session, Shared, Snapshot};
+
+mod directory;
+mod doorman;
+mod route;
+
+use directory::RulesDirectory;
+use doorman::GateDoorman;
+
+pub use route::route;
+
+/// How long the start waits for a backend to tell its version; without an answer the greeting shows a default.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
+/// What the greeting shows when no backend tells its version.
+const DEFAULT_SERVER_VERSION: &str = "8.0.36";
+
+/// Why the proxy could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The rules have problems.
+    #[error("{0}")]
+    Rules(#[from] crate::config::Problems),
+    /// An address could not be listened on, or a key file not be read.
+    #[error(transparent)]
+    Server(#[from] crate::server::ServerError),
+    /// The admin address could not be listened on.
+    #[error("cannot listen on the admin address {address}: {cause}")]
+    Admin {
+        /// The address.
+        address: String,
+        /// What failed.
+        cause: std::io::Error,
+    },
+    /// The operating system refused something.
+    #[error("{what}: {cause}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What failed.
+        cause: std::io::Error,
+    },
+}
+
+/// `shardloom check`: prints all problems; exit code 1 if there is one.
+pub fn check(rules: &Path) -> ExitCode {
+    match Rules::load(rules) {
+        Ok(rules) => {
+            println!("{} groups, {} schemas, {} users: no problems", rules.groups.len(), rules.schemas.len(), rules.users.len());
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            println!("{problems}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `shardloom serve`: runs until SIGTERM or SIGINT.
+pub fn main(rules: &Path, filter: &str, json: bool) -> ExitCode {
+    logging::init(filter, json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return failed(&ServeError::System { what: "cannot start the runtime", cause }),
+    };
+    match runtime.block_on(serve(rules.to_owned())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &ServeError) -> ExitCode {
+    eprintln!("shardloom: {error}");
+    ExitCode::FAILURE
+}
+
+async fn serve(folder: PathBuf) -> Result<(), ServeError> {
+    let rules = Arc::new(Rules::load(&folder)?);
+    let backends = Arc::new(Backends::new(&rules));
+    let metrics = Arc::new(Metrics::new());
+    let limits = &rules.proxy.limits;
+    let catalog = Arc::new(Catalog::new(limits.catalog_entries, Duration::from_millis(limits.catalog_age_ms)));
+    let version = server_version(&rules, &backends).await;
+    let snapshot = Snapshot { rules: Arc::clone(&rules), backends };
+    let shared = Arc::new(Shared::new(snapshot, catalog, metrics, &version));
+    let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), version));
+    let server = Server::bind(options(&rules), directory).await?;
+    for address in server.local_addrs() {
+        tracing::info!(%address, "listening for MySQL clients");
+    }
+    let handle = server.handle();
+    if let Some(address) = &rules.proxy.listen.admin {
+        admin::start(address, Arc::clone(&shared), handle.clone()).await?;
+    }
+    let _watcher = watch(folder, Arc::clone(&shared), handle.clone());
+    stop_on_signals(handle)?;
+    let sessions = {
+        let shared = Arc::clone(&shared);
+        Arc::new(move |accepted: Accepted| session(Arc::clone(&shared), accepted))
+    };
+    tracing::info!("ready");
+    server.run(sessions).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn session(shared: Arc<Shared>, accepted: Accepted) {
+    let identity = Identity {
+        connection_id: accepted.connection_id,
+        user: Arc::clone(&accepted.account.user),
+        peer: accepted.peer.to_string(),
+        host: accepted.peer.host(),
+        schema: accepted.database,
+        collation: accepted.charset,
+    };
+    let doorman = GateDoorman::new(accepted.gate, accepted.scramble, accepted.peer);
+    let client = Client::new(accepted.stream, accepted.capabilities);
+    let mut drain = accepted.drain;
+    Session::new(shared, client, identity, Box::new(doorman)).run(async move { drain.requested().await }).await;
+}
+
+fn options(rules: &Rules) -> ServerOptions {
+    let limits = &rules.proxy.limits;
+    ServerOptions {
+        listen: rules.proxy.listen.mysql.iter().map(listen_address).collect(),
+        tls: tls_policy(&rules.proxy.tls),
+        max_connections: limits.max_connections,
+        handshake_timeout_ms: limits.handshake_timeout_ms,
+        max_packet_bytes: limits.max_allowed_packet_bytes,
+        drain_timeout_ms: limits.drain_deadline_ms,
+        ..ServerOptions::default()
+    }
+}
+
+fn listen_address(address: &Address) -> ListenAddress {
+    match address {
+        Address::Tcp { .. } => ListenAddress::Tcp(address.to_string()),
+        Address::Unix(path) => ListenAddress::Unix(path.clone()),
+    }
+}
+
+fn tls_policy(tls: &ClientTls) -> TlsPolicy {
+    let files = |files: &ClientTlsFiles| TlsFiles {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        client_ca: files.client_ca.clone(),
+    };
+    match tls {
+        ClientTls::Off => TlsPolicy::Off,
+        ClientTls::Optional(paths) => TlsPolicy::Optional(files(paths)),
+        ClientTls::Required(paths) => TlsPolicy::Required(files(paths)),
+    }
+}
+
+/// The version that drivers see: that of the first group's primary, since drivers act by it.
+async fn server_version(rules: &Rules, backends: &Backends) -> Arc<str> {
+    for (index, group) in rules.groups.iter().enumerate() {
+        let asked = backends.query(GroupId(index as u16), "SELECT VERSION()");
+        match tokio::time::timeout(VERSION_TIMEOUT, asked).await {
+            Ok(Ok(answer)) => {
+                let cell = answer.rows.first().and_then(|row| row.first().cloned().flatten());
+                if let Some(version) = cell {
+                    return String::from_utf8_lossy(&version).into();
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(group = %group.name, %error, "no version from this group's primary"),
+            Err(_) => tracing::warn!(group = %group.name, "this group's primary did not tell its version in time"),
+        }
+    }
+    DEFAULT_SERVER_VERSION.into()
+}
+
+/// Reloads the rules when they change on disk, and on SIGHUP.
+fn watch(folder: PathBuf, shared: Arc<Shared>, handle: ServerHandle) -> Watcher {
+    Watcher::start(folder, move |rules: Rules| {
+        let rules = Arc::new(rules);
+        let old = shared.snapshot.load_full();
+        if let Err(error) = handle.reload_tls(&tls_policy(&rules.proxy.tls)) {
+            tracing::error!(%error, "the new certificates are not taken into use");
+        }
+        let backends = Arc::new(old.backends.reload(&rules));
+        shared.replace_rules(Snapshot { rules, backends });
+    })
+}
+
+/// SIGTERM and SIGINT drain: no new clients, transactions may end, then the process does. A second one ends it at once.
+fn stop_on_signals(handle: ServerHandle) -> Result<(), ServeError> {
+    let listen = |kind| signal(kind).map_err(|cause| ServeError::System { what: "cannot listen for signals", cause });
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        let mut drained = false;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if drained {
+                std::process::exit(1);
+            }
+            handle.drain();
+            drained = true;
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The accounts of the rules, as the listener asks for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::server::{Account, Credential, Directory, ServerError};
+use crate::session::Shared;
+
+/// Accounts by user, made once for each version of the rules: a password is hashed then, not at each login.
+#[derive(Debug)]
+struct Accounts {
+    version: u64,
+    by_user: HashMap<Arc<str>, Arc<Account>>,
+}
+
+/// The rules' users and schemas.
+#[derive(Debug)]
+pub(super) struct RulesDirectory {
+    shared: Arc<Shared>,
+    version: Arc<str>,
+    accounts: ArcSwap<Accounts>,
+}
+
+impl RulesDirectory {
+    pub(super) fn new(shared: Arc<Shared>, version: Arc<str>) -> Self {
+        let accounts = ArcSwap::from(accounts_of(&shared));
+        Self { shared, version, accounts }
+    }
+}
+
+fn accounts_of(shared: &Shared) -> Arc<Accounts> {
+    let snapshot = shared.snapshot.load();
+    let by_user = snapshot
+        .rules
+        .users
+        .iter()
+        .map(|user| {
+            let credential = Credential::from_password(user.password.reveal());
+            (Arc::clone(&user.name), Arc::new(Account { user: Arc::clone(&user.name), credential }))
+        })
+        .collect();
+    Arc::new(Accounts { version: snapshot.rules.version, by_user })
+}
+
+impl Directory for RulesDirectory {
+    fn server_version(&self) -> Arc<str> {
+        Arc::clone(&self.version)
+    }
+
+    fn account(&self, user: &str) -> Option<Arc<Account>> {
+        if self.accounts.load().version != self.shared.snapshot.load().rules.version {
+            self.accounts.store(accounts_of(&self.shared));
+        }
+        self.accounts.load().by_user.get(user).cloned()
+    }
+
+    fn database(&self, account: &Account, host: &str, database: &str) -> Result<Arc<str>, ServerError> {
+        let snapshot = self.shared.snapshot.load();
+        let schema = snapshot.rules.schema(database);
+        let may_use = snapshot.rules.user(&account.user).is_some_and(|user| user.may_use(database));
+        match schema {
+            Some(schema) if may_use => Ok(Arc::clone(&schema.name)),
+            Some(_) => Err(ServerError::DatabaseDenied {
+                user: account.user.to_string(),
+                host: host.to_owned(),
+                database: database.to_owned(),
+            }),
+            None => Err(ServerError::UnknownDatabase(database.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The accept loop: one task per client, a limit on their number, and an orderly end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tracing::{debug, error, info, warn};
+
+use super::drain::Phase;
+use super::greeting::{Newcomer, greet};
+use super::listener::Listener;
+use super::{Accepted, Directory, Drain, Gate, Peer, ServerError, ServerOptions, TlsPolicy};
+use crate::net::Io;
+
+/// How many clients past the limit are greeted at a time, only to be told of the limit. More are closed at once.
+const MAX_REFUSALS_AT_ONCE: usize = 64;
+/// How long to wait after a failed accept: it fails when file descriptors run out, and trying at once would spin.
+const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// What becomes of a client that is logged in. Implemented by functions from [`Accepted`] to a future.
+pub trait Sessions: Send + Sync + 'static {
+    /// Serves a client to its end.
+    fn serve(&self, accepted: Accepted) -> impl Future<Output = ()> + Send;
+}
+
+impl<F, Fut> Sessions for F
+where
+    F: Fn(Accepted) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    fn serve(&self, accepted: Accepted) -> impl Future<Output = ()> + Send {
+        self(accepted)
+    }
+}
+
+/// A server whose sockets are bound.
+pub struct Server {
+    listeners: Vec<Listener>,
+    handle: ServerHandle,
+}
+
+/// Steers a running server.
+#[derive(Clone)]
+pub struct ServerHandle {
+    gate: Arc<Gate>,
+    phase: Arc<watch::Sender<Phase>>,
+    places: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Reads the key files and binds the addresses.
+    pub async fn bind(options: ServerOptions, directory: Arc<dyn Directory>) -> Result<Self, ServerError> {
+        let mut listeners = Vec::with_capacity(options.listen.len());
+        for address in &options.listen {
+            listeners.push(Listener::bind(address).await?);
+        }
+        let places = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
+        let gate = Arc::new(Gate::new(options, directory)?);
+        let phase = Arc::new(watch::Sender::new(Phase::Running));
+        let refusals = Arc::new(Semaphore::new(MAX_REFUSALS_AT_ONCE));
+        Ok(Self { listeners, handle: ServerHandle { gate, phase, places, refusals } })
+    }
+
+    /// The TCP addresses that are listened on.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(Listener::local_addr).collect()
+    }
+
+    /// Steers the server while it runs.
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Takes clients until [`ServerHandle::drain`] is called, and returns when their sessions have ended, or were cut
+    /// off after the drain timeout.
+    pub async fn run<S: Sessions>(self, sessions: Arc<S>) {
+        let Self { listeners, handle } = self;
+        for listener in listeners {
+            let (handle, sessions) = (handle.clone(), sessions.clone());
+            tokio::spawn(async move { handle.accept_loop(listener, sessions).await });
+        }
+        Drain(handle.phase.subscribe()).requested().await;
+        let timeout = handle.gate.options.drain_timeout();
+        info!(connections = handle.connections(), "draining");
+        if tokio::time::timeout(timeout, handle.all_gone()).await.is_err() {
+            warn!(connections = handle.connections(), "cutting off the sessions that are left");
+            handle.phase.send_replace(Phase::Closing);
+            handle.all_gone().await;
+        }
+    }
+}
+
+impl ServerHandle {
+    /// Stops taking connections and asks sessions to end.
+    pub fn drain(&self) {
+        self.phase.send_if_modified(|phase| {
+            let first = *phase == Phase::Running;
+            *phase = (*phase).max(Phase::Draining);
+            first
+        });
+    }
+
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.max_connections().saturating_sub(self.places.available_permits())
+    }
+
+    /// How many may be.
+    pub fn max_connections(&self) -> usize {
+        self.gate.options.max_connections.min(Semaphore::MAX_PERMITS)
+    }
+
+    /// What logins share: counters, and TLS files to be read again.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Takes new certificates into use for connections to come.
+    pub fn reload_tls(&self, policy: &TlsPolicy) -> Result<(), ServerError> {
+        self.gate.reload_tls(policy)
+    }
+
+    async fn all_gone(&self) {
+        let all = u32::try_from(self.max_connections()).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _ = self.places.acquire_many(all).await;
+    }
+
+    async fn accept_loop<S: Sessions>(&self, listener: Listener, sessions: Arc<S>) {
+        let mut drain = self.watch();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = drain.requested() => return,
+            };
+            match accepted {
+                Ok((io, peer)) => self.admit(io, peer, &sessions),
+                Err(error) => {
+                    warn!(%error, "cannot take a connection");
+                    tokio::time::sleep(ACCEPT_RETRY_AFTER).await;
+                }
+            }
+        }
+    }
+
+    fn watch(&self) -> Drain {
+        Drain(self.phase.subscribe())
+    }
+
+    fn admit<S: Sessions>(&self, io: Io, peer: Peer, sessions: &Arc<S>) {
+        let counters = &self.gate.counters;
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            count(&counters.accepted);
+            let newcomer = Newcomer { io, peer, drain: self.watch(), refusal: None };
+            let (handle, sessions) = (self.clone(), sessions.clone());
+            tokio::spawn(async move { handle.serve(newcomer, place, sessions).await });
+            return;
+        }
+        count(&counters.refused);
+        // With no room even for refusals the connection is dropped here, and so closed.
+        let Ok(room) = self.refusals.clone().try_acquire_owned() else { return };
+        let refusal = Some(ServerError::TooManyConnections);
+        let newcomer = Newcomer { io, peer, drain: self.watch(), refusal };
+        let gate = self.gate.clone();
+        tokio::spawn(async move {
+            let _room = room;
+            let _ = greet(gate, newcomer).await;
+        });
+    }
+
+    async fn serve<S: Sessions>(&self, newcomer: Newcomer, _place: OwnedSemaphorePermit, sessions: Arc<S>) {
+        let (peer, mut drain) = (newcomer.peer, newcomer.drain.clone());
+        let session = async {
+            // The greeting's state is large and short-lived; on the heap it does not weigh on the session's task.
+            match Box::pin(greet(self.gate.clone(), newcomer)).await {
+                Ok(accepted) => sessions.serve(accepted).await,
+                Err(error) => self.log_refusal(&peer, &error),
+            }
+        };
+        tokio::select! {
+            () = session => {}
+            () = drain.reached(Phase::Closing) => debug!(%peer, "session cut off"),
+        }
+    }
+
+    fn log_refusal(&self, peer: &Peer, error: &ServerError) {
+        match error {
+            // A probe of a load balancer connects and goes away.
+            ServerError::Net(error) => debug!(%peer, %error, "client left before it was logged in"),
+            ServerError::AccessDenied { .. } | ServerError::DatabaseDenied { .. } | ServerError::UnknownDatabase(_) => {
+                info!(%peer, %error, "login refused");
+                return;
+            }
+            ServerError::KeyFile { .. } => error!(%peer, %error, "login failed"),
+            _ => info!(%peer, %error, "login failed"),
+        }
+        count(&self.gate.counters.aborted);
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,115 @@
+//! What all logins share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use rand::Rng;
+use tokio::sync::OnceCell;
+
+use super::tls::Tls;
+use super::{Account, Credential, Directory, ServerError, ServerOptions, TlsPolicy};
+use crate::protocol::Capabilities;
+use crate::protocol::auth::{AuthPlugin, SCRAMBLE_LEN, Scramble};
+use crate::protocol::rsa_key::{KEY_BITS, RsaKey};
+
+/// What has happened at the door since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections taken.
+    pub accepted: AtomicU64,
+    /// Connections refused for the limit.
+    pub refused: AtomicU64,
+    /// Logins denied.
+    pub denied: AtomicU64,
+    /// Connections that broke, timed out or spoke nonsense before they were logged in.
+    pub aborted: AtomicU64,
+}
+
+/// What all logins share: the directory, TLS, keys, limits.
+pub struct Gate {
+    pub(super) options: ServerOptions,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) tls: ArcSwap<Tls>,
+    /// Stands in for users that do not exist, so that their logins take the same way.
+    pub(super) decoy: Arc<Account>,
+    pub(super) counters: Counters,
+    rsa_key: OnceCell<Arc<RsaKey>>,
+    next_connection_id: AtomicU32,
+}
+
+impl Gate {
+    /// Reads the key files that the options name.
+    pub fn new(options: ServerOptions, directory: Arc<dyn Directory>) -> Result<Self, ServerError> {
+        let tls = ArcSwap::from_pointee(Tls::load(&options.tls)?);
+        let rsa_key = OnceCell::new_with(read_rsa_key(&options)?);
+        let password: String = rand::rng().random::<[u8; 32]>().map(char::from).iter().collect();
+        let decoy = Arc::new(Account { user: "".into(), credential: Credential::from_password(&password) });
+        let counters = Counters::default();
+        Ok(Self { options, directory, tls, decoy, counters, rsa_key, next_connection_id: AtomicU32::new(1) })
+    }
+
+    /// Takes new certificates into use for connections to come. On an error the old ones stay.
+    pub fn reload_tls(&self, policy: &TlsPolicy) -> Result<(), ServerError> {
+        self.tls.store(Arc::new(Tls::load(policy)?));
+        Ok(())
+    }
+
+    /// What has happened at the door since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The RSA key, made when it is first needed.
+    pub(super) async fn rsa_key(&self) -> Result<Arc<RsaKey>, ServerError> {
+        let make = || async {
+            let made = tokio::task::spawn_blocking(|| RsaKey::generate(KEY_BITS)).await;
+            made.map_err(|_| ServerError::UnsupportedAuthentication)?.map(Arc::new).map_err(ServerError::from)
+        };
+        self.rsa_key.get_or_try_init(make).await.cloned()
+    }
+
+    pub(super) fn next_connection_id(&self) -> u32 {
+        self.next_connection_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The plugin that the greeting names.
+    pub(super) fn default_plugin(&self, version: &str) -> AuthPlugin {
+        let by_version = if version.contains("MariaDB") { AuthPlugin::MysqlNative } else { AuthPlugin::CachingSha2 };
+        self.options.default_plugin.unwrap_or(by_version)
+    }
+
+    pub(super) fn capabilities(&self, tls: bool) -> Capabilities {
+        let offered = Capabilities::OFFERED_TO_CLIENTS;
+        if tls { offered.with(Capabilities::SSL) } else { offered }
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+fn read_rsa_key(options: &ServerOptions) -> Result<Option<Arc<RsaKey>>, ServerError> {
+    let Some(path) = &options.rsa_key else { return Ok(None) };
+    let bad = |problem: String| ServerError::KeyFile { path: path.clone(), problem };
+    let pem = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    let key = RsaKey::from_pem(&pem).map_err(|_| bad("it holds no RSA private key in PKCS#8 PEM".to_owned()))?;
+    Ok(Some(Arc::new(key)))
+}
+
+/// A fresh scramble of printable ASCII: some clients take it for a string that a NUL ends, and MySQL leaves `$` out.
+pub(super) fn new_scramble() -> Scramble {
+    let mut rng = rand::rng();
+    let mut scramble = [0; SCRAMBLE_LEN];
+    for byte in &mut scramble {
+        *byte = loop {
+            let candidate = rng.random_range(b'!'..=b'~');
+            if candidate != b'$' {
+                break candidate;
+            }
+        };
+    }
+    scramble
+}

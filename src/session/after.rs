@@ -1,0 +1,78 @@
+//! After a statement: what its connection knows and the session must keep, before the connection serves others.
+
+use super::aside::query_rows;
+use super::literal::literal_of;
+use super::state::MAX_DIAGNOSTICS;
+use super::{Diagnostic, Session};
+use crate::execute::Lane;
+use crate::plan::Plan;
+
+impl Session {
+    /// Fetches the warnings of the statement that just ran, so that SHOW WARNINGS can show them later.
+    pub(super) async fn fetch_warnings(&mut self, lane: &mut Lane) {
+        self.state.diagnostics.clear();
+        self.add_warnings(lane).await;
+    }
+
+    /// Adds the warnings of a lane. They are a courtesy: when they cannot be had, the statement has succeeded all the same.
+    pub(super) async fn add_warnings(&mut self, lane: &mut Lane) {
+        let outcome = lane.outcome().clone();
+        let room = MAX_DIAGNOSTICS.saturating_sub(self.state.diagnostics.len());
+        if outcome.warnings == 0 || room == 0 || !lane.is_usable() {
+            return;
+        }
+        let Ok((_, rows)) = query_rows(lane, "SHOW WARNINGS", room).await else { return };
+        let text = |cell: Option<&Option<bytes::Bytes>>| {
+            cell.and_then(Option::as_ref).map(|cell| String::from_utf8_lossy(cell).into_owned()).unwrap_or_default()
+        };
+        for row in rows {
+            self.state.diagnostics.push(Diagnostic {
+                level: text(row.first()),
+                code: text(row.get(1)).parse().unwrap_or(0),
+                message: text(row.get(2)),
+            });
+        }
+        lane.restore_outcome(outcome);
+    }
+
+    /// Reads back what a statement left on its connection: the values of user variables, and FOUND_ROWS().
+    pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan) {
+        let assigned = &plan.assigned_variables;
+        if !lane.is_usable() || (assigned.is_empty() && !plan.pins.found_rows) {
+            return;
+        }
+        let outcome = lane.outcome().clone();
+        let mut parts: Vec<String> = assigned.iter().map(|name| format!("@`{name}`")).collect();
+        if plan.pins.found_rows {
+            parts.insert(0, "FOUND_ROWS()".to_owned());
+        }
+        if let Ok((columns, rows)) = query_rows(lane, &format!("SELECT {}", parts.join(", ")), 1).await
+            && let Some(row) = rows.first()
+        {
+            let mut values = columns.iter().zip(row).map(|(column, cell)| literal_of(column, cell.as_deref()));
+            if plan.pins.found_rows {
+                self.state.found_rows = values.next().and_then(|value| value.parse().ok()).unwrap_or(0);
+            }
+            for (name, literal) in assigned.iter().zip(values) {
+                self.state.user_vars.insert(name.to_lowercase(), literal);
+            }
+        }
+        lane.restore_outcome(outcome);
+    }
+
+    /// Keeps the connection with the session when the statement left something on it that cannot be replayed.
+    pub(super) fn pin_for(&mut self, plan: &Plan, lane: &mut Lane) {
+        let pins = plan.pins;
+        if pins.named_lock {
+            self.pins.named_locks = true;
+        }
+        if pins.temporary_table {
+            self.pins.temporary_tables = true;
+        }
+        if (pins.any() || self.pins.any())
+            && let Ok(conn) = lane.conn()
+        {
+            conn.mark_dirty();
+        }
+    }
+}

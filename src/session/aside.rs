@@ -1,0 +1,102 @@
+//! Questions that the session asks a backend on its own account.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Failure, Session, Snapshot};
+use crate::backend::{Role, Settings};
+use crate::config::GroupId;
+use crate::execute::lane::Head;
+use crate::execute::{ExecuteError, Lane};
+use crate::protocol::column::ColumnDef;
+use crate::protocol::text_row;
+use crate::txn::Want;
+
+/// The cells of a text row; `None` for NULL.
+pub type Cells = Vec<Option<Bytes>>;
+
+impl Session {
+    /// Where statements go that name no table: the group that the session holds, that of its schema, or the first.
+    pub(super) fn home_group(&self, snapshot: &Snapshot) -> GroupId {
+        if let Some(group) = self.txn.held_groups().next() {
+            return group;
+        }
+        let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
+        schema.and_then(|schema| schema.home_group()).unwrap_or(GroupId(0))
+    }
+
+    /// The statement that gives a connection this session's user variables.
+    pub(super) fn user_variables_prelude(&self) -> Option<String> {
+        if self.state.user_vars.is_empty() {
+            return None;
+        }
+        let assignments: Vec<String> =
+            self.state.user_vars.iter().map(|(name, literal)| format!("@`{name}`={literal}")).collect();
+        Some(format!("SET {}", assignments.join(",")))
+    }
+
+    /// Runs `statement`, then `query`, on one connection with this session's variables, and gives the columns and the
+    /// first row of the query.
+    pub(super) async fn run_aside(
+        &mut self,
+        statement: &str,
+        query: &str,
+    ) -> Result<(Vec<ColumnDef>, Cells), Failure> {
+        let snapshot = self.snapshot();
+        let mut lane = self.lane_aside(&snapshot).await?;
+        let result = ask(&mut lane, statement, query).await;
+        if let Ok(conn) = lane.conn() {
+            conn.mark_dirty();
+        }
+        self.settle(lane, &snapshot);
+        Ok(result?)
+    }
+
+    /// A lane to the home group that has the user variables too.
+    pub(super) async fn lane_aside(&mut self, snapshot: &Arc<Snapshot>) -> Result<Lane, Failure> {
+        let group = self.home_group(snapshot);
+        let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
+        let physical = schema.and_then(|schema| schema.physical_name_on(group));
+        let settings = Settings::new(physical, Arc::clone(&self.state.vars));
+        let flavour = self.flavour();
+        let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
+        let mut lane = self.txn.lane(&snapshot.backends, want).await?;
+        if let Some(prelude) = self.user_variables_prelude() {
+            lane.queue_prelude(prelude.as_bytes())?;
+        }
+        Ok(lane)
+    }
+
+    /// Gives a lane back after its statement, and remembers the rules of a transaction that goes on.
+    pub(super) fn settle(&mut self, lane: Lane, snapshot: &Arc<Snapshot>) {
+        self.txn.settle(lane, self.pins.any());
+        if self.txn.holds_any() && self.snapshot.is_none() {
+            self.snapshot = Some(Arc::clone(snapshot));
+        }
+    }
+}
+
+async fn ask(lane: &mut Lane, statement: &str, query: &str) -> Result<(Vec<ColumnDef>, Cells), ExecuteError> {
+    lane.run(statement.as_bytes()).await?;
+    let (columns, mut rows) = query_rows(lane, query, 1).await?;
+    Ok((columns, rows.pop().unwrap_or_default()))
+}
+
+/// Runs a query of the proxy's own; keeps at most `limit` rows.
+pub(super) async fn query_rows(
+    lane: &mut Lane,
+    query: &str,
+    limit: usize,
+) -> Result<(Vec<ColumnDef>, Vec<Cells>), ExecuteError> {
+    lane.send_query(query.as_bytes()).await?;
+    let Head::Rows(columns) = lane.read_head().await? else { return Ok((Vec::new(), Vec::new())) };
+    let mut rows = Vec::new();
+    while let Some(row) = lane.read_row().await? {
+        if rows.len() < limit {
+            let cells = text_row::cells(&row).map(|cell| cell.map(|cell| cell.map(Bytes::copy_from_slice)));
+            rows.push(cells.collect::<Result<Cells, _>>().map_err(|error| lane.malformed(&error))?);
+        }
+    }
+    Ok((columns, rows))
+}

@@ -1,0 +1,136 @@
+//! Commands, told apart.
+
+use bytes::Bytes;
+
+use super::{Failure, Flow, Pins, Session, State};
+use crate::error::SqlError;
+use crate::protocol::session_track::put_schema;
+use crate::protocol::{Capabilities, Command, OkPacket, ProtocolError};
+use crate::sql::session_statement::Kill;
+
+impl Session {
+    /// Answers one command. An error that the client can read is written here; what comes back as an `Err` ends the
+    /// session.
+    pub(super) async fn command(&mut self, packet: Bytes) -> Result<Flow, Failure> {
+        let result = self.dispatch(&packet).await;
+        self.entry.end();
+        let flow = match result {
+            Ok(flow) => flow,
+            Err(Failure::Sql(error)) => {
+                self.note_failure(&error);
+                self.client.put_error(&error);
+                Flow::Continue
+            }
+            Err(fatal) => return Err(fatal),
+        };
+        self.client.flush().await?;
+        drop(packet);
+        self.client.release();
+        Ok(flow)
+    }
+
+    async fn dispatch(&mut self, packet: &Bytes) -> Result<Flow, Failure> {
+        self.more_results = false;
+        self.binary_rows = false;
+        let command = match Command::parse(packet) {
+            Ok(command) => command,
+            Err(ProtocolError::UnknownCommand { .. }) => {
+                return Err(SqlError::client(1047, "08S01", "Unknown command").into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match command {
+            Command::Query(_) => return self.query(packet.slice(1..)).await,
+            Command::StmtExecute(payload) => return self.execute_statement(packet.slice_ref(payload)).await,
+            Command::StmtPrepare(_) => self.prepare_statement(packet.slice(1..)).await?,
+            Command::StmtSendLongData { statement_id, param, data } => {
+                self.prepared.add_long_data(statement_id, param, data);
+            }
+            Command::StmtClose(id) => self.close_statement(id),
+            Command::StmtReset(id) => self.reset_statement(id).await?,
+            Command::StmtFetch { statement_id, rows } => self.fetch(statement_id, rows).await?,
+            Command::Quit => return Ok(Flow::Close),
+            Command::InitDb(name) => {
+                self.use_schema(&String::from_utf8_lossy(name))?;
+                self.answer_schema_change();
+            }
+            Command::Ping => self.answer_ok(),
+            Command::FieldList { table, wildcard } => self.field_list(table, wildcard).await?,
+            Command::Statistics => self.statistics(),
+            Command::ProcessInfo => self.process_list(false).await?,
+            Command::ProcessKill(id) => return self.kill(Kill { query: false, connection_id: u64::from(id) }),
+            Command::ChangeUser(body) => self.change_user(&packet.slice_ref(body)).await?,
+            Command::ResetConnection => {
+                self.reset().await?;
+                self.answer_ok();
+            }
+            Command::SetOption { multi_statements } => {
+                self.multi_statements = multi_statements;
+                self.client.put_end(self.status(), 0);
+            }
+            Command::Refused { name } => {
+                return Err(SqlError::not_supported(name, "send it to the backends themselves").into());
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// USE and COM_INIT_DB.
+    pub(super) fn use_schema(&mut self, name: &str) -> Result<(), Failure> {
+        let snapshot = self.shared.snapshot.load_full();
+        let Some(schema) = snapshot.rules.schema(name) else {
+            return Err(SqlError::client(1049, "42000", format!("Unknown database '{name}'")).into());
+        };
+        if !self.shared.may_use(&self.entry.user, name) {
+            let message = format!("Access denied for user '{}'@'%' to database '{name}'", self.entry.user);
+            return Err(SqlError::client(1044, "42000", message).into());
+        }
+        self.state.schema = Some(schema.name.clone());
+        self.entry.set_schema(self.state.schema.clone());
+        Ok(())
+    }
+
+    /// The OK of a schema change, which tells the new schema to clients that track it.
+    pub(super) fn answer_schema_change(&mut self) {
+        let mut tracked = Vec::new();
+        if self.client.capabilities.contains(Capabilities::SESSION_TRACK)
+            && let Some(schema) = &self.state.schema
+        {
+            put_schema(schema.as_bytes(), &mut tracked);
+        }
+        let ok = OkPacket { status: self.status(), session_state: &tracked, ..OkPacket::default() };
+        self.client.put_ok(&ok);
+        self.state.row_count = 0;
+    }
+
+    /// COM_RESET_CONNECTION: the state of a fresh session, the schema kept.
+    pub(super) async fn reset(&mut self) -> Result<(), Failure> {
+        // Whatever is open is rolled back; what cannot be reached any more is rolled back by its server.
+        if self.txn.rollback(false).await.is_err() {
+            self.txn.abandon();
+        }
+        self.pins = Pins::default();
+        self.prepared.clear();
+        self.state = State::new(self.collation, self.state.schema.take());
+        self.multi_statements = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+        Ok(())
+    }
+
+    /// COM_STATISTICS: one line, as `mysqladmin status` shows it.
+    fn statistics(&mut self) {
+        let text = self.shared.statistics();
+        self.client.stream.queue(text.as_bytes());
+    }
+
+    /// What the next SHOW WARNINGS shows after an error.
+    pub(super) fn note_failure(&mut self, error: &SqlError) {
+        self.shared.note_error(error);
+        self.state.row_count = -1;
+        self.state.diagnostics.clear();
+        self.state.diagnostics.push(super::Diagnostic {
+            level: "Error".to_owned(),
+            code: error.errno,
+            message: error.message.clone(),
+        });
+    }
+}

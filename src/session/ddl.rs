@@ -1,0 +1,127 @@
+//! DDL: the same statement on every data node, one after the other on each group, all groups at once.
+//!
+//! MySQL's DDL commits by itself and cannot be rolled back. So all nodes are tried, and if some fail, the error says which,
+//! and how many have it done.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::run::{Input, request};
+use super::{Failure, Session, Snapshot};
+use crate::error::SqlError;
+use crate::execute::lane::{Head, Request};
+use crate::execute::{ExecuteError, Lane, Watch};
+use crate::plan::{Bound, Plan};
+use crate::protocol::OkPacket;
+
+/// One node's part: its label and the request, preceded by a change of schema where it needs one.
+struct NodePart {
+    label: String,
+    request: Request,
+}
+
+impl Session {
+    pub(super) async fn run_ddl(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        bound: Bound,
+        input: Input<'_>,
+    ) -> Result<(), Failure> {
+        // DDL commits what is open, before and after itself.
+        self.commit().await?;
+        let mut lanes: Vec<Lane> = Vec::new();
+        let mut parts: Vec<Vec<NodePart>> = Vec::new();
+        for shard in &bound.shards {
+            let known = lanes.iter().zip(&parts).position(|(lane, _)| lane.group() == shard.group && same_schema(lane, shard.schema.as_deref()));
+            let index = match known {
+                Some(index) => index,
+                None => {
+                    lanes.push(self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await?);
+                    parts.push(Vec::new());
+                    lanes.len() - 1
+                }
+            };
+            parts[index].push(NodePart { label: shard.node.to_string(), request: request(shard, input, false) });
+        }
+        let total = bound.shards.len();
+        let work = async { Ok(join_all(lanes.iter_mut().zip(parts).map(|(lane, parts)| run_nodes(lane, parts))).await) };
+        let results = match (Watch { entry: &self.entry }).guard(&self.client, work).await {
+            Ok(results) => results,
+            Err(error) => return Err(self.lanes_failed(lanes, error, snapshot)),
+        };
+        let mut warnings = 0u16;
+        let mut failures = Vec::new();
+        for (count, failed) in results {
+            warnings = warnings.saturating_add(count);
+            failures.extend(failed);
+        }
+        self.state.diagnostics.clear();
+        if warnings > 0
+            && let Some(lane) = lanes.iter_mut().find(|lane| lane.outcome().warnings > 0)
+        {
+            self.add_warnings(lane).await;
+        }
+        let pinned = self.pin_for_ddl(plan);
+        for mut lane in lanes {
+            if pinned && let Ok(conn) = lane.conn() {
+                conn.mark_dirty();
+            }
+            self.settle(lane, snapshot);
+        }
+        self.shared.invalidate(&self.state, plan);
+        self.note_write();
+        if let Some((_, error)) = failures.first() {
+            return Err(failure_of(&failures, error, total).into());
+        }
+        let ok = OkPacket {
+            status: self.status(),
+            warnings: warnings.min(self.state.diagnostics.len() as u16).max(u16::from(warnings > 0)),
+            ..OkPacket::default()
+        };
+        self.client.put_ok(&ok);
+        self.state.row_count = 0;
+        Ok(())
+    }
+}
+
+fn same_schema(lane: &Lane, schema: Option<&str>) -> bool {
+    lane.schema().as_deref() == schema
+}
+
+/// Runs all parts of a lane, also behind one that failed; gives the warnings, and what failed.
+async fn run_nodes(lane: &mut Lane, parts: Vec<NodePart>) -> (u16, Vec<(String, ExecuteError)>) {
+    let mut warnings = 0u16;
+    let mut failed = Vec::new();
+    for part in parts {
+        match run_node(lane, &part.request).await {
+            Ok(count) => warnings = warnings.saturating_add(count),
+            Err(error) => failed.push((part.label, error)),
+        }
+    }
+    (warnings, failed)
+}
+
+async fn run_node(lane: &mut Lane, request: &Request) -> Result<u16, ExecuteError> {
+    lane.send(request).await?;
+    if let Head::Rows(_) = lane.read_head().await? {
+        while lane.read_row().await?.is_some() {}
+    }
+    Ok(lane.outcome().warnings)
+}
+
+/// The error of the first node that failed; which nodes failed, unless all did alike.
+fn failure_of(failures: &[(String, ExecuteError)], first: &ExecuteError, total: usize) -> SqlError {
+    let mut error = SqlError::from_report(first);
+    if failures.len() < total {
+        let nodes: Vec<&str> = failures.iter().map(|(label, _)| label.as_str()).collect();
+        error.message = format!(
+            "{} (failed on {} of {total} nodes: {}; done on the others)",
+            error.message,
+            failures.len(),
+            nodes.join(", ")
+        );
+    }
+    error
+}

@@ -1,0 +1,65 @@
+//! How a statement fails, as the session sees it.
+
+use crate::backend::BackendError;
+use crate::error::{Report, SqlError};
+use crate::execute::ExecuteError;
+use crate::id::IdError;
+use crate::net::NetError;
+use crate::plan::PlanError;
+use crate::protocol::ProtocolError;
+use crate::sql::ParseError;
+use crate::txn::TransactionError;
+
+/// How a statement fails.
+#[derive(Debug)]
+pub enum Failure {
+    /// The client reads this error, and the session goes on.
+    Sql(SqlError),
+    /// The client reads this error, and the session ends: state it relied on is lost.
+    Fatal(SqlError),
+    /// The client is gone.
+    ClientGone,
+}
+
+impl Failure {
+    /// The same failure, but the session ends with it.
+    pub fn fatal(self) -> Self {
+        match self {
+            Self::Sql(error) => Self::Fatal(error),
+            other => other,
+        }
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
+        if error.is_client_lost() { Self::ClientGone } else { Self::Sql(SqlError::from_report(&error)) }
+    }
+}
+
+impl From<NetError> for Failure {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::PacketTooLarge | NetError::OutOfOrder => Self::Fatal(SqlError::from_report(&error)),
+            NetError::Closed | NetError::Io(_) => Self::ClientGone,
+        }
+    }
+}
+
+macro_rules! from_reports {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Sql(SqlError::from_report(&error as &dyn Report))
+            }
+        }
+    )*};
+}
+
+from_reports!(BackendError, IdError, ParseError, PlanError, ProtocolError, TransactionError);

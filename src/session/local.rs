@@ -1,0 +1,149 @@
+//! Statements that the session answers or tracks itself.
+
+use bytes::Bytes;
+
+use super::query::Text;
+use super::{Failure, Flow, Session};
+use crate::error::SqlError;
+use crate::execute::Interrupt;
+use crate::sql::Verb;
+use crate::sql::session_statement::{Begin as ParsedBegin, End, Kill, SessionStatement};
+use crate::txn::{Access, Begin};
+
+impl Session {
+    /// Runs a statement about the session.
+    pub(super) async fn session_statement(
+        &mut self,
+        statement: SessionStatement,
+        text: &Text,
+    ) -> Result<Flow, Failure> {
+        match statement {
+            SessionStatement::Set(items) => self.set(items, &text.sql).await?,
+            SessionStatement::SetTransaction(set) => self.set_transaction(set).await?,
+            SessionStatement::Use(name) => self.use_schema(&name.text)?,
+            SessionStatement::Begin(begin) => self.begin(begin).await?,
+            SessionStatement::Commit(end) => return self.end_transaction(true, end).await,
+            SessionStatement::Rollback(end) => return self.end_transaction(false, end).await,
+            SessionStatement::Savepoint(name) => self.savepoint(&name.text, &text.sql).await?,
+            SessionStatement::RollbackTo(name) => {
+                let index = self.txn.find_savepoint(&name.text)?;
+                let result = self.txn.rollback_to(index, &text.sql).await;
+                self.after_transaction_step(result)?;
+            }
+            SessionStatement::ReleaseSavepoint(name) => {
+                let index = self.txn.find_savepoint(&name.text)?;
+                let result = self.txn.release(index, &text.sql).await;
+                self.after_transaction_step(result)?;
+            }
+            SessionStatement::Kill(kill) => return self.kill(kill),
+            SessionStatement::Prepare { name, source } => self.prepare_named(name, source).await?,
+            SessionStatement::Execute { name, using } => return self.execute_named(&name, using, text).await,
+            SessionStatement::Deallocate(name) => self.deallocate(&name)?,
+            SessionStatement::Show(show) => return self.show(show, text).await,
+            SessionStatement::Describe(describe) => return self.describe(describe, text).await,
+            SessionStatement::Explain(explain) => return self.explain(explain, text).await,
+            SessionStatement::ExplainRoute(range) => return self.explain_route(text.slice(range)).await,
+            SessionStatement::UnlockTables => return self.unlock_tables(text).await,
+            SessionStatement::LockTables(tables) => return self.lock_tables(&tables, text).await,
+            SessionStatement::LoadData { local, table } => return self.load_data(local, &table, text).await,
+            SessionStatement::Versioned { version, content } => return self.versioned(version, content, text).await,
+            other => return Err(refused(&other)),
+        }
+        self.answer_ok();
+        Ok(Flow::Continue)
+    }
+
+    /// BEGIN: what is open is committed first; nothing goes out before the first statement.
+    async fn begin(&mut self, begin: ParsedBegin) -> Result<(), Failure> {
+        self.commit().await?;
+        let access = match begin.read_only {
+            Some(true) => Access::ReadOnly,
+            Some(false) => Access::ReadWrite,
+            None => std::mem::take(&mut self.state.next_access),
+        };
+        self.state.next_access = Access::Default;
+        self.txn.begin(Begin {
+            access,
+            consistent_snapshot: begin.consistent_snapshot,
+            isolation: self.state.next_isolation.take(),
+        });
+        Ok(())
+    }
+
+    /// Commits what is open; nothing if nothing is.
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        let wrote = self.txn.is_active();
+        let result = self.txn.commit(self.pins.any()).await;
+        if wrote {
+            self.note_write();
+        }
+        self.after_transaction_step(result)
+    }
+
+    async fn end_transaction(&mut self, commit: bool, end: End) -> Result<Flow, Failure> {
+        let chained = self.txn.begun().cloned();
+        if commit {
+            self.commit().await?;
+        } else {
+            let result = self.txn.rollback(self.pins.any()).await;
+            self.after_transaction_step(result)?;
+        }
+        if end.chain == Some(true) {
+            self.txn.begin(chained.unwrap_or_default());
+        }
+        self.answer_ok();
+        Ok(if end.release == Some(true) { Flow::Close } else { Flow::Continue })
+    }
+
+    async fn savepoint(&mut self, name: &str, statement: &Bytes) -> Result<(), Failure> {
+        if !self.txn.is_active() && self.state.autocommit {
+            // Outside of a transaction a savepoint is gone with its own statement.
+            return Ok(());
+        }
+        self.txn.check_savepoint_room()?;
+        let result = self.txn.savepoint(name, statement.clone()).await;
+        self.after_transaction_step(result)
+    }
+
+    /// A transaction whose connection broke is rolled back by its server: the session ends, as it would on one server.
+    fn after_transaction_step(&mut self, result: Result<(), crate::execute::ExecuteError>) -> Result<(), Failure> {
+        let Err(error) = result else { return Ok(()) };
+        if error.is_backend_lost() {
+            self.txn.abandon();
+            return Err(Failure::from(error).fatal());
+        }
+        Err(error.into())
+    }
+
+    /// `KILL [QUERY] id`, with the ids of this proxy.
+    pub(super) fn kill(&mut self, kill: Kill) -> Result<Flow, Failure> {
+        let found = u32::try_from(kill.connection_id).ok().and_then(|id| self.shared.registry.find(id));
+        let Some(target) = found else {
+            return Err(SqlError::client(1094, "HY000", format!("Unknown thread id: {}", kill.connection_id)).into());
+        };
+        if target.user != self.entry.user {
+            let message = format!("You are not owner of thread {}", kill.connection_id);
+            return Err(SqlError::client(1095, "HY000", message).into());
+        }
+        target.interrupt(if kill.query { Interrupt::Query } else { Interrupt::Connection });
+        if !kill.query && target.id == self.entry.id {
+            return Err(Failure::Fatal(SqlError::client(1317, "70100", "Query execution was interrupted")));
+        }
+        self.answer_ok();
+        Ok(Flow::Continue)
+    }
+}
+
+fn refused(statement: &SessionStatement) -> Failure {
+    let (what, instead): (String, &str) = match statement {
+        SessionStatement::Xa => ("XA statements".into(), "use BEGIN and COMMIT"),
+        SessionStatement::Administration(verb) => {
+            (format!("{verb:?} (administration)").to_uppercase(), "send it to the backends themselves")
+        }
+        SessionStatement::SetStatement { .. } => ("SET STATEMENT … FOR".into(), "use SET SESSION before the statement"),
+        SessionStatement::Opaque(Verb::Show) => ("this form of SHOW".into(), "check its syntax"),
+        SessionStatement::Opaque(verb) => (format!("this form of {verb:?}").to_uppercase(), "check its syntax"),
+        _ => ("this statement".into(), "send it to the backends themselves"),
+    };
+    SqlError::not_supported(what, instead).into()
+}

@@ -1,0 +1,269 @@
+//! One client: its commands, in named steps, and what it has set.
+//!
+//! [`Session::run`] reads commands; `command` tells them apart; `query` and `prepared` take a statement from its text to
+//! its plan; `run` carries the plan out; `local`, `set`, `show` are the statements that the session answers itself.
+
+mod after;
+mod answer;
+mod aside;
+mod command;
+mod ddl;
+mod doorman;
+mod failure;
+mod field_list;
+mod literal;
+mod local;
+mod locks;
+mod names;
+mod planning;
+mod prepared;
+mod query;
+mod run;
+mod set;
+mod shared;
+mod show;
+mod state;
+mod text_prepared;
+mod values;
+mod write;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::time::Sleep;
+
+pub use doorman::{Doorman, NewUser};
+pub use failure::Failure;
+pub use shared::{Shared, Snapshot};
+pub use state::{Diagnostic, State};
+
+use crate::backend::Flavour;
+use crate::execute::{Client, Entered, Interrupt, Watch};
+use crate::net::NetError;
+use crate::protocol::{Capabilities, OkPacket, StatusFlags};
+use crate::sql::Literal;
+use crate::txn::Transaction;
+use prepared::PreparedStatements;
+
+/// Whether the session goes on after a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The next command is read.
+    Continue,
+    /// The connection is closed.
+    Close,
+}
+
+/// Why a session keeps its backend connections between statements even outside of a transaction.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pins {
+    /// LOCK TABLES.
+    pub locked_tables: bool,
+    /// GET_LOCK.
+    pub named_locks: bool,
+    /// CREATE TEMPORARY TABLE.
+    pub temporary_tables: bool,
+    /// Open cursors.
+    pub cursors: usize,
+}
+
+impl Pins {
+    /// Whether there is a reason.
+    pub fn any(self) -> bool {
+        self.locked_tables || self.named_locks || self.temporary_tables || self.cursors > 0
+    }
+}
+
+/// Who a client is, as the handshake found out.
+#[derive(Debug)]
+pub struct Identity {
+    /// The connection id that it was told.
+    pub connection_id: u32,
+    /// The account.
+    pub user: Arc<str>,
+    /// Its address and port, for SHOW PROCESSLIST.
+    pub peer: String,
+    /// Its host, as USER() shows it.
+    pub host: String,
+    /// The schema it asked for.
+    pub schema: Option<Arc<str>>,
+    /// The collation id of its handshake.
+    pub collation: u16,
+}
+
+/// One client's session.
+pub struct Session {
+    shared: Arc<Shared>,
+    client: Client,
+    entry: Entered,
+    state: State,
+    txn: Transaction,
+    pins: Pins,
+    prepared: PreparedStatements,
+    /// The rules that an open transaction began with.
+    snapshot: Option<Arc<Snapshot>>,
+    /// CLIENT_MULTI_STATEMENTS, which COM_SET_OPTION can change.
+    multi_statements: bool,
+    /// Another statement of the same command follows.
+    more_results: bool,
+    /// The statement that runs wants binary rows.
+    binary_rows: bool,
+    /// Used again for each statement.
+    literals: Vec<Literal>,
+    collation: u16,
+    host: String,
+    doorman: Box<dyn Doorman>,
+}
+
+impl Session {
+    /// A session for a client whose handshake is done and answered.
+    pub fn new(shared: Arc<Shared>, client: Client, identity: Identity, doorman: Box<dyn Doorman>) -> Self {
+        let entry = shared.registry.enter(
+            identity.connection_id,
+            Arc::clone(&identity.user),
+            identity.peer,
+            identity.schema.clone(),
+        );
+        Self {
+            multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
+            state: State::new(identity.collation, identity.schema),
+            shared,
+            client,
+            entry,
+            txn: Transaction::default(),
+            pins: Pins::default(),
+            prepared: PreparedStatements::default(),
+            snapshot: None,
+            more_results: false,
+            binary_rows: false,
+            literals: Vec::new(),
+            collation: identity.collation,
+            host: identity.host,
+            doorman,
+        }
+    }
+
+    /// Reads and answers commands until the client leaves, is killed, idles for too long, or the proxy drains.
+    pub async fn run(mut self, drain: impl Future<Output = ()>) {
+        let mut drain = std::pin::pin!(drain);
+        let mut idle = Box::pin(tokio::time::sleep(self.idle_limit()));
+        let mut last_command = Instant::now();
+        loop {
+            self.client.stream.set_seq(0);
+            let packet = match self.next_command(&mut idle, &mut last_command, drain.as_mut()).await {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break,
+                Err(error) => {
+                    self.say_goodbye(error.into()).await;
+                    break;
+                }
+            };
+            match self.command(packet).await {
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Close) => break,
+                Err(failure) => {
+                    self.say_goodbye(failure).await;
+                    break;
+                }
+            }
+        }
+        self.txn.abandon();
+        self.client.stream.shutdown().await;
+    }
+
+    /// The next command, or nothing if the session is to end.
+    async fn next_command(
+        &mut self,
+        idle: &mut Pin<Box<Sleep>>,
+        last_command: &mut Instant,
+        mut drain: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Option<Bytes>, NetError> {
+        loop {
+            tokio::select! {
+                biased;
+                packet = self.client.stream.read_packet() => {
+                    *last_command = Instant::now();
+                    return packet.map(Some);
+                }
+                what = self.entry.interrupted() => {
+                    if what == Interrupt::Connection {
+                        return Ok(None);
+                    }
+                }
+                () = idle.as_mut() => {
+                    let waited = last_command.elapsed();
+                    let limit = self.idle_limit();
+                    if waited >= limit {
+                        return Ok(None);
+                    }
+                    idle.as_mut().reset(tokio::time::Instant::now() + (limit - waited));
+                }
+                // A transaction may end before the proxy does.
+                () = drain.as_mut(), if !self.txn.is_active() => return Ok(None),
+            }
+        }
+    }
+
+    fn idle_limit(&self) -> Duration {
+        self.shared.idle_limit()
+    }
+
+    /// Tells the client why its session ends, if it is still there.
+    async fn say_goodbye(&mut self, failure: Failure) {
+        if let Failure::Sql(error) | Failure::Fatal(error) = failure {
+            self.shared.note_error(&error);
+            self.client.put_error(&error);
+            // It is told on a best effort: the connection closes in any case.
+            let _ = self.client.flush().await;
+        }
+    }
+
+    /// The rules and backends that the next statement uses.
+    fn snapshot(&mut self) -> Arc<Snapshot> {
+        if !self.txn.holds_any() && !self.txn.is_active() {
+            self.snapshot = None;
+        }
+        match &self.snapshot {
+            Some(snapshot) => Arc::clone(snapshot),
+            None => self.shared.snapshot.load_full(),
+        }
+    }
+
+    /// How the client wants its bytes.
+    fn flavour(&self) -> Flavour {
+        Flavour {
+            deprecate_eof: self.client.deprecates_eof(),
+            found_rows: self.client.capabilities.contains(Capabilities::FOUND_ROWS),
+        }
+    }
+
+    fn watch(&self) -> Watch<'_> {
+        Watch { entry: &self.entry }
+    }
+
+    /// The status flags of an answer that the proxy gives itself.
+    fn status(&self) -> StatusFlags {
+        let mut status = self.txn.status(self.state.autocommit);
+        if self.more_results {
+            status = status.with(StatusFlags::MORE_RESULTS_EXISTS);
+        }
+        if self.state.lex_mode.no_backslash_escapes {
+            status = status.with(StatusFlags::NO_BACKSLASH_ESCAPES);
+        }
+        status
+    }
+
+    /// Queues an OK of the proxy's own.
+    fn answer_ok(&mut self) {
+        let ok = OkPacket { status: self.status(), ..OkPacket::default() };
+        self.client.put_ok(&ok);
+        self.state.row_count = 0;
+    }
+
+    /// Reads of this session stay on the primary for a while.
+    fn note_write(&mut self) {
+        self.state.last_write = Some(Instant::now());
+    }
+}

@@ -1,0 +1,33 @@
+//! Physical names back to the logical ones, in metadata and error texts.
+
+use crate::execute::relay::Names;
+use crate::plan::types::NameMap;
+
+impl Names for NameMap {
+    fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let schema = std::str::from_utf8(schema).ok()?;
+        let table = std::str::from_utf8(table).ok()?;
+        NameMap::logical(self, schema, table).map(|(schema, table)| (schema.as_bytes(), table.as_bytes()))
+    }
+
+    /// Servers name tables as `'schema.table'`, `` `schema`.`table` ``, `'table'`, `` `table` `` and, for keys, as
+    /// `'table.key'`.
+    fn restore_text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for entry in &self.entries {
+            let (from, to) = (&entry.physical_table, &entry.table);
+            for (old, new) in [
+                (format!("{}.{from}", entry.physical_schema), format!("{}.{to}", entry.schema)),
+                (format!("`{}`.`{from}`", entry.physical_schema), format!("`{}`.`{to}`", entry.schema)),
+                (format!("'{from}'"), format!("'{to}'")),
+                (format!("`{from}`"), format!("`{to}`")),
+                (format!("'{from}."), format!("'{to}.")),
+            ] {
+                if text.contains(&old) {
+                    text = text.replace(&old, &new);
+                }
+            }
+        }
+        text
+    }
+}

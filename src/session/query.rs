@@ -1,0 +1,74 @@
+//! COM_QUERY: from a text to its statements, and from a statement to its plan.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::{Failure, Flow, Session};
+use crate::error::SqlError;
+use crate::sql::{Scan, Verb, scan, session_statement};
+
+/// The text of one statement.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// The text, without a `;` at its end.
+    pub sql: Bytes,
+}
+
+impl Text {
+    /// A statement inside of this one.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        Self { sql: self.sql.slice(range) }
+    }
+}
+
+impl Session {
+    /// COM_QUERY: one statement, or several for a client that asked for that. The first error ends it.
+    pub(super) async fn query(&mut self, text: Bytes) -> Result<Flow, Failure> {
+        self.entry.begin(text.clone());
+        let mut rest = text;
+        loop {
+            let scanned = scan(&rest, self.state.lex_mode, &mut self.literals);
+            if let (Some(next), false) = (scanned.next_statement, self.multi_statements) {
+                return Err(several_statements(&rest[next..]));
+            }
+            self.more_results = scanned.next_statement.is_some();
+            let statement = Text { sql: rest.slice(..scanned.statement_end) };
+            let flow = self.statement(statement, scanned).await?;
+            match scanned.next_statement {
+                Some(next) if flow == Flow::Continue => rest = rest.slice(next..),
+                _ => return Ok(flow),
+            }
+        }
+    }
+
+    /// Runs one statement, whose literals are in `self.literals`.
+    pub(super) async fn statement(&mut self, text: Text, scanned: Scan) -> Result<Flow, Failure> {
+        match scanned.verb {
+            Verb::None => return Err(SqlError::client(1065, "42000", "Query was empty").into()),
+            Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Replace | Verb::With => {}
+            _ => {
+                if let Some(statement) = session_statement::parse(&text.sql, self.state.lex_mode) {
+                    return Box::pin(self.session_statement(statement, &text)).await;
+                }
+            }
+        }
+        let snapshot = self.snapshot();
+        let plan = self.plan(&text, &scanned, &snapshot, false).await?;
+        self.run_text(&snapshot, &plan, &text).await?;
+        Ok(Flow::Continue)
+    }
+}
+
+fn several_statements(rest: &[u8]) -> Failure {
+    let near = String::from_utf8_lossy(&rest[..rest.len().min(80)]).into_owned();
+    SqlError::client(
+        1064,
+        "42000",
+        format!(
+            "You have an error in your SQL syntax; check the manual that corresponds to your server version for the right \
+             syntax to use near '{near}' at line 1"
+        ),
+    )
+    .into()
+}

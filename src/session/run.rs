@@ -1,0 +1,504 @@
+//! A plan, carried out: one target is relayed, several are gathered (reads) or written to.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::prepared::{Cursor, Prepared};
+use super::query::Text;
+use super::{Diagnostic, Failure, Session, Snapshot};
+use crate::backend::{Role, Settings, StatementText};
+use crate::config::GroupId;
+use crate::error::SqlError;
+use crate::execute::gather::{Frames, Gather, Kept, Part, Progress};
+use crate::execute::lane::{Outcome, Request};
+use crate::execute::relay::{Names, Style, relay, renamed};
+use crate::execute::{ExecuteError, Lane, Watch};
+use crate::merge::RowFormat;
+use crate::plan::types::{Params, ServerHint, Text as ShardText};
+use crate::plan::{Access, Bound, Plan, ShardStatement};
+use crate::protocol::execute::{cursor, put_execute};
+use crate::protocol::{ColumnDef, StatusFlags, Value};
+use crate::txn::Want;
+
+/// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
+const DEADLOCK: u16 = 1213;
+
+/// Where a statement's values come from.
+#[derive(Clone, Copy)]
+pub(super) enum Input<'a> {
+    /// All are in the text.
+    Text(&'a Text),
+    /// COM_STMT_EXECUTE.
+    Execute {
+        /// The statement and its parameters.
+        prepared: &'a Prepared,
+        /// The client's packet.
+        payload: &'a Bytes,
+        /// Whether a cursor is wanted.
+        wants_cursor: bool,
+    },
+}
+
+impl Input<'_> {
+    fn sql(&self) -> &Bytes {
+        match self {
+            Self::Text(text) => &text.sql,
+            Self::Execute { prepared, .. } => &prepared.text.sql,
+        }
+    }
+
+    fn format(&self) -> RowFormat {
+        match self {
+            Self::Text(_) => RowFormat::Text,
+            Self::Execute { .. } => RowFormat::Binary,
+        }
+    }
+
+    fn wants_cursor(&self) -> bool {
+        matches!(self, Self::Execute { wants_cursor: true, .. })
+    }
+}
+
+impl Session {
+    /// Carries out a plan for a COM_QUERY.
+    pub(super) async fn run_text(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        text: &Text,
+    ) -> Result<(), Failure> {
+        let bound = self.bind(plan, &text.sql, &[])?;
+        self.run_bound(snapshot, plan, bound, Input::Text(text)).await.map(drop)
+    }
+
+    /// Carries out a plan for a COM_STMT_EXECUTE, and keeps the cursor that it may leave open.
+    pub(super) async fn run_prepared(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        prepared: &mut Prepared,
+        payload: &Bytes,
+        wants_cursor: bool,
+    ) -> Result<(), Failure> {
+        let count = prepared.params.len();
+        let values = (0..count)
+            .map(|param| prepared.params.value(param, payload, &prepared.long_data))
+            .collect::<Result<Vec<Value<'_>>, _>>()?;
+        let bound = self.bind(plan, &prepared.text.sql, &values)?;
+        drop(values);
+        let input = Input::Execute { prepared, payload, wants_cursor };
+        let open = self.run_bound(snapshot, plan, bound, input).await?;
+        if open.is_some() {
+            self.pins.cursors += 1;
+        }
+        prepared.cursor = open;
+        Ok(())
+    }
+
+    async fn run_bound(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        bound: Bound,
+        input: Input<'_>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let started = Instant::now();
+        let result = match (plan.access, bound.shards.len()) {
+            (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
+            (Access::Read | Access::LockingRead, _) => Box::pin(self.run_gather(snapshot, plan, bound, input)).await,
+            (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
+        };
+        self.shared.note_query(plan.kind, started.elapsed());
+        result
+    }
+
+    /// Primary or replica, for a statement of this kind at this moment.
+    pub(super) fn role(&self, snapshot: &Snapshot, plan: &Plan) -> Role {
+        if plan.access != Access::Read || !self.state.autocommit || self.txn.is_active() || plan.server_hint == Some(ServerHint::Primary) {
+            return Role::Primary;
+        }
+        if plan.server_hint == Some(ServerHint::Replica) {
+            return Role::Replica;
+        }
+        let reads = &snapshot.rules.proxy.reads;
+        let window = std::time::Duration::from_millis(reads.read_after_write_ms);
+        match self.state.last_write {
+            _ if !reads.split => Role::Primary,
+            Some(written) if written.elapsed() < window => Role::Primary,
+            _ => Role::Replica,
+        }
+    }
+
+    /// One target: its bytes pass untouched.
+    async fn run_single(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        bound: &Bound,
+        input: Input<'_>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let Some(shard) = bound.shards.first() else { return Ok(None) };
+        if plan.access == Access::Write {
+            self.check_write(snapshot, &[shard.group])?;
+        }
+        let role = self.role(snapshot, plan);
+        let mut retried = false;
+        loop {
+            let mut lane = self.lane_for(snapshot, plan, shard, role).await?;
+            let seq = self.client.stream.seq();
+            let result = self.relay_one(&mut lane, shard, input).await;
+            match result {
+                Ok(()) => {
+                    let open = self.note_cursor(&mut lane, shard, input);
+                    return self.after_single(lane, snapshot, plan, bound).await.map(|()| open);
+                }
+                // A pooled connection may have been closed by its server; a read that had no answer yet loses nothing.
+                Err(error)
+                    if error.is_backend_lost()
+                        && !retried
+                        && plan.access == Access::Read
+                        && !lane.in_transaction()
+                        && !self.pins.any()
+                        && self.client.stream.seq() == seq
+                        && lane.was_reused() =>
+                {
+                    retried = true;
+                    lane.discard();
+                }
+                Err(error) => return Err(self.lane_failed(lane, error, snapshot)),
+            }
+        }
+    }
+
+    async fn relay_one(
+        &mut self,
+        lane: &mut Lane,
+        shard: &ShardStatement,
+        input: Input<'_>,
+    ) -> Result<(), ExecuteError> {
+        match input {
+            Input::Text(text) => lane.send_query(shard.sql.bytes(&text.sql)).await?,
+            Input::Execute { .. } => lane.send(&request(shard, input, input.wants_cursor())).await?,
+        }
+        let style = Style {
+            more_results: self.more_results,
+            names: shard.names.as_deref().map(|names| names as &dyn Names),
+            ..Style::PLAIN
+        };
+        let watch = Watch { entry: &self.entry };
+        relay(lane, &mut self.client, watch, style).await
+    }
+
+    fn note_cursor(&mut self, lane: &mut Lane, shard: &ShardStatement, input: Input<'_>) -> Option<Cursor> {
+        let open = lane.outcome().error.is_none() && lane.outcome().status.contains(StatusFlags::CURSOR_EXISTS);
+        let Input::Execute { prepared, .. } = input else { return None };
+        if !open {
+            return None;
+        }
+        let text = statement_text(shard, prepared);
+        let statement_id = lane.conn().ok()?.prepared(&text)?.id;
+        Some(Cursor::Backend { group: shard.group, statement_id })
+    }
+
+    /// After a relayed statement: what the session remembers of it, and where its connection goes.
+    async fn after_single(
+        &mut self,
+        mut lane: Lane,
+        snapshot: &Arc<Snapshot>,
+        plan: &Plan,
+        bound: &Bound,
+    ) -> Result<(), Failure> {
+        let outcome = lane.outcome().clone();
+        self.note_outcome(&outcome, bound.insert_id);
+        if outcome.warnings > 0 {
+            self.fetch_warnings(&mut lane).await;
+        }
+        if outcome.error.is_none() {
+            self.read_back(&mut lane, plan).await;
+            self.pin_for(plan, &mut lane);
+        }
+        if plan.access == Access::Write {
+            self.note_write();
+        }
+        let deadlock = outcome.error.as_ref().is_some_and(|error| error.errno == DEADLOCK);
+        let cursor = outcome.status.contains(StatusFlags::CURSOR_EXISTS);
+        if cursor {
+            self.pins.cursors += 1;
+        }
+        self.settle(lane, snapshot);
+        if cursor {
+            self.pins.cursors -= 1;
+        }
+        if deadlock {
+            // The servers of the other groups know nothing of it.
+            self.txn.rollback(self.pins.any()).await?;
+        }
+        Ok(())
+    }
+
+    /// Several targets, read: their rows are merged.
+    async fn run_gather(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        bound: Bound,
+        input: Input<'_>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let role = self.role(snapshot, plan);
+        let (lanes, parts) = self.gather_lanes(snapshot, plan, &bound, input, role).await?;
+        let spec = bound.merge.clone().unwrap_or_default();
+        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let watch = Watch { entry: &self.entry };
+        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
+        let mut gather = match watch.guard(&self.client, opening).await? {
+            Ok(gather) => gather,
+            Err((error, lanes)) => return Err(self.lanes_failed(lanes, error, snapshot)),
+        };
+        let visible = gather.columns().len() + spec.hidden_columns;
+        if bound.expected_columns.is_some_and(|expected| expected != visible) {
+            self.shared.catalog_is_stale();
+            let error = SqlError::client(1105, "HY000", "A table has changed while the statement was planned; run it again");
+            drop(gather);
+            return Err(error.into());
+        }
+        let names = bound.shards.first().and_then(|shard| shard.names.clone());
+        let columns: Vec<ColumnDef> = match &names {
+            Some(names) => gather.columns().iter().map(|c| renamed(c.view(), &**names).to_owned()).collect(),
+            None => gather.columns().to_vec(),
+        };
+        let result = if input.wants_cursor() {
+            self.keep_rows(&mut gather, &columns).await.map(Some)
+        } else {
+            self.stream_rows(&mut gather, &columns).await.map(|()| None)
+        };
+        let open = match result {
+            Ok(open) => open,
+            Err(error) => return Err(self.lanes_failed(gather.into_lanes(), error, snapshot)),
+        };
+        let rows = gather.rows_out();
+        let (lanes, warnings) = gather.finish().await;
+        for lane in lanes {
+            self.settle(lane, snapshot);
+        }
+        self.finish_rows(rows, warnings, open.is_some());
+        Ok(open)
+    }
+
+    fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
+        let status = self.status();
+        let status = if cursor { status.with(StatusFlags::CURSOR_EXISTS) } else { status };
+        self.client.put_end(status, warnings);
+        self.state.found_rows = rows;
+        self.state.row_count = -1;
+        self.state.diagnostics.clear();
+    }
+
+    /// A lane for each group in a transaction; outside of one, up to `max_fan_out` per group.
+    async fn gather_lanes(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Plan,
+        bound: &Bound,
+        input: Input<'_>,
+        role: Role,
+    ) -> Result<(Vec<Lane>, Vec<Part>), Failure> {
+        let held = self.txn.is_active() || !self.state.autocommit || self.pins.any();
+        let per_group = if held { 1 } else { self.shared.limits().max_fan_out.max(1) };
+        let mut lanes: Vec<Lane> = Vec::new();
+        let mut parts = Vec::with_capacity(bound.shards.len());
+        for shard in &bound.shards {
+            let of_group: Vec<usize> =
+                lanes.iter().enumerate().filter(|(_, l)| l.group() == shard.group).map(|(i, _)| i).collect();
+            let lane = if of_group.len() < per_group {
+                lanes.push(self.lane_for(snapshot, plan, shard, role).await?);
+                lanes.len() - 1
+            } else {
+                let used = parts.iter().filter(|part: &&Part| lanes[part.lane].group() == shard.group).count();
+                of_group[used % of_group.len()]
+            };
+            let before = match &shard.schema {
+                Some(schema) if lanes[lane].schema().as_ref() != Some(schema) => Some(use_schema(schema)),
+                _ => None,
+            };
+            parts.push(Part { lane, request: request(shard, input, false), before });
+        }
+        Ok((lanes, parts))
+    }
+
+    /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
+    /// the place of the answer.
+    async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
+        let mark = (self.client.stream.write_buffer().len(), self.client.stream.seq());
+        let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
+        self.client.put_columns(columns.iter(), status);
+        let mut frames = Frames { out: BytesMut::new(), seq: self.client.stream.seq() };
+        let mut is_first = true;
+        loop {
+            let watch = Watch { entry: &self.entry };
+            let progress = match watch.guard(&self.client, gather.advance(&mut frames)).await {
+                Ok(progress) => progress,
+                Err(error) => {
+                    if is_first {
+                        self.client.stream.write_buffer().truncate(mark.0);
+                        self.client.stream.set_seq(mark.1);
+                    }
+                    return Err(error);
+                }
+            };
+            watch.write(&mut self.client, &frames.out).await?;
+            frames.out.clear();
+            self.client.stream.set_seq(frames.seq);
+            is_first = false;
+            if progress == Progress::Done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
+    async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
+        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let mut kept = Kept { limit_bytes, ..Kept::default() };
+        let watch = Watch { entry: &self.entry };
+        if watch.guard(&self.client, gather.advance(&mut kept)).await? == Progress::SinkFull {
+            return Err(ExecuteError::TooLarge { limit_bytes });
+        }
+        let status = self.status().with(StatusFlags::CURSOR_EXISTS);
+        self.client.put_columns(columns.iter(), status);
+        Ok(Cursor::Rows(kept.rows))
+    }
+
+    /// A lane for a shard's statement, with all that must come before it.
+    pub(super) async fn lane_for(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Plan,
+        shard: &ShardStatement,
+        role: Role,
+    ) -> Result<Lane, Failure> {
+        let settings = Settings::new(shard.schema.clone(), Arc::clone(&self.state.vars));
+        let flavour = self.flavour();
+        let strict = plan.access != Access::Read;
+        let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
+        let mut lane = self.txn.lane(&snapshot.backends, want).await?;
+        if plan.pins.user_variables
+            && let Some(prelude) = self.user_variables_prelude()
+        {
+            lane.queue_prelude(prelude.as_bytes())?;
+            lane.conn()?.mark_dirty();
+        }
+        Ok(lane)
+    }
+
+    /// The lane to a group whose connection is held.
+    pub(super) async fn held_lane(&mut self, group: GroupId, snapshot: &Arc<Snapshot>) -> Result<Lane, Failure> {
+        let schema = self.txn.held_schema(group);
+        let settings = Settings::new(schema, Arc::clone(&self.state.vars));
+        let flavour = self.flavour();
+        let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
+        Ok(self.txn.lane(&snapshot.backends, want).await?)
+    }
+
+    /// A statement failed on a lane: what state is lost with it, and what the client reads.
+    pub(super) fn lane_failed(&mut self, lane: Lane, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
+        self.lanes_failed(vec![lane], error, snapshot)
+    }
+
+    pub(super) fn lanes_failed(
+        &mut self,
+        lanes: Vec<Lane>,
+        error: ExecuteError,
+        snapshot: &Arc<Snapshot>,
+    ) -> Failure {
+        let mut lost_state = false;
+        for lane in lanes {
+            let held_state = lane.in_transaction() || self.pins.any();
+            if lane.is_usable() {
+                self.settle(lane, snapshot);
+            } else {
+                lost_state |= held_state;
+                drop(lane);
+            }
+        }
+        let failure = Failure::from(error);
+        if lost_state {
+            // On one server the client's connection would be gone with its transaction.
+            self.txn.abandon();
+            return failure.fatal();
+        }
+        failure
+    }
+
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>) {
+        self.state.diagnostics.clear();
+        if let Some(error) = &outcome.error {
+            self.shared.note_backend_error(error.errno);
+            self.state.row_count = -1;
+            self.state.diagnostics.push(Diagnostic {
+                level: "Error".to_owned(),
+                code: error.errno,
+                message: error.message.clone(),
+            });
+            return;
+        }
+        match outcome.rows {
+            Some(rows) => {
+                self.state.found_rows = rows;
+                self.state.row_count = -1;
+            }
+            None => {
+                self.state.row_count = outcome.affected_rows as i64;
+                if let Some(id) = generated_id.or((outcome.insert_id != 0).then_some(outcome.insert_id)) {
+                    self.state.last_insert_id = id;
+                }
+            }
+        }
+    }
+}
+
+/// COM_INIT_DB, for a part whose lane was made for another schema.
+pub(super) fn use_schema(schema: &str) -> Request {
+    let mut payload = vec![crate::protocol::command::code::INIT_DB];
+    payload.extend_from_slice(schema.as_bytes());
+    Request::Command(Bytes::from(payload))
+}
+
+/// The text under which a shard's statement is prepared on a backend.
+fn statement_text(shard: &ShardStatement, prepared: &Prepared) -> StatementText {
+    match &shard.sql {
+        ShardText::Rewritten(sql) => StatementText::new(&sql[..]),
+        ShardText::Same => prepared.backend_text.clone(),
+    }
+}
+
+/// What is sent to a shard.
+pub(super) fn request(shard: &ShardStatement, input: Input<'_>, wants_cursor: bool) -> Request {
+    match input {
+        Input::Text(_) => Request::Query(match &shard.sql {
+            ShardText::Rewritten(sql) => sql.clone(),
+            ShardText::Same => input.sql().clone(),
+        }),
+        Input::Execute { prepared, payload, .. } => Request::Execute {
+            text: statement_text(shard, prepared),
+            payload: execute_payload(shard, prepared, payload, wants_cursor),
+        },
+    }
+}
+
+fn execute_payload(shard: &ShardStatement, prepared: &Prepared, payload: &Bytes, wants_cursor: bool) -> Bytes {
+    let flag = if wants_cursor { cursor::READ_ONLY } else { cursor::NONE };
+    let same_cursor = payload.get(5) == Some(&flag);
+    let all = prepared.params.iter(payload, &prepared.long_data);
+    match &shard.params {
+        Params::Same if same_cursor && prepared.params.is_self_contained() => payload.clone(),
+        Params::Same => {
+            let mut out = BytesMut::with_capacity(payload.len() + 64);
+            put_execute(0, flag, all, &mut out);
+            out.freeze()
+        }
+        Params::List(sources) => super::write::execute_payload_of(sources, flag, prepared, payload),
+    }
+}

@@ -1,0 +1,122 @@
+//! What all sessions share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::backend::Backends;
+use crate::catalog::Catalog;
+use crate::config::{KeyGenerator, Limits, Rules};
+use crate::error::SqlError;
+use crate::execute::Registry;
+use crate::id::Snowflake;
+use crate::observe::Metrics;
+use crate::plan::PlanCache;
+
+/// Rules, and the connections to what they name. A statement keeps the snapshot that it began with.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// Their backends.
+    pub backends: Arc<Backends>,
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The rules in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Columns of the tables behind.
+    pub catalog: Arc<Catalog>,
+    /// Plans by fingerprint.
+    pub plans: PlanCache,
+    /// All sessions.
+    pub registry: Arc<Registry>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The version that clients see.
+    pub server_version: Arc<str>,
+    /// When the proxy started.
+    pub started: Instant,
+    snowflakes: Mutex<HashMap<KeyGenerator, Arc<Snowflake>>>,
+}
+
+impl Shared {
+    /// Puts it together.
+    pub fn new(snapshot: Snapshot, catalog: Arc<Catalog>, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
+        let limits = &snapshot.rules.proxy.limits;
+        Self {
+            plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            catalog,
+            registry: Arc::new(Registry::default()),
+            metrics,
+            server_version: Arc::clone(server_version),
+            started: Instant::now(),
+            snowflakes: Mutex::default(),
+        }
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> Limits {
+        self.snapshot.load().rules.proxy.limits.clone()
+    }
+
+    /// The generator of a rule. Two tables with one rule share it, and a reload keeps it: ids go on growing.
+    pub fn snowflake(&self, generator: KeyGenerator) -> Arc<Snowflake> {
+        let KeyGenerator::Snowflake { worker_id, epoch_ms, max_backward_ms } = generator;
+        let mut all = self.snowflakes.lock();
+        let made = all
+            .entry(generator)
+            .or_insert_with(|| Arc::new(Snowflake::new(worker_id, epoch_ms.max(0) as u64, max_backward_ms)));
+        Arc::clone(made)
+    }
+
+    /// Counts an error that a client got.
+    pub fn note_error(&self, error: &SqlError) {
+        self.metrics.error(error.kind, error.fault);
+        match error.fault {
+            crate::error::Fault::Client => tracing::debug!(%error, "refused"),
+            _ => tracing::warn!(%error, kind = error.kind, "a statement failed"),
+        }
+    }
+
+    /// COM_STATISTICS: one line.
+    pub fn statistics(&self) -> String {
+        let uptime = self.started.elapsed().as_secs();
+        let threads = self.registry.len();
+        let questions = self.metrics.queries_total();
+        format!(
+            "Uptime: {uptime}  Threads: {threads}  Questions: {questions}  Slow queries: 0  Opens: 0  Flush tables: 0  \
+             Open tables: 0  Queries per second avg: {:.3}",
+            questions as f64 / uptime.max(1) as f64
+        )
+    }
+
+    /// Takes new rules into force. Plans and columns of the old ones are keyed by their version and age out.
+    pub fn replace_rules(&self, snapshot: Snapshot) {
+        tracing::info!(version = snapshot.rules.version, "rules are in force");
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// The version as version comments count it: 8.0.36 is 80036.
+    pub fn server_version_number(&self) -> u32 {
+        let mut parts = self.server_version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0u32);
+        next() * 10_000 + next() * 100 + next()
+    }
+
+    /// How long a client may idle.
+    pub fn idle_limit(&self) -> Duration {
+        Duration::from_millis(self.snapshot.load().rules.proxy.limits.idle_timeout_ms)
+    }
+
+    /// Whether a user may use a schema.
+    pub fn may_use(&self, user: &str, schema: &str) -> bool {
+        self.snapshot.load().rules.user(user).is_some_and(|user| user.may_use(schema))
+    }
+}

@@ -1,0 +1,112 @@
+//! What a session remembers between statements.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::backend::Variables;
+use crate::protocol::charset;
+use crate::sql::LexMode;
+use crate::txn::{Access, Isolation};
+
+/// How many user variables a session may have; each is sent along with statements that name one.
+pub const MAX_USER_VARIABLES: usize = 1_000;
+/// How many diagnostics are kept: the server's own default of `max_error_count`.
+pub const MAX_DIAGNOSTICS: usize = 64;
+
+/// One row of SHOW WARNINGS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// `Note`, `Warning` or `Error`.
+    pub level: String,
+    /// The error number.
+    pub code: u16,
+    /// The text.
+    pub message: String,
+}
+
+/// Session state that does not depend on a connection to a backend.
+#[derive(Debug)]
+pub struct State {
+    /// The logical schema in use.
+    pub schema: Option<Arc<str>>,
+    /// System variables as literals; what every backend connection is brought to.
+    pub vars: Arc<Variables>,
+    /// User variables: lowercase name to literal.
+    pub user_vars: BTreeMap<String, String>,
+    /// Whether each statement commits itself.
+    pub autocommit: bool,
+    /// How the statement texts are read: follows `sql_mode`.
+    pub lex_mode: LexMode,
+    /// `SET TRANSACTION ISOLATION LEVEL` for the next transaction alone.
+    pub next_isolation: Option<Isolation>,
+    /// `SET TRANSACTION READ ONLY` for the next transaction alone.
+    pub next_access: Access,
+    /// LAST_INSERT_ID().
+    pub last_insert_id: u64,
+    /// FOUND_ROWS().
+    pub found_rows: u64,
+    /// ROW_COUNT().
+    pub row_count: i64,
+    /// What SHOW WARNINGS shows.
+    pub diagnostics: Vec<Diagnostic>,
+    /// When the session last wrote: its reads stay on the primary for a while.
+    pub last_write: Option<Instant>,
+}
+
+impl State {
+    /// The state of a session whose handshake named this collation and schema.
+    pub fn new(collation: u16, schema: Option<Arc<str>>) -> Self {
+        Self {
+            schema,
+            vars: initial_variables(collation),
+            user_vars: BTreeMap::new(),
+            autocommit: true,
+            lex_mode: LexMode::default(),
+            next_isolation: None,
+            next_access: Access::Default,
+            last_insert_id: 0,
+            found_rows: 0,
+            row_count: -1,
+            diagnostics: Vec::new(),
+            last_write: None,
+        }
+    }
+
+    /// Sets one system variable (`None`: to the server's default), and follows it where the proxy depends on it.
+    pub fn set_variable(&mut self, name: &str, literal: Option<&str>) {
+        self.vars = self.vars.with(name, literal);
+        match name {
+            "autocommit" => self.autocommit = literal.is_none_or(is_true),
+            "sql_mode" => self.lex_mode = lex_mode(literal.unwrap_or_default()),
+            _ => {}
+        }
+    }
+}
+
+/// The variables that SET NAMES sets, from the collation that the handshake named; unknown ids leave the servers' default.
+fn initial_variables(collation: u16) -> Arc<Variables> {
+    let name = charset::name(collation).or_else(|| charset::name(charset::UTF8MB4_GENERAL_CI));
+    let mut vars = BTreeMap::new();
+    if let Some(name) = name {
+        let quoted = |text: &str| Arc::<str>::from(format!("'{text}'"));
+        vars.insert("character_set_client".into(), quoted(name.charset));
+        vars.insert("character_set_results".into(), quoted(name.charset));
+        vars.insert("collation_connection".into(), quoted(name.collation));
+    }
+    vars.insert("autocommit".into(), "1".into());
+    Variables::new(vars)
+}
+
+fn is_true(literal: &str) -> bool {
+    matches!(literal.trim_matches('\'').to_ascii_lowercase().as_str(), "1" | "on" | "true")
+}
+
+fn lex_mode(literal: &str) -> LexMode {
+    let modes = literal.to_ascii_uppercase();
+    let has = |mode: &str| modes.trim_matches('\'').split(',').any(|m| m.trim() == mode);
+    LexMode {
+        ansi_quotes: has("ANSI_QUOTES") || has("ANSI"),
+        no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
+    }
+}

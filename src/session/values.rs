@@ -1,0 +1,94 @@
+//! Values of the session that a statement reads: what the client's session has, not the pooled connection.
+
+use std::borrow::Cow;
+
+use super::literal::quote;
+use super::{Session, State};
+use crate::plan::functions::SessionFunction;
+use crate::plan::shape::SessionValue;
+use crate::plan::types::SessionValues;
+use crate::protocol::Value;
+use crate::route::key::RawValue;
+
+/// The session, as a plan asks it for values.
+pub(super) struct Asked<'a> {
+    pub state: &'a State,
+    pub connection_id: u32,
+    pub user: &'a str,
+    pub host: &'a str,
+    pub server_version: &'a str,
+}
+
+impl SessionValues for Asked<'_> {
+    fn value(&self, what: &SessionValue) -> Option<String> {
+        match what {
+            SessionValue::Function(function) => self.function(*function),
+            SessionValue::Variable { global: false, name } => self.variable(name),
+            SessionValue::Variable { .. } => None,
+        }
+    }
+}
+
+impl Asked<'_> {
+    fn function(&self, function: SessionFunction) -> Option<String> {
+        Some(match function {
+            SessionFunction::LastInsertId => self.state.last_insert_id.to_string(),
+            SessionFunction::FoundRows => self.state.found_rows.to_string(),
+            SessionFunction::RowCount => self.state.row_count.to_string(),
+            SessionFunction::ConnectionId => self.connection_id.to_string(),
+            SessionFunction::Database => {
+                self.state.schema.as_ref().map_or_else(|| "NULL".to_owned(), |schema| quote(schema.as_bytes()))
+            }
+            SessionFunction::User => quote(format!("{}@{}", self.user, self.host).as_bytes()),
+            SessionFunction::CurrentUser => quote(format!("{}@%", self.user).as_bytes()),
+            SessionFunction::CurrentRole => "NULL".to_owned(),
+            SessionFunction::Version => quote(self.server_version.as_bytes()),
+        })
+    }
+
+    /// Variables that have no meaning on a pooled connection; all others are replayed there and read from it.
+    fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "last_insert_id" | "identity" => Some(self.state.last_insert_id.to_string()),
+            "warning_count" => Some(self.state.diagnostics.len().to_string()),
+            "error_count" => {
+                Some(self.state.diagnostics.iter().filter(|d| d.level == "Error").count().to_string())
+            }
+            "pseudo_thread_id" => Some(self.connection_id.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl Session {
+    /// This session, as a plan asks it for values.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            state: &self.state,
+            connection_id: self.entry.id,
+            user: &self.entry.user,
+            host: &self.host,
+            server_version: &self.shared.server_version,
+        }
+    }
+}
+
+/// A parameter of the binary protocol as routing compares it.
+pub(super) fn raw_value<'a>(value: &Value<'a>) -> RawValue<'a> {
+    match *value {
+        Value::Null => RawValue::Null,
+        Value::Int(value) => RawValue::Int(i128::from(value)),
+        Value::UInt(value) => RawValue::Int(i128::from(value)),
+        Value::Float(value) => RawValue::Float(f64::from(value)),
+        Value::Double(value) => RawValue::Float(value),
+        Value::Bytes(bytes) => RawValue::Text(Cow::Borrowed(bytes)),
+        Value::Date(_) | Value::DateTime(_) | Value::Time(_) => RawValue::Text(Cow::Owned(temporal_text(value))),
+    }
+}
+
+fn temporal_text(value: &Value<'_>) -> Vec<u8> {
+    let mut cell = Vec::new();
+    crate::protocol::text_row::put_value(&mut cell, value, 6);
+    // The cell is a length-encoded string shorter than 251 bytes.
+    cell.split_off(1.min(cell.len()))
+}

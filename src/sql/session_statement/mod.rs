@@ -1,0 +1,313 @@
+//! Statements that speak about the session, not about data: the session answers or tracks them itself.
+//!
+//! A small parser over our lexer, since these statements are where the general parser is weak, and where a driver's
+//! every spelling counts. What begins like such a statement but is not understood is [`SessionStatement::Opaque`]: it
+//! may change the state of the connection that it reaches, so that connection must not serve others as if it had not.
+
+mod describe;
+mod set;
+mod show;
+mod transaction;
+
+use super::cursor::Cursor;
+use super::digest::Verb;
+use super::lexer::{LexMode, TokenKind};
+use std::ops::Range;
+
+pub use super::names::{Name, TableName};
+pub use describe::{Describe, Explain};
+pub use set::{Isolation, Scope, SetItem, SetTransaction, SetValue, ValueKind};
+pub use show::{Filter, Show, ShowCreate};
+pub use transaction::{Begin, End};
+
+/// What `KILL` kills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kill {
+    /// `KILL QUERY`: the statement, not the connection.
+    pub query: bool,
+    /// The connection id.
+    pub connection_id: u64,
+}
+
+/// What `PREPARE` prepares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrepareSource {
+    /// `FROM 'text'`, unescaped.
+    Text(Vec<u8>),
+    /// `FROM @name`, in lower case.
+    Variable(String),
+    /// Any other expression (MariaDB).
+    Expression(Range<usize>),
+}
+
+/// One table of `LOCK TABLES`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockTable {
+    /// The table.
+    pub table: TableName,
+    /// `AS alias`.
+    pub alias: Option<Name>,
+    /// `WRITE`, not `READ`.
+    pub write: bool,
+}
+
+/// A statement about the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionStatement {
+    /// `SET a = 1, @b = 2, NAMES utf8mb4, …`, in order.
+    Set(Vec<SetItem>),
+    /// `SET [GLOBAL | SESSION] TRANSACTION …`.
+    SetTransaction(SetTransaction),
+    /// `SET STATEMENT a = 1, … FOR statement` (MariaDB).
+    SetStatement {
+        /// The settings for that statement alone.
+        items: Vec<SetItem>,
+        /// Where the statement stands.
+        statement: Range<usize>,
+    },
+    /// `USE schema`.
+    Use(Name),
+    /// `BEGIN` or `START TRANSACTION`.
+    Begin(Begin),
+    /// `COMMIT`.
+    Commit(End),
+    /// `ROLLBACK`.
+    Rollback(End),
+    /// `SAVEPOINT name`.
+    Savepoint(Name),
+    /// `ROLLBACK TO name`.
+    RollbackTo(Name),
+    /// `RELEASE SAVEPOINT name`.
+    ReleaseSavepoint(Name),
+    /// `SHOW …`.
+    Show(Show),
+    /// `DESCRIBE table`, under each of its names.
+    Describe(Describe),
+    /// `EXPLAIN statement`, and `ANALYZE statement` (MariaDB).
+    Explain(Explain),
+    /// `EXPLAIN ROUTE statement`: how this proxy would run the statement that stands there.
+    ExplainRoute(Range<usize>),
+    /// `KILL …`.
+    Kill(Kill),
+    /// `PREPARE name FROM …`.
+    Prepare {
+        /// The statement's name, in lower case.
+        name: String,
+        /// Its text.
+        source: PrepareSource,
+    },
+    /// `EXECUTE name [USING …]`.
+    Execute {
+        /// The statement's name, in lower case.
+        name: String,
+        /// The variables (in lower case, without `@`), or nothing if one of the arguments is another expression.
+        using: Option<Vec<String>>,
+    },
+    /// `DEALLOCATE PREPARE name`, `DROP PREPARE name`; in lower case.
+    Deallocate(String),
+    /// `LOCK TABLES …`.
+    LockTables(Vec<LockTable>),
+    /// `UNLOCK TABLES`.
+    UnlockTables,
+    /// `LOAD DATA …` and `LOAD XML …`.
+    LoadData {
+        /// `LOCAL`: the client sends the file.
+        local: bool,
+        /// The table it fills.
+        table: TableName,
+    },
+    /// `XA …`.
+    Xa,
+    /// `FLUSH …`, `RESET …`, `PURGE …` and other commands to a server as a whole.
+    Administration(Verb),
+    /// The whole text is `/*!80000 … */`: a statement to servers of that version, nothing to others.
+    Versioned {
+        /// The version.
+        version: u32,
+        /// Where the statement in it stands.
+        content: Range<usize>,
+    },
+    /// Begins like a statement about the session, and is not understood.
+    Opaque(Verb),
+}
+
+/// What `sql` (one statement, see [`super::split`]) says about the session; nothing if it is about data.
+pub fn parse(sql: &[u8], mode: LexMode) -> Option<SessionStatement> {
+    let mut cursor = Cursor::new(sql, mode);
+    if let Some(versioned) = versioned_comment(&cursor, sql) {
+        return Some(versioned);
+    }
+    let verb = cursor.verb();
+    let parsed = match verb {
+        Verb::Set => set::parse(&mut cursor),
+        Verb::Use => cursor.skip().name().map(SessionStatement::Use),
+        Verb::Begin | Verb::Start => transaction::begin(&mut cursor),
+        Verb::Commit => transaction::commit(&mut cursor),
+        Verb::Rollback => transaction::rollback(&mut cursor),
+        Verb::Savepoint => cursor.skip().name().map(SessionStatement::Savepoint),
+        Verb::Release => {
+            cursor.skip().word("savepoint").then(|| cursor.name()).flatten().map(SessionStatement::ReleaseSavepoint)
+        }
+        Verb::Show => show::parse(&mut cursor),
+        Verb::Explain => describe::parse(&mut cursor),
+        Verb::Analyze => return describe::analyze(&mut cursor),
+        Verb::Kill => kill(&mut cursor),
+        Verb::Prepare => prepare(&mut cursor),
+        Verb::Execute => execute(&mut cursor),
+        Verb::Deallocate => deallocate(&mut cursor),
+        Verb::Drop if cursor.clone().skip().word("prepare") => deallocate(&mut cursor),
+        Verb::Lock => lock_tables(&mut cursor),
+        Verb::Unlock => {
+            (cursor.skip().word("tables") || cursor.word("table")).then_some(SessionStatement::UnlockTables)
+        }
+        Verb::Load => load_data(&mut cursor),
+        Verb::Xa => return Some(SessionStatement::Xa),
+        Verb::Flush
+        | Verb::Reset
+        | Verb::Purge
+        | Verb::Change
+        | Verb::Stop
+        | Verb::Shutdown
+        | Verb::Restart
+        | Verb::Binlog
+        | Verb::Install
+        | Verb::Uninstall
+        | Verb::Cache
+        | Verb::Backup
+        | Verb::Clone => return Some(SessionStatement::Administration(verb)),
+        _ => return None,
+    };
+    match parsed {
+        Some(statement) if cursor.at_end() => Some(statement),
+        _ => Some(SessionStatement::Opaque(verb)),
+    }
+}
+
+/// A text that is nothing but `/*!80000 … */`.
+fn versioned_comment(cursor: &Cursor<'_>, sql: &[u8]) -> Option<SessionStatement> {
+    let token = cursor.only_token().filter(|token| token.kind == TokenKind::UnsureComment)?;
+    let inner = token.bytes(sql).strip_prefix(b"/*!")?;
+    let digits = inner.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+    let version = std::str::from_utf8(&inner[..digits]).ok()?.parse().ok()?;
+    let start = token.start + 3 + digits;
+    Some(SessionStatement::Versioned { version, content: start..token.end.saturating_sub(2).max(start) })
+}
+
+/// `KILL [HARD | SOFT] [CONNECTION | QUERY] id`
+fn kill(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
+    cursor.skip();
+    let _ = cursor.word("hard") || cursor.word("soft");
+    let query = cursor.word("query");
+    if !query {
+        cursor.word("connection");
+    }
+    Some(SessionStatement::Kill(Kill { query, connection_id: cursor.integer()? }))
+}
+
+/// `PREPARE name FROM 'text' | @variable`
+fn prepare(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
+    let name = cursor.skip().name()?.text.to_lowercase();
+    if !cursor.word("from") {
+        return None;
+    }
+    let source = match cursor.peek_kind() {
+        Some(TokenKind::UserVariable) if cursor.remaining() == 1 => PrepareSource::Variable(cursor.user_variable()?),
+        Some(TokenKind::String) if cursor.remaining() == 1 => PrepareSource::Text(cursor.string()?),
+        Some(_) => PrepareSource::Expression(cursor.rest()),
+        None => return None,
+    };
+    Some(SessionStatement::Prepare { name, source })
+}
+
+/// `EXECUTE name [USING @a, @b]`
+fn execute(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
+    if cursor.skip().clone().word("immediate") && cursor.remaining() > 1 {
+        return None;
+    }
+    let name = cursor.name()?.text.to_lowercase();
+    let mut using = Some(Vec::new());
+    if cursor.word("using") {
+        loop {
+            let argument = cursor.user_variable();
+            if argument.is_none() {
+                cursor.expression();
+            }
+            using = using.zip(argument).map(|(mut using, argument)| {
+                using.push(argument);
+                using
+            });
+            if !cursor.symbol(b',') {
+                break;
+            }
+        }
+    }
+    Some(SessionStatement::Execute { name, using })
+}
+
+/// `{DEALLOCATE | DROP} PREPARE name`
+fn deallocate(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
+    cursor
+        .skip()
+        .word("prepare")
+        .then(|| cursor.name())
+        .flatten()
+        .map(|name| SessionStatement::Deallocate(name.text.to_lowercase()))
+}
+
+/// `LOCK TABLES t [[AS] alias] READ [LOCAL] | [LOW_PRIORITY] WRITE, …`
+fn lock_tables(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
+    if !(cursor.skip().word("tables") || cursor.word("table")) {
+        return None;
+    }
+    let mut tables = Vec::new();
+    loop {
+        let table = cursor.table_name()?;
+        let is_lock = |cursor: &Cursor<'_>| ["read", "write", "low_priority"].iter().any(|word| cursor.peek_word(word));
+        let alias = if cursor.word("as") || !is_lock(cursor) { Some(cursor.name()?) } else { None };
+        let write = !cursor.word("read");
+        if write {
+            cursor.word("low_priority");
+            if !cursor.word("write") {
+                return None;
+            }
+            cursor.word("concurrent");
+        } else {
+            cursor.word("local");
+        }
+        tables.push(LockTable { table, alias, write });
+        if !cursor.symbol(b',') {
+            break;
+        }
+    }
+    // MariaDB: WAIT n, NOWAIT
+    if cursor.word("wait") {
+        cursor.integer()?;
+    } else {
+        cursor.word("nowait");
+    }
+    Some(SessionStatement::LockTables(tables))
+}
+
+/// `LOAD {DATA | XML} [LOW_PRIORITY | CONCURRENT] [LOCAL] INFILE 'file' [REPLACE | IGNORE] INTO TABLE t …`
+fn load_data(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
+    if !(cursor.skip().word("data") || cursor.word("xml")) {
+        return None;
+    }
+    let _ = cursor.word("low_priority") || cursor.word("concurrent");
+    let local = cursor.word("local");
+    if !cursor.word("infile") {
+        return None;
+    }
+    cursor.string()?;
+    let _ = cursor.word("replace") || cursor.word("ignore");
+    if !(cursor.word("into") && cursor.word("table")) {
+        return None;
+    }
+    let table = cursor.table_name()?;
+    cursor.rest();
+    Some(SessionStatement::LoadData { local, table })
+}
+
+#[cfg(test)]
+#[path = "../session_statement_tests.rs"]
+mod tests;

@@ -1,0 +1,102 @@
+//! How a transaction was begun: what is sent to each group that joins it.
+
+/// An isolation level, as `SET TRANSACTION` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// READ UNCOMMITTED.
+    ReadUncommitted,
+    /// READ COMMITTED.
+    ReadCommitted,
+    /// REPEATABLE READ.
+    RepeatableRead,
+    /// SERIALIZABLE.
+    Serializable,
+}
+
+impl Isolation {
+    /// The SQL keywords.
+    pub fn keywords(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "READ UNCOMMITTED",
+            Self::ReadCommitted => "READ COMMITTED",
+            Self::RepeatableRead => "REPEATABLE READ",
+            Self::Serializable => "SERIALIZABLE",
+        }
+    }
+
+    /// The value of `transaction_isolation`.
+    pub fn variable_value(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "READ-UNCOMMITTED",
+            Self::ReadCommitted => "READ-COMMITTED",
+            Self::RepeatableRead => "REPEATABLE-READ",
+            Self::Serializable => "SERIALIZABLE",
+        }
+    }
+}
+
+/// The access mode of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// What the session's `transaction_read_only` says.
+    #[default]
+    Default,
+    /// READ WRITE.
+    ReadWrite,
+    /// READ ONLY.
+    ReadOnly,
+}
+
+/// How a transaction was begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// READ ONLY or READ WRITE.
+    pub access: Access,
+    /// WITH CONSISTENT SNAPSHOT.
+    pub consistent_snapshot: bool,
+    /// `SET TRANSACTION ISOLATION LEVEL` for this transaction alone.
+    pub isolation: Option<Isolation>,
+}
+
+impl Begin {
+    /// The statements that begin it on a group.
+    pub fn statements(&self) -> Vec<String> {
+        let mut statements = Vec::with_capacity(2);
+        if let Some(isolation) = self.isolation {
+            statements.push(format!("SET TRANSACTION ISOLATION LEVEL {}", isolation.keywords()));
+        }
+        let mut parts = Vec::new();
+        if self.consistent_snapshot {
+            parts.push("WITH CONSISTENT SNAPSHOT");
+        }
+        match self.access {
+            Access::Default => {}
+            Access::ReadWrite => parts.push("READ WRITE"),
+            Access::ReadOnly => parts.push("READ ONLY"),
+        }
+        statements.push(format!("START TRANSACTION {}", parts.join(", ")));
+        statements
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_say_all_that_was_asked() {
+        assert_eq!(Begin::default().statements(), ["START TRANSACTION "]);
+        let begin = Begin {
+            access: Access::ReadOnly,
+            consistent_snapshot: true,
+            isolation: Some(Isolation::ReadCommitted),
+        };
+        assert_eq!(
+            begin.statements(),
+            [
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+            ]
+        );
+    }
+}

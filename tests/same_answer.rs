@@ -1,0 +1,65 @@
+//! The first promise: through the proxy, over shards, a statement answers what one plain server answers.
+//!
+//! The statements are in `tests/slt`; each file runs in a schema of its own. With `SHARDLOOM_TEST_SELF_CHECK=1`
+//! two plain servers are compared, which shows whether a file itself is right.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::sync::LazyLock;
+
+use support::backends::{Backends, Url};
+use support::proxy::{ProxyProcess, Rules};
+use support::raw::capability;
+use support::slt;
+
+/// How the tables of every file are spread.
+const SCHEMA_RULES: &str = include_str!("slt/schema.yaml");
+/// The tables and rows that every file starts from.
+const COMMON: &str = include_str!("slt/common.slt");
+
+macro_rules! files {
+    ($($name:ident),* $(,)?) => {
+        /// Every file is a schema of the same name.
+        const SCHEMAS: &[&str] = &[$(concat!("slt_", stringify!($name))),*];
+        $(
+            #[test]
+            fn $name() {
+                run(concat!("slt_", stringify!($name)), include_str!(concat!("slt/", stringify!($name), ".slt")));
+            }
+        )*
+    };
+}
+
+files!(aggregate, broadcast, crud, ddl, join, order_limit, prepared, refused, session, show, transaction, types);
+
+static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
+    let rules = SCHEMAS.iter().fold(Rules::default(), |rules, name| rules.and_schema(name, SCHEMA_RULES));
+    ProxyProcess::start(Backends::shared(), &rules)
+});
+
+fn run(schema: &str, text: &str) {
+    let plain = &Backends::shared().plain;
+    let files = [("common.slt", COMMON), (&schema["slt_".len()..], text)];
+    if std::env::var_os("SHARDLOOM_TEST_SELF_CHECK").is_some() {
+        return self_check(schema, &files);
+    }
+    // Half of the files run with, half without the capability that changes how results end.
+    let even = schema.len().is_multiple_of(2);
+    let capabilities = if even { capability::USUAL } else { capability::USUAL & !capability::DEPRECATE_EOF };
+    slt::compare(&files, &PROXY.url(), plain, schema, capabilities);
+}
+
+fn self_check(schema: &str, files: &[(&str, &str)]) {
+    let sides: [&Url; 2] = [&Backends::shared().groups[0].primary, &Backends::shared().plain];
+    for url in sides {
+        support::raw::Options::new(url).connect().unwrap().run(&format!("CREATE DATABASE {schema}"));
+    }
+    // Refusals and hints are the proxy's own.
+    let is_own = |line: &str| line.starts_with("refused") || line.starts_with("proxy");
+    let is_common = |record: &&str| !record.lines().any(is_own);
+    let without_own = |text: &str| text.split("\n\n").filter(is_common).collect::<Vec<_>>().join("\n\n");
+    let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (*name, without_own(text))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    slt::compare(&files, sides[0], sides[1], schema, capability::USUAL);
+}

@@ -1,0 +1,88 @@
+//! How much of SQL that others wrote our parser reads.
+//!
+//! With `SHARDLOOM_CORPORA` naming a folder that holds `sql_cover/*.sql` (one statement a line, `#` comments) and
+//! `sqllogictest/*.test`, the share that parses is measured and printed (`cargo test --test sql_corpus -- --nocapture`);
+//! without it there is nothing to measure. `SHARDLOOM_CORPORA_FAILURES` names a file for the statements that fail.
+
+use shardloom::sql::{LexMode, parse, scan};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The statements of a `sql_cover` file.
+fn sql_cover(text: &str) -> Vec<String> {
+    let mut statements = Vec::new();
+    let mut joined: Option<Vec<&str>> = None;
+    for line in text.lines() {
+        if line.starts_with("#!multiline") {
+            joined = Some(Vec::new());
+        } else if line.starts_with("#end multiline") {
+            statements.extend(joined.take().map(|lines| lines.join("\n")));
+        } else if let Some(lines) = &mut joined {
+            lines.push(line);
+        } else if !line.trim().is_empty() && !line.starts_with('#') {
+            statements.push(line.trim().to_owned());
+        }
+    }
+    statements
+}
+
+/// The statements of a sqllogictest file, without those that MySQL is to skip.
+fn sqllogictest(text: &str) -> Vec<String> {
+    let mut statements = Vec::new();
+    for record in text.split("\n\n") {
+        let mut lines = record.lines().filter(|line| !line.starts_with('#')).peekable();
+        let mut wanted = true;
+        while let Some(condition) = lines.next_if(|line| line.starts_with("skipif") || line.starts_with("onlyif")) {
+            wanted &= condition.starts_with("skipif") != condition.contains(" mysql");
+        }
+        let is_statement =
+            lines.next().is_some_and(|line| line.starts_with("statement ok") || line.starts_with("query"));
+        if wanted && is_statement {
+            let body: Vec<&str> = lines.take_while(|line| *line != "----").collect();
+            statements.push(body.join("\n"));
+        }
+    }
+    statements
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()));
+    let mut files: Vec<PathBuf> = entries.into_iter().flatten().collect();
+    files.retain(|path| path.extension().is_some_and(|found| found == extension));
+    files.sort();
+    files
+}
+
+#[test]
+fn the_corpora_parse() {
+    let Some(folder) = std::env::var_os("SHARDLOOM_CORPORA").map(PathBuf::from) else { return };
+    let sources: [(&str, &str, fn(&str) -> Vec<String>); 2] =
+        [("sql_cover", "sql", sql_cover), ("sqllogictest", "test", sqllogictest)];
+    let mut failures: Vec<String> = Vec::new();
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, extension, read) in sources {
+        for path in files(&folder.join(name), extension) {
+            let statements = read(&std::fs::read_to_string(&path).unwrap());
+            let mut parsed = 0;
+            for sql in &statements {
+                let mut literals = Vec::new();
+                assert!(!scan(sql.as_bytes(), LexMode::default(), &mut literals).flags.unterminated, "{sql}");
+                match parse(sql.as_bytes(), LexMode::default()) {
+                    Ok(_) => parsed += 1,
+                    Err(error) => {
+                        *reasons.entry(format!("{error:.90}")).or_default() += 1;
+                        failures.push(format!("{sql}\n    {error}"));
+                    }
+                }
+            }
+            let share = 100.0 * f64::from(parsed) / statements.len().max(1) as f64;
+            println!("{name}/{}: {parsed} of {} ({share:.2} %)", path.file_name().unwrap().display(), statements.len());
+        }
+    }
+    for (reason, count) in reasons {
+        println!("{count:6}  {reason}");
+    }
+    if let Some(file) = std::env::var_os("SHARDLOOM_CORPORA_FAILURES") {
+        std::fs::write(file, failures.join("\n")).unwrap();
+    }
+}
