@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::error::{Fault, Report, SqlError};
+use crate::error::{Fault, Report};
+use crate::id::IdError;
 use crate::route::algorithm::RouteError;
+use crate::sql::ParseError;
 
 /// Errors of the planner. Their texts name logical tables only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +63,20 @@ pub enum PlanError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A row whose place is not exactly known.
+    #[error("Shardloom cannot tell where a row belongs whose sharding key '{0}' is not a plain value of the column's type")]
+    UnknownKey(String),
+    /// The text has no tree.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// No key could be generated.
+    #[error("{message}")]
+    Ids {
+        /// Why.
+        message: String,
+        /// Whether trying again can help.
+        retryable: bool,
+    },
     /// The planner contradicts itself.
     #[error("Shardloom lost its way in this statement: {0}")]
     Internal(&'static str),
@@ -90,22 +106,26 @@ impl Report for PlanError {
             Self::ColumnCount(_) => 1136,      // ER_WRONG_VALUE_COUNT_ON_ROW
             Self::UnknownColumn { .. } => 1054, // ER_BAD_FIELD_ERROR
             Self::Parameters => 1210,          // ER_WRONG_ARGUMENTS
+            Self::UnknownKey(_) => 1235,       // ER_NOT_SUPPORTED_YET
+            Self::Parse(error) => error.errno(),
+            Self::Ids { .. } => 1105, // ER_UNKNOWN_ERROR
             Self::Route(error) => error.errno(),
             Self::Hint { .. } => 1231, // ER_WRONG_VALUE_FOR_VAR
             Self::Internal(_) => 1105, // ER_UNKNOWN_ERROR
         }
     }
 
-    fn sqlstate(&self) -> &'static str {
+    fn sqlstate(&self) -> &str {
         match self {
-            Self::NotSupported { .. } | Self::UnknownSchema(_) | Self::Hint { .. } => "42000",
+            Self::NotSupported { .. } | Self::UnknownSchema(_) | Self::Hint { .. } | Self::UnknownKey(_) => "42000",
             Self::NoSchema => "3D000",
             Self::NoSuchTable { .. } => "42S02",
             Self::NullKey(_) => "23000",
             Self::ColumnCount(_) => "21S01",
             Self::UnknownColumn { .. } => "42S22",
-            Self::MissingKey(_) | Self::Parameters | Self::Internal(_) => "HY000",
+            Self::MissingKey(_) | Self::Parameters | Self::Ids { .. } | Self::Internal(_) => "HY000",
             Self::Route(error) => error.sqlstate(),
+            Self::Parse(error) => error.sqlstate(),
         }
     }
 
@@ -114,7 +134,9 @@ impl Report for PlanError {
             Self::NotSupported { .. } => "not_supported",
             Self::NoSchema | Self::UnknownSchema(_) => "schema",
             Self::NoSuchTable { .. } | Self::UnknownColumn { .. } => "name",
-            Self::NullKey(_) | Self::MissingKey(_) | Self::ColumnCount(_) => "values",
+            Self::NullKey(_) | Self::MissingKey(_) | Self::ColumnCount(_) | Self::UnknownKey(_) => "values",
+            Self::Parse(error) => error.kind(),
+            Self::Ids { .. } => "id_generator",
             Self::Parameters => "parameters",
             Self::Route(error) => error.kind(),
             Self::Hint { .. } => "hint",
@@ -124,15 +146,18 @@ impl Report for PlanError {
 
     fn fault(&self) -> Fault {
         match self {
-            Self::Internal(_) => Fault::Proxy,
+            Self::Internal(_) | Self::Ids { .. } => Fault::Proxy,
             _ => Fault::Client,
         }
     }
+
+    fn retryable(&self) -> bool {
+        matches!(self, Self::Ids { retryable: true, .. })
+    }
 }
 
-/// The flattened form of a planning error, for those who keep it.
-impl From<&PlanError> for SqlError {
-    fn from(error: &PlanError) -> Self {
-        Self::from_report(error)
+impl From<IdError> for PlanError {
+    fn from(error: IdError) -> Self {
+        Self::Ids { message: error.to_string(), retryable: error.retryable() }
     }
 }

@@ -29,13 +29,13 @@ pub(crate) struct Hints {
 
 impl Hints {
     /// Reads the hint comments of a statement.
-    pub fn read(sql: &str, context: &PlanContext<'_>) -> Result<Self, PlanError> {
+    pub fn read(sql: &[u8], context: &PlanContext<'_>) -> Result<Self, PlanError> {
         let mut hints = Self::default();
-        if !sql.contains("shardloom:") {
+        if memchr::memmem::find(sql, b"shardloom:").is_none() {
             return Ok(hints);
         }
-        for token in Lexer::new(sql.as_bytes(), context.mode).filter(|token| token.kind == TokenKind::ProxyHint) {
-            let comment = sql.get(token.start..token.end).unwrap_or_default();
+        for token in Lexer::new(sql, context.mode).filter(|token| token.kind == TokenKind::ProxyHint) {
+            let comment = String::from_utf8_lossy(token.bytes(sql)).into_owned();
             let Some((_, text)) = comment.split_once("shardloom:") else { continue };
             for hint in text.trim_end_matches("*/").split(',') {
                 hints.take(hint.trim(), context)?;

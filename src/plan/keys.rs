@@ -9,9 +9,10 @@ use super::hint::Hints;
 use super::place::Place;
 use super::shape::{Classes, ColumnId, Comparison, Fact, Reader, RefId, RefKind, Shape};
 use super::unit::Unit;
+use crate::catalog::TableInfo;
 use crate::config::{Schema, Table};
 use crate::route::condition::{Condition, KeyedTable};
-use crate::route::key_stub::KeyType;
+use crate::route::key::KeyType;
 
 /// The tables of a statement as units, and how their keys are related.
 pub(crate) struct Keys {
@@ -27,7 +28,7 @@ impl Keys {
         let mut keys = Self { units: Vec::new(), refs: Vec::new() };
         for (id, reference) in shape.refs.iter().enumerate() {
             let RefKind::Table { place, .. } = &reference.kind else { continue };
-            let keyed = place.sharded().map(|table| keyed(shape, id, table, hints));
+            let keyed = place.sharded().map(|table| keyed(shape, context, id, table, hints));
             let condition = keyed.as_ref().map_or(Condition::Any, |keyed| condition(shape, context, id, keyed));
             keys.refs.push(id);
             keys.units.push(Unit::new(
@@ -49,41 +50,54 @@ impl Keys {
 }
 
 /// The key of a sharded table and the types of its columns.
-fn keyed(shape: &Shape, id: RefId, table: &Arc<Table>, hints: &Hints) -> KeyedTable {
-    let columns = table.key_columns();
-    let types = columns.iter().map(|column| column_type_of(shape, id, column)).collect();
+fn keyed(shape: &Shape, context: &PlanContext<'_>, id: RefId, table: &Arc<Table>, hints: &Hints) -> KeyedTable {
+    let types = table.key_columns().iter().map(|column| column_type_of(shape, context, id, column)).collect();
     let by_hint = table.levels().any(|level| level.algorithm.is_hint());
     let hint = if by_hint { hints.shard_value.clone() } else { None };
-    KeyedTable { table: Arc::clone(table), columns, types, hint }
+    KeyedTable::new(Arc::clone(table), types, hint)
 }
 
-fn column_type_of(shape: &Shape, table: RefId, name: &str) -> KeyType {
+/// The type of a table's column.
+pub(crate) fn key_type(info: Option<&TableInfo>, context: &PlanContext<'_>, name: &str) -> KeyType {
+    match info.and_then(|info| info.column(name)) {
+        Some((_, column)) => KeyType::of_column(&column.column_type, column.collation.as_deref()),
+        None if info.is_none() && context.assume_types => KeyType::FromLiteral,
+        None => KeyType::Unknown,
+    }
+}
+
+fn column_type_of(shape: &Shape, context: &PlanContext<'_>, table: RefId, name: &str) -> KeyType {
     match &shape.refs[table].kind {
-        RefKind::Table { info: Some(info), .. } => {
-            let column = info.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
-            column.map_or(KeyType::Unknown, |column| column.key_type.clone())
-        }
+        RefKind::Table { info, .. } => key_type(info.as_deref(), context, name),
         RefKind::Derived(block) => {
             let output = shape.blocks[*block].outputs.as_ref();
             let column = output.and_then(|outputs| outputs.iter().find(|output| output.name == name));
-            column.and_then(|output| output.column).map_or(KeyType::Unknown, |column| column_type(shape, column))
+            let column = column.and_then(|output| output.column);
+            column.map_or(KeyType::Unknown, |column| column_type(shape, context, column))
         }
         _ => KeyType::Unknown,
     }
 }
 
 /// The type of a column, as its comparisons go.
-pub(crate) fn column_type(shape: &Shape, column: ColumnId) -> KeyType {
+fn column_type(shape: &Shape, context: &PlanContext<'_>, column: ColumnId) -> KeyType {
     let column = &shape.columns[column];
-    column_type_of(shape, column.table, &column.name)
+    column_type_of(shape, context, column.table, &column.name)
 }
 
 /// Whether two columns are equal exactly where their keys are.
 fn compatible(shape: &Shape, context: &PlanContext<'_>, left: ColumnId, right: ColumnId) -> bool {
-    match (column_type(shape, left), column_type(shape, right)) {
-        (KeyType::Unknown, KeyType::Unknown) => context.assume_types,
-        (KeyType::Int { .. }, KeyType::Int { .. }) => true,
-        (left, right) => left == right,
+    use KeyType::{Binary, Date, DateTime, Decimal, FromLiteral, Int, Text, Time, Year};
+    match (column_type(shape, context, left), column_type(shape, context, right)) {
+        (Int { .. } | Decimal { .. }, Int { .. } | Decimal { .. })
+        | (Date, Date)
+        | (DateTime { .. }, DateTime { .. })
+        | (Time { .. }, Time { .. })
+        | (Year, Year)
+        | (Binary { .. }, Binary { .. })
+        | (FromLiteral, FromLiteral) => true,
+        (Text(left), Text(right)) => left.fold == right.fold && left.pads == right.pads,
+        _ => false,
     }
 }
 
@@ -94,9 +108,6 @@ pub(crate) fn classes(shape: &Shape, context: &PlanContext<'_>, facts: &[Fact]) 
 
 /// What a statement says about the key of a table reference.
 fn condition(shape: &Shape, context: &PlanContext<'_>, id: RefId, keyed: &KeyedTable) -> Condition {
-    if keyed.types.contains(&KeyType::Unknown) && !context.assume_types {
-        return Condition::Any;
-    }
     let facts = shape.usable(shape.refs[id].block, Reader::Table(id));
     let classes = classes(shape, context, &facts);
     let own: Vec<Option<ColumnId>> = keyed.columns.iter().map(|name| shape.find_column(id, name)).collect();
@@ -113,10 +124,10 @@ fn of_fact(fact: &Fact, key_columns: &dyn Fn(ColumnId) -> Vec<usize>) -> Conditi
     };
     match fact {
         Fact::Unknown | Fact::Same(..) => Condition::Any,
-        Fact::Compare { column, comparison, value } => each(*column, &|column| {
+        Fact::Compare { column, comparison, value, of_rows } => each(*column, &|column| {
             let range = |low, high| Condition::Range { column, low, high };
             match comparison {
-                Comparison::Equal => Condition::In { column, values: vec![value.clone()] },
+                Comparison::Equal => Condition::In { column, values: vec![value.clone()], of_rows: *of_rows },
                 Comparison::NullSafeEqual => Condition::NullSafeEqual { column, value: value.clone() },
                 Comparison::Less => range(Bound::Unbounded, Bound::Excluded(value.clone())),
                 Comparison::LessOrEqual => range(Bound::Unbounded, Bound::Included(value.clone())),
@@ -124,7 +135,11 @@ fn of_fact(fact: &Fact, key_columns: &dyn Fn(ColumnId) -> Vec<usize>) -> Conditi
                 Comparison::GreaterOrEqual => range(Bound::Included(value.clone()), Bound::Unbounded),
             }
         }),
-        Fact::In { column, values } => each(*column, &|column| Condition::In { column, values: values.clone() }),
+        Fact::In { column, values } => each(*column, &|column| Condition::In {
+            column,
+            values: values.clone(),
+            of_rows: false,
+        }),
         Fact::Truth(source) => Condition::Truth(source.clone()),
         Fact::Constants { left, comparison, right } => {
             let orders = match comparison {
@@ -202,7 +217,8 @@ pub(crate) fn colocate(
 /// Whether the rows of `unit` that matter for a row of `driver` have its sharding key.
 fn follows(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, driver: usize, unit: usize) -> bool {
     let (Some(ours), Some(theirs)) = (&keys.units[driver].keyed, &keys.units[unit].keyed) else { return false };
-    if !bound(&keys.units[driver].place, &keys.units[unit].place) {
+    let meets = ours.equal_keys_meet() && theirs.equal_keys_meet();
+    if !meets || !bound(&keys.units[driver].place, &keys.units[unit].place) {
         return false;
     }
     let id = keys.refs[unit];

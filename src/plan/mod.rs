@@ -26,7 +26,7 @@ use std::sync::Arc;
 use sqlparser::ast::Statement;
 use crate::catalog::CatalogView;
 use crate::config::{Rules, Schema};
-use crate::route::key_stub::RawValue;
+use crate::route::key::RawValue;
 use crate::route::values::Values;
 use crate::sql::{LexMode, Literal};
 pub use error::PlanError;
@@ -82,7 +82,7 @@ pub struct Input<'a> {
 impl Plan {
     /// bind
     pub fn bind(&self, input: &Input<'_>) -> Result<Bound, PlanError> {
-        let values = Values { sql: input.sql, literals: input.literals, params: input.params, mode: self.mode };
+        let values = Values { sql: input.sql, literals: input.literals, params: input.params, mode: self.mode, utf8: true };
         match &self.action {
             action::Action::Routed(routed) => routed.bind(&values, input.session),
             action::Action::Insert(insert) => insert.bind(&values, input.session),
@@ -92,7 +92,7 @@ impl Plan {
 }
 
 /// plan
-pub fn plan(context: &PlanContext<'_>, sql: &str, statement: &Statement, literals: &[Literal]) -> Result<Plan, PlanError> {
+pub fn plan(context: &PlanContext<'_>, sql: &[u8], statement: &Statement, literals: &[Literal]) -> Result<Plan, PlanError> {
     let subject = query::Subject::new(context, sql, literals)?;
     match statement {
         Statement::Query(query) => query::plan(&subject, statement, query),

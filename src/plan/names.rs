@@ -20,7 +20,7 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     for qualifier in &builder.shape.qualifiers {
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
         let reference = &builder.shape.refs[qualifier.table];
-        let written: Box<str> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
+        let written: Box<[u8]> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
         if target == Some(unit) && reference.alias.is_none() {
             template.slot(qualifier.range.clone(), Slot::Qualifier { unit, written });
         } else if qualifier.with_schema {
@@ -46,7 +46,7 @@ fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
     for item in items {
         let within: Vec<&SessionCall> = calls.iter().filter(|call| call.item.as_ref() == Some(item)).collect();
         let values = within.iter().map(|call| call.what.clone()).collect();
-        let alias = format!(" AS {}", quoted(text(item))).into();
+        let alias = format!(" AS {}", quoted(&String::from_utf8_lossy(text(item)))).into();
         template.slot(item.end..item.end, Slot::SessionAlias { values, alias });
     }
 }

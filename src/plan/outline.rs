@@ -48,7 +48,7 @@ enum Clause {
 
 impl Outline {
     /// Reads the tokens of one statement.
-    pub fn new(sql: &str, mode: LexMode) -> Self {
+    pub fn new(sql: &[u8], mode: LexMode) -> Self {
         let is_token = |token: &Token| {
             !matches!(
                 token.kind,
@@ -61,7 +61,7 @@ impl Outline {
                     | TokenKind::Semicolon
             )
         };
-        let tokens: Vec<Token> = Lexer::new(sql.as_bytes(), mode).filter(is_token).collect();
+        let tokens: Vec<Token> = Lexer::new(sql, mode).filter(is_token).collect();
         let params = tokens.iter().filter(|token| token.kind == TokenKind::Placeholder).map(|token| token.start);
         Self { params: params.collect(), tokens }
     }
@@ -87,10 +87,10 @@ impl Outline {
     }
 
     /// A call from its name to its closing parenthesis; the name alone if none follows.
-    pub fn call_range(&self, sql: &str, name: Range<usize>) -> Option<Range<usize>> {
+    pub fn call_range(&self, sql: &[u8], name: Range<usize>) -> Option<Range<usize>> {
         let open = self.index_at(name.end);
         match self.tokens.get(open) {
-            Some(token) if token.is_symbol(sql.as_bytes(), b'(') => {
+            Some(token) if token.is_symbol(sql, b'(') => {
                 let close = self.closing(sql, open)?;
                 Some(name.start..self.tokens[close].end)
             }
@@ -99,12 +99,12 @@ impl Outline {
     }
 
     /// The index of the parenthesis that closes the one at an index.
-    pub fn closing(&self, sql: &str, open: usize) -> Option<usize> {
+    pub fn closing(&self, sql: &[u8], open: usize) -> Option<usize> {
         let mut depth = 0_usize;
         for (index, token) in self.tokens.iter().enumerate().skip(open) {
-            if token.is_symbol(sql.as_bytes(), b'(') {
+            if token.is_symbol(sql, b'(') {
                 depth += 1;
-            } else if token.is_symbol(sql.as_bytes(), b')') {
+            } else if token.is_symbol(sql, b')') {
                 depth = depth.checked_sub(1)?;
                 if depth == 0 {
                     return Some(index);
@@ -115,20 +115,20 @@ impl Outline {
     }
 
     /// The item of a select list, without alias, that an offset lies in.
-    pub fn item_around(&self, sql: &str, offset: usize) -> Option<Range<usize>> {
+    pub fn item_around(&self, sql: &[u8], offset: usize) -> Option<Range<usize>> {
         // one entry per open parenthesis: where the current item of its select list began
         let mut levels: Vec<Option<usize>> = vec![None];
         let mut index = 0;
         while let Some(token) = self.tokens.get(index).filter(|token| token.start <= offset) {
-            if token.is_symbol(sql.as_bytes(), b'(') {
+            if token.is_symbol(sql, b'(') {
                 levels.push(None);
-            } else if token.is_symbol(sql.as_bytes(), b')') {
+            } else if token.is_symbol(sql, b')') {
                 levels.pop();
             } else if self.is_keyword(sql, index, &["SELECT"]) {
                 index = self.skip_modifiers(sql, index + 1);
                 *levels.last_mut()? = self.tokens.get(index).map(|token| token.start);
                 continue;
-            } else if token.is_symbol(sql.as_bytes(), b',') {
+            } else if token.is_symbol(sql, b',') {
                 if let Some(Some(start)) = levels.last_mut() {
                     *start = self.tokens.get(index + 1)?.start;
                 }
@@ -143,17 +143,17 @@ impl Outline {
     }
 
     /// Where the item ends that the token before `index` lies in, `depth - 1` parentheses deep.
-    fn item_end(&self, sql: &str, index: usize, mut depth: usize) -> Option<usize> {
+    fn item_end(&self, sql: &[u8], index: usize, mut depth: usize) -> Option<usize> {
         let mut end = self.tokens.get(index.checked_sub(1)?)?.end;
         for (at, token) in self.tokens.iter().enumerate().skip(index) {
-            if token.is_symbol(sql.as_bytes(), b'(') {
+            if token.is_symbol(sql, b'(') {
                 depth += 1;
-            } else if token.is_symbol(sql.as_bytes(), b')') {
+            } else if token.is_symbol(sql, b')') {
                 depth -= 1;
                 if depth == 0 {
                     break;
                 }
-            } else if depth == 1 && (token.is_symbol(sql.as_bytes(), b',') || self.is_keyword(sql, at, AFTER_ITEMS)) {
+            } else if depth == 1 && (token.is_symbol(sql, b',') || self.is_keyword(sql, at, AFTER_ITEMS)) {
                 break;
             }
             end = token.end;
@@ -162,13 +162,13 @@ impl Outline {
     }
 
     /// Whether the token is one of these keywords; a word after a dot is a name.
-    pub fn is_keyword(&self, sql: &str, index: usize, keywords: &[&str]) -> bool {
+    pub fn is_keyword(&self, sql: &[u8], index: usize, keywords: &[&str]) -> bool {
         let Some(token) = self.tokens.get(index).filter(|token| token.kind == TokenKind::Word) else { return false };
-        let after_dot = index > 0 && self.tokens[index - 1].is_symbol(sql.as_bytes(), b'.');
-        !after_dot && keywords.iter().any(|keyword| token.is_word(sql.as_bytes(), keyword))
+        let after_dot = index > 0 && self.tokens[index - 1].is_symbol(sql, b'.');
+        !after_dot && keywords.iter().any(|keyword| token.is_word(sql, keyword))
     }
 
-    fn skip_modifiers(&self, sql: &str, mut index: usize) -> usize {
+    fn skip_modifiers(&self, sql: &[u8], mut index: usize) -> usize {
         while self.is_keyword(sql, index, MODIFIERS) {
             index += 1;
         }
@@ -176,7 +176,7 @@ impl Outline {
     }
 
     /// The clauses of the SELECT whose keyword stands at an offset.
-    pub fn clauses(&self, sql: &str, select: usize) -> Option<Clauses> {
+    pub fn clauses(&self, sql: &[u8], select: usize) -> Option<Clauses> {
         let first = self.index_at(select);
         if !self.is_keyword(sql, first, &["SELECT"]) {
             return None;
@@ -209,7 +209,7 @@ const AFTER_ITEMS: &[&str] =
 /// Reads the clauses of one SELECT.
 struct Reader<'a> {
     outline: &'a Outline,
-    sql: &'a str,
+    sql: &'a [u8],
     clauses: Clauses,
     clause: Clause,
     /// The part of a list that is being read.
@@ -221,19 +221,19 @@ impl Reader<'_> {
         let tokens = &self.outline.tokens;
         let mut index = first;
         while let Some(token) = tokens.get(index) {
-            if token.is_symbol(self.sql.as_bytes(), b')') {
+            if token.is_symbol(self.sql, b')') {
                 break;
             }
             if let Some(words) = self.begins_clause(index) {
                 index += words;
                 continue;
             }
-            if token.is_symbol(self.sql.as_bytes(), b',') {
+            if token.is_symbol(self.sql, b',') {
                 self.end_part();
                 index += 1;
                 continue;
             }
-            let last = if token.is_symbol(self.sql.as_bytes(), b'(') {
+            let last = if token.is_symbol(self.sql, b'(') {
                 match self.outline.closing(self.sql, index) {
                     Some(close) => close,
                     None => break,
@@ -336,12 +336,12 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn clauses(sql: &str) -> Clauses {
+    fn clauses(sql: &[u8]) -> Clauses {
         let outline = Outline::new(sql, LexMode::default());
         outline.clauses(sql, sql.find("SELECT").unwrap()).unwrap()
     }
 
-    fn texts<'a>(sql: &'a str, ranges: &[Range<usize>]) -> Vec<&'a str> {
+    fn texts<'a>(sql: &'a [u8], ranges: &[Range<usize>]) -> Vec<&'a str> {
         ranges.iter().map(|range| &sql[range.clone()]).collect()
     }
 
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_item_around_a_call() {
-        let item = |sql: &str, call: &str| {
+        let item = |sql: &[u8], call: &str| {
             let outline = Outline::new(sql, LexMode::default());
             outline.item_around(sql, sql.find(call).unwrap()).map(|range| sql[range].to_owned())
         };

@@ -22,7 +22,7 @@ pub(crate) struct Subject<'a> {
     /// The rules and the columns.
     pub context: &'a PlanContext<'a>,
     /// The text.
-    pub sql: &'a str,
+    pub sql: &'a [u8],
     /// Its literals.
     pub literals: &'a [Literal],
     /// Its tokens.
@@ -33,7 +33,7 @@ pub(crate) struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// Reads the tokens and hints of a statement.
-    pub fn new(context: &'a PlanContext<'a>, sql: &'a str, literals: &'a [Literal]) -> Result<Self, PlanError> {
+    pub fn new(context: &'a PlanContext<'a>, sql: &'a [u8], literals: &'a [Literal]) -> Result<Self, PlanError> {
         let outline = Outline::new(sql, context.mode);
         Ok(Self { context, sql, literals, hints: Hints::read(sql, context)?, outline })
     }
@@ -229,7 +229,8 @@ pub(crate) fn holds_key(
     let facts = builder.shape.usable(main, super::shape::Reader::Subquery);
     let classes = super::keys::classes(&builder.shape, builder.context, &facts);
     let Some(keyed) = keys.units.get(colocated.driver).and_then(|unit| unit.keyed.as_ref()) else { return false };
-    !keyed.columns.is_empty()
+    keyed.equal_keys_meet()
+        && !keyed.columns.is_empty()
         && keyed.columns.iter().all(|name| {
             let key = builder.shape.find_column(keys.refs[colocated.driver], name);
             key.is_some_and(|key| columns.iter().any(|column| classes.same(key, *column)))

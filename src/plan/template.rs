@@ -27,14 +27,14 @@ pub(crate) enum Slot {
         /// Of which table.
         unit: usize,
         /// What was written.
-        written: Box<str>,
+        written: Box<[u8]>,
     },
     /// The qualifier of a column with a schema: becomes the table's visible name where that is an alias now.
     SchemaQualifier {
         /// Of which table.
         unit: usize,
         /// What was written.
-        written: Box<str>,
+        written: Box<[u8]>,
         /// The visible name.
         visible: Box<str>,
     },
@@ -55,7 +55,7 @@ pub(crate) enum Slot {
         /// Which.
         value: SessionValue,
         /// What was written.
-        written: Box<str>,
+        written: Box<[u8]>,
     },
     /// The alias that keeps the name of a column whose text changes.
     SessionAlias {
@@ -224,14 +224,14 @@ impl Slot {
             Self::Table { unit, alias } => self.write_table(*unit, alias.as_deref(), filling, out),
             Self::Qualifier { unit, written } => {
                 if filling.as_written(*unit) {
-                    out.extend_from_slice(written.as_bytes());
+                    out.extend_from_slice(written);
                 } else {
                     filling.write_name(*unit, out);
                 }
             }
             Self::SchemaQualifier { unit, written, visible } => {
                 if filling.as_written(*unit) {
-                    out.extend_from_slice(written.as_bytes());
+                    out.extend_from_slice(written);
                 } else {
                     quote_name(visible, out);
                 }
@@ -244,7 +244,7 @@ impl Slot {
             Self::LimitOffset { param } => write_number(0, *param, out, params),
             Self::Session { value, written } => match filling.session.value(value) {
                 Some(text) => out.extend_from_slice(text.as_bytes()),
-                None => out.extend_from_slice(written.as_bytes()),
+                None => out.extend_from_slice(written),
             },
             Self::SessionAlias { values, alias } => {
                 if filling.replaces_any(values) {

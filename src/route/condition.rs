@@ -7,8 +7,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::algorithm::{RouteError, ShardSet};
-use super::key::KeyValue;
-use super::key_stub::{KeyType, Normalised, RawValue, normalise};
+use super::key::{Fold, KeyType, KeyValue, Normalised, RawValue, normalise, normalise_alone, normalise_stored};
 use super::source::Source;
 use super::values::Values;
 use crate::config::{Level, Table};
@@ -27,6 +26,8 @@ pub enum Condition {
         column: usize,
         /// The values.
         values: Vec<Source>,
+        /// They come from row values, which compare more loosely.
+        of_rows: bool,
     },
     /// The column is `<=>` this: with NULL, it says nothing.
     NullSafeEqual {
@@ -70,11 +71,50 @@ pub struct KeyedTable {
     pub columns: Vec<Arc<str>>,
     /// Their types.
     pub types: Vec<KeyType>,
+    /// Their types for algorithms that place texts as they are written.
+    pub types_as_written: Vec<KeyType>,
     /// The value of a hint comment, for a strategy by hint.
     pub hint: Option<KeyValue>,
 }
 
+/// Why it is not known where a row is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreError {
+    /// The value of this column is NULL.
+    Null(usize),
+    /// What is stored for the value of this column is not exactly known.
+    Unknown(usize),
+    /// The table is placed by hint, and there is none.
+    NoHint,
+    /// The key leads nowhere.
+    Route(RouteError),
+}
+
+impl From<RouteError> for StoreError {
+    fn from(error: RouteError) -> Self {
+        Self::Route(error)
+    }
+}
+
+/// Whether values are compared one by one with the column (see [`normalise_alone`]).
+fn is_alone(values: &[RawValue<'_>], of_rows: bool) -> bool {
+    let text = |value: &RawValue<'_>| matches!(value, RawValue::Text(_) | RawValue::Null);
+    !of_rows && (values.len() == 1 || values.iter().all(text))
+}
+
+/// Whether a level is decided by this column and no other.
+fn is_decided_by(level: &Level, column: Option<&Arc<str>>) -> bool {
+    matches!((level.columns.as_slice(), column), ([only], Some(column)) if only == column)
+}
+
 impl KeyedTable {
+    /// A table whose key columns are of these types.
+    pub fn new(table: Arc<Table>, types: Vec<KeyType>, hint: Option<KeyValue>) -> Self {
+        let columns = table.key_columns();
+        let types_as_written = types.iter().map(KeyType::as_written).collect();
+        Self { table, columns, types, types_as_written, hint }
+    }
+
     /// The nodes that can hold rows which satisfy a condition.
     pub fn nodes(&self, condition: &Condition, values: &Values<'_>) -> ShardSet {
         let mut nodes = self.evaluate(condition, values);
@@ -95,18 +135,18 @@ impl KeyedTable {
     fn evaluate(&self, condition: &Condition, values: &Values<'_>) -> ShardSet {
         match condition {
             Condition::Any => self.all(),
-            Condition::In { column, values: sources } => {
-                let mut nodes = self.members(*column, sources, values);
+            Condition::In { column, values: sources, of_rows } => {
+                let mut nodes = self.members(*column, sources, *of_rows, values);
                 self.narrow_by_combinations(std::slice::from_ref(condition), values, &mut nodes);
                 nodes
             }
             Condition::NullSafeEqual { column, value } => match values.get(value) {
-                Some(RawValue::Null) => self.all(),
-                _ => self.members(*column, std::slice::from_ref(value), values),
+                RawValue::Null => self.all(),
+                _ => self.members(*column, std::slice::from_ref(value), false, values),
             },
             Condition::Range { column, low, high } => self.range(*column, low, high, values),
             Condition::Truth(source) => match values.get(source) {
-                Some(RawValue::Null | RawValue::Int(0)) => self.none(),
+                RawValue::Null | RawValue::Int(0) => self.none(),
                 _ => self.all(),
             },
             Condition::Constants { left, orders, right } => self.constants(left, orders, right, values),
@@ -130,24 +170,26 @@ impl KeyedTable {
 
     fn constants(&self, left: &Source, orders: &[std::cmp::Ordering], right: &Source, values: &Values<'_>) -> ShardSet {
         match (values.get(left), values.get(right)) {
-            (Some(RawValue::Null), _) | (_, Some(RawValue::Null)) => self.none(),
-            (Some(RawValue::Int(left)), Some(RawValue::Int(right))) if !orders.contains(&left.cmp(&right)) => self.none(),
+            (RawValue::Null, _) | (_, RawValue::Null) => self.none(),
+            (RawValue::Int(left), RawValue::Int(right)) if !orders.contains(&left.cmp(&right)) => self.none(),
             _ => self.all(),
         }
     }
 
     /// The nodes of the values of one column, by the levels that this column alone decides.
-    fn members(&self, column: usize, sources: &[Source], values: &Values<'_>) -> ShardSet {
+    fn members(&self, column: usize, sources: &[Source], of_rows: bool, values: &Values<'_>) -> ShardSet {
+        let raw: Vec<RawValue<'_>> = sources.iter().map(|source| values.get(source)).collect();
+        let alone = is_alone(&raw, of_rows);
         let mut targets: Vec<ShardSet> = Vec::new();
         for level in self.table.levels() {
             let targets_of_level = level.algorithm.targets();
-            if !self.is_alone(level, column) {
+            if !is_decided_by(level, self.columns.get(column)) {
                 targets.push(ShardSet::all(targets_of_level));
                 continue;
             }
             let mut reached = ShardSet::none(targets_of_level);
-            for source in sources {
-                match self.key(column, source, values) {
+            for value in &raw {
+                match self.compared(level, column, value, alone) {
                     Normalised::Key(key) => match level.algorithm.exact(std::slice::from_ref(&key)) {
                         Ok(target) => reached.insert(target),
                         // no row can have this key
@@ -163,41 +205,88 @@ impl KeyedTable {
         self.table.combine(&targets)
     }
 
-    fn key(&self, column: usize, source: &Source, values: &Values<'_>) -> Normalised {
-        match (self.types.get(column), values.get(source)) {
-            (Some(key_type), Some(value)) => normalise(key_type, &value),
-            _ => Normalised::Anywhere,
-        }
+    /// What a value is when the column is compared with it.
+    fn compared(&self, level: &Level, column: usize, value: &RawValue<'_>, alone: bool) -> Normalised {
+        let normalise = if alone { normalise_alone } else { normalise };
+        self.type_at(level, column).map_or(Normalised::Anywhere, |key_type| normalise(key_type, value))
     }
 
-    /// Whether a level is decided by this column and no other.
-    fn is_alone(&self, level: &Level, column: usize) -> bool {
-        matches!(level.columns.as_slice(), [only] if self.columns.get(column) == Some(only))
+    /// The type of a column, as a level sees it.
+    fn type_at(&self, level: &Level, column: usize) -> Option<&KeyType> {
+        let types = if level.algorithm.takes_text_as_written() { &self.types_as_written } else { &self.types };
+        types.get(column)
+    }
+
+    /// The node where a row is stored; the values are those of [`Self::columns`]. `Err` with the column whose value
+    /// is NULL or cannot be known.
+    pub fn stored(&self, row: &[RawValue<'_>]) -> Result<usize, StoreError> {
+        let mut targets = Vec::with_capacity(2);
+        for level in self.table.levels() {
+            if level.algorithm.is_hint() {
+                let hint = self.hint.as_ref().ok_or(StoreError::NoHint)?;
+                targets.push(level.algorithm.exact(std::slice::from_ref(hint))?);
+                continue;
+            }
+            let mut key = Vec::with_capacity(level.columns.len());
+            for name in &level.columns {
+                let column = self.columns.iter().position(|column| column == name).unwrap_or(usize::MAX);
+                let value = row.get(column).unwrap_or(&RawValue::Unknown);
+                let key_type = self.type_at(level, column).unwrap_or(&KeyType::Unknown);
+                match normalise_stored(key_type, value) {
+                    Normalised::Key(value) => key.push(value),
+                    Normalised::Null => return Err(StoreError::Null(column)),
+                    Normalised::NoMatch | Normalised::Anywhere => return Err(StoreError::Unknown(column)),
+                }
+            }
+            targets.push(level.algorithm.exact(&key)?);
+        }
+        Ok(self.table.node_index(&targets))
+    }
+
+    /// Whether keys that the columns take as equal are on one node. Not so where texts are placed as they are written
+    /// but compared without regard to case.
+    pub fn equal_keys_meet(&self) -> bool {
+        let loose = |key_type: Option<&KeyType>| matches!(key_type, Some(KeyType::Text(text)) if text.fold != Fold::Exact);
+        self.table.levels().all(|level| {
+            !level.algorithm.takes_text_as_written()
+                || level.columns.iter().all(|name| {
+                    let column = self.columns.iter().position(|column| column == name);
+                    !loose(column.and_then(|column| self.types.get(column)))
+                })
+        })
     }
 
     fn range(&self, column: usize, low: &Bound<Source>, high: &Bound<Source>, values: &Values<'_>) -> ShardSet {
-        let (Some(low), Some(high)) = (self.bound(column, low, values), self.bound(column, high, values)) else {
-            return self.none();
-        };
         let mut targets: Vec<ShardSet> = Vec::new();
         for level in self.table.levels() {
-            targets.push(if self.is_alone(level, column) {
-                level.algorithm.range(low.as_ref(), high.as_ref())
-            } else {
-                ShardSet::all(level.algorithm.targets())
+            let count = level.algorithm.targets();
+            if !is_decided_by(level, self.columns.get(column)) {
+                targets.push(ShardSet::all(count));
+                continue;
+            }
+            let (low, high) = (self.bound(level, column, low, values), self.bound(level, column, high, values));
+            targets.push(match (low, high) {
+                (Some(low), Some(high)) => level.algorithm.range(low.as_ref(), high.as_ref()),
+                _ => ShardSet::none(count),
             });
         }
         self.table.combine(&targets)
     }
 
     /// A bound of a range; `None` for NULL, which nothing is less or greater than.
-    fn bound(&self, column: usize, bound: &Bound<Source>, values: &Values<'_>) -> Option<Bound<KeyValue>> {
+    fn bound(
+        &self,
+        level: &Level,
+        column: usize,
+        bound: &Bound<Source>,
+        values: &Values<'_>,
+    ) -> Option<Bound<KeyValue>> {
         let (source, included) = match bound {
             Bound::Unbounded => return Some(Bound::Unbounded),
             Bound::Included(source) => (source, true),
             Bound::Excluded(source) => (source, false),
         };
-        Some(match self.key(column, source, values) {
+        Some(match self.compared(level, column, &values.get(source), false) {
             Normalised::Key(key) if included => Bound::Included(key),
             Normalised::Key(key) => Bound::Excluded(key),
             Normalised::Null => return None,
@@ -214,7 +303,7 @@ impl KeyedTable {
                 continue;
             }
             let known: Vec<Option<Vec<KeyValue>>> =
-                level.columns.iter().map(|column| self.known_values(column, all, values)).collect();
+                level.columns.iter().map(|column| self.known_values(level, column, all, values)).collect();
             if known.iter().all(Option::is_none) {
                 continue;
             }
@@ -228,13 +317,21 @@ impl KeyedTable {
     }
 
     /// The values that a column can have, if a condition lists them all.
-    fn known_values(&self, name: &Arc<str>, all: &[Condition], values: &Values<'_>) -> Option<Vec<KeyValue>> {
+    fn known_values(
+        &self,
+        level: &Level,
+        name: &Arc<str>,
+        all: &[Condition],
+        values: &Values<'_>,
+    ) -> Option<Vec<KeyValue>> {
         let column = self.columns.iter().position(|column| column == name)?;
         all.iter().find_map(|condition| match condition {
-            Condition::In { column: of, values: sources } if *of == column => {
+            Condition::In { column: of, values: sources, of_rows } if *of == column => {
                 let mut keys = Vec::with_capacity(sources.len());
-                for source in sources {
-                    match self.key(column, source, values) {
+                let raw: Vec<RawValue<'_>> = sources.iter().map(|source| values.get(source)).collect();
+                let alone = is_alone(&raw, *of_rows);
+                for value in &raw {
+                    match self.compared(level, column, value, alone) {
                         Normalised::Key(key) => keys.push(key),
                         Normalised::Null | Normalised::NoMatch => {}
                         Normalised::Anywhere => return None,

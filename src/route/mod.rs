@@ -2,7 +2,6 @@
 
 pub mod algorithm;
 pub mod key;
-pub mod key_stub;
 pub mod condition;
 pub mod source;
 pub mod values;

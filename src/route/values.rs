@@ -1,6 +1,6 @@
 //! The constants of one execution: the literals of the text at hand, and the parameters.
 
-use super::key_stub::RawValue;
+use super::key::RawValue;
 use super::source::{Arithmetic, Operation, Source};
 use crate::sql::{LexMode, Literal, LiteralKind};
 
@@ -15,24 +15,30 @@ pub struct Values<'a> {
     pub params: &'a [RawValue<'a>],
     /// How strings are read.
     pub mode: LexMode,
+    /// Texts are UTF-8 (or ASCII, whatever the client's character set).
+    pub utf8: bool,
 }
 
 impl<'a> Values<'a> {
-    /// The value of a source; `None` if it is not known.
-    pub fn get(&self, source: &Source) -> Option<RawValue<'a>> {
-        match source {
+    /// The value of a source.
+    pub fn get(&self, source: &Source) -> RawValue<'a> {
+        let value = match source {
             Source::Literal { index, negative } => self.literal(*index, *negative),
             Source::Param(index) => self.params.get(*index as usize).cloned(),
             Source::Null => Some(RawValue::Null),
             Source::Int(value) => Some(RawValue::Int(i128::from(*value))),
             Source::Arithmetic(arithmetic) => self.arithmetic(arithmetic).map(RawValue::Int),
             Source::Unknown => None,
+        };
+        match value {
+            Some(RawValue::Text(text)) if !self.utf8 && !text.is_ascii() => RawValue::Unknown,
+            value => value.unwrap_or(RawValue::Unknown),
         }
     }
 
     /// The value of a source that is an integer.
     pub fn integer(&self, source: &Source) -> Option<i128> {
-        match self.get(source)? {
+        match self.get(source) {
             RawValue::Int(value) => Some(value),
             _ => None,
         }
@@ -56,7 +62,10 @@ impl<'a> Values<'a> {
             }
             LiteralKind::String if !negative => Some(RawValue::Text(literal.value(self.sql, self.mode))),
             LiteralKind::Hex | LiteralKind::Bit if !negative => {
-                Some(RawValue::Binary(literal.value(self.sql, self.mode)))
+                let value = literal.value(self.sql, self.mode);
+                // `0x2A` and `b'1'` are numbers where numbers are meant; of `x'2A'` the servers differ
+                let is_number = literal.kind == LiteralKind::Bit || bytes.starts_with(b"0");
+                Some(if is_number { RawValue::Hex(value) } else { RawValue::Binary(value) })
             }
             _ => None,
         }

@@ -111,7 +111,7 @@ impl Weave<'_, '_> {
     fn inside(&self, item: &Item) -> Result<Range<usize>, PlanError> {
         let outline = &self.subject.outline;
         let lost = || PlanError::Internal("a call was not found");
-        let sql = self.subject.sql.as_bytes();
+        let sql = self.subject.sql;
         let first = outline.index_at(item.range.start);
         let tokens = outline.tokens();
         let open = (first..tokens.len()).find(|index| {

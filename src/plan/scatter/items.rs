@@ -124,7 +124,7 @@ impl Weave<'_, '_> {
             let (first, last) = (outline.index_at(range.start), outline.index_at(range.end));
             all.get(first..last).unwrap_or_default()
         };
-        let sql = self.subject.sql.as_bytes();
+        let sql = self.subject.sql;
         let (one, other) = (tokens(one), tokens(other));
         one.len() == other.len()
             && one.iter().zip(other).all(|(a, b)| {

@@ -203,7 +203,7 @@ impl Weave<'_, '_> {
     fn pin(&mut self, range: &Range<usize>) -> Result<(), PlanError> {
         let index = crate::sql::literal::at_range(self.subject.literals, range.start, range.end);
         let index = index.ok_or_else(|| refused("an ordinal in parentheses"))?;
-        let text = self.subject.sql.as_bytes().get(range.clone()).unwrap_or_default().into();
+        let text = self.subject.sql.get(range.clone()).unwrap_or_default().into();
         self.pinned.push(PinnedLiteral { index, text });
         Ok(())
     }

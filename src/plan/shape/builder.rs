@@ -36,7 +36,7 @@ pub(crate) struct Builder<'a> {
     /// The rules and the columns.
     pub context: &'a PlanContext<'a>,
     /// The text.
-    pub sql: &'a str,
+    pub sql: &'a [u8],
     /// Its literals.
     pub literals: &'a [Literal],
     /// Its tokens.
@@ -53,7 +53,7 @@ pub(crate) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// With nothing built yet.
-    pub fn new(context: &'a PlanContext<'a>, sql: &'a str, literals: &'a [Literal], outline: &'a Outline) -> Self {
+    pub fn new(context: &'a PlanContext<'a>, sql: &'a [u8], literals: &'a [Literal], outline: &'a Outline) -> Self {
         Self { context, sql, literals, outline, shape: Shape::default(), ctes: Vec::new(), relations: 0, in_tail: false }
     }
 

@@ -63,7 +63,7 @@ pub(crate) enum Fact {
     /// Nothing.
     Unknown,
     /// A column compares so with a constant.
-    Compare { column: ColumnId, comparison: Comparison, value: Source },
+    Compare { column: ColumnId, comparison: Comparison, value: Source, of_rows: bool },
     /// A column equals one of these.
     In { column: ColumnId, values: Vec<Source> },
     /// Two columns are equal.
@@ -150,22 +150,29 @@ impl Builder<'_> {
             (Expr::Tuple(left), Expr::Tuple(right)) if comparison == Comparison::Equal && left.len() == right.len() => {
                 // NOT of a row comparison cannot arrive here: NOT (a, b) <> (c, d) says that all are equal
                 let pairs = left.iter().zip(right);
-                Fact::All(pairs.map(|(l, r)| self.comparison(l, &BinaryOperator::Eq, r, false, block)).collect())
+                Fact::All(pairs.map(|(l, r)| self.simple_comparison(l, comparison, r, true, block)).collect())
             }
-            (left, right) => self.simple_comparison(left, comparison, right, block),
+            (left, right) => self.simple_comparison(left, comparison, right, false, block),
         }
     }
 
-    fn simple_comparison(&mut self, left: &Expr, comparison: Comparison, right: &Expr, block: BlockId) -> Fact {
+    fn simple_comparison(
+        &mut self,
+        left: &Expr,
+        comparison: Comparison,
+        right: &Expr,
+        of_rows: bool,
+        block: BlockId,
+    ) -> Fact {
         match (self.resolve_expr(left, block), self.resolve_expr(right, block)) {
             (Some(left), Some(right)) if comparison == Comparison::Equal => Fact::Same(left, right),
             (Some(column), None) => match self.source(right) {
                 Source::Unknown => Fact::Unknown,
-                value => Fact::Compare { column, comparison, value },
+                value => Fact::Compare { column, comparison, value, of_rows },
             },
             (None, Some(column)) => match self.source(left) {
                 Source::Unknown => Fact::Unknown,
-                value => Fact::Compare { column, comparison: comparison.turned(), value },
+                value => Fact::Compare { column, comparison: comparison.turned(), value, of_rows },
             },
             (None, None) => match (self.source(left), self.source(right)) {
                 (Source::Unknown, _) | (_, Source::Unknown) => Fact::Unknown,

@@ -1,7 +1,7 @@
 //! FROM: table references, and what joins make certain.
 
 use sqlparser::ast::{
-    Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Spanned, TableAlias, TableFactor,
+    Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor,
     TableWithJoins,
 };
 
@@ -154,7 +154,7 @@ impl Builder<'_> {
     pub(in crate::plan) fn column_names(&self, table: RefId) -> Option<Vec<String>> {
         match &self.shape.refs[table].kind {
             RefKind::Table { info: Some(info), .. } => {
-                Some(info.columns.iter().map(|column| column.name.to_lowercase()).collect())
+                Some(info.visible_columns().map(|column| column.name.to_lowercase()).collect())
             }
             RefKind::Derived(block) => {
                 let outputs = self.shape.blocks[*block].outputs.as_ref()?;
