@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod backend;
 pub mod catalog;
 pub mod config;
@@ -18,12 +19,13 @@ pub mod governance;
 pub mod id;
 pub mod merge;
 pub mod net;
+pub mod observe;
 pub mod plan;
-// pub mod playground;
+pub mod playground;
 pub mod protocol;
 pub mod route;
-// pub mod serve;
-// pub mod server;
-// pub mod session;
+pub mod serve;
+pub mod server;
+pub mod session;
 pub mod sql;
-// pub mod txn;
+pub mod txn;

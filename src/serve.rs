@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::admin;
+use crate::admin::{self, Admin};
 use crate::backend::Backends;
-use crate::catalog::Catalog;
 use crate::config::{Address, ClientTls, ClientTlsFiles, GroupId, Rules, watch::Watcher};
 use crate::execute::Client;
-use crate::observe::{Metrics, logging};
+use crate::observe::Metrics;
+use crate::observe::logging::{self, LogOptions};
 use crate::server::{Accepted, ListenAddress, Server, ServerHandle, ServerOptions, TlsFiles, TlsPolicy};
 use crate::session::{Identity, Session, Shared, Snapshot};
 
 mod directory;
 mod doorman;
 mod route;
+mod status;
 
 use directory::RulesDirectory;
 use doorman::GateDoorman;
+use status::{ProxyStatus, connect_metrics};
 
 pub use route::route;
 
@@ -72,8 +74,11 @@ pub fn check(rules: &Path) -> ExitCode {
 }
 
 /// `shardloom serve`: runs until SIGTERM or SIGINT.
-pub fn main(rules: &Path, filter: &str, json: bool) -> ExitCode {
-    logging::init(filter, json);
+pub fn main(rules: &Path, filter: Option<&str>, json: bool) -> ExitCode {
+    if let Err(error) = logging::init(&LogOptions { json, level: filter.map(str::to_owned) }) {
+        eprintln!("shardloom: {error}");
+        return ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => return failed(&ServeError::System { what: "cannot start the runtime", cause }),
@@ -92,30 +97,57 @@ fn failed(error: &ServeError) -> ExitCode {
 async fn serve(folder: PathBuf) -> Result<(), ServeError> {
     let rules = Arc::new(Rules::load(&folder)?);
     let backends = Arc::new(Backends::new(&rules));
-    let metrics = Arc::new(Metrics::new());
-    let limits = &rules.proxy.limits;
-    let catalog = Arc::new(Catalog::new(limits.catalog_entries, Duration::from_millis(limits.catalog_age_ms)));
     let version = server_version(&rules, &backends).await;
-    let snapshot = Snapshot { rules: Arc::clone(&rules), backends };
-    let shared = Arc::new(Shared::new(snapshot, catalog, metrics, &version));
+    let snapshot = Snapshot::new(Arc::clone(&rules), backends);
+    let shared = Arc::new(Shared::new(snapshot, Arc::new(Metrics::new()), &version));
+    connect_metrics(&shared);
+    shared.metrics.rules_loaded(rules.version);
     let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), version));
     let server = Server::bind(options(&rules), directory).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");
     }
     let handle = server.handle();
+    let watcher = watch(folder.clone(), Arc::clone(&shared), handle.clone());
+    let (stopped, on_stopped) = tokio::sync::oneshot::channel::<()>();
     if let Some(address) = &rules.proxy.listen.admin {
-        admin::start(address, Arc::clone(&shared), handle.clone()).await?;
+        let status = ProxyStatus::new(Arc::clone(&shared), folder, watcher.status());
+        start_admin(address, status, on_stopped).await?;
     }
-    let _watcher = watch(folder, Arc::clone(&shared), handle.clone());
-    stop_on_signals(handle)?;
+    stop_on_signals(handle, Arc::clone(&shared))?;
     let sessions = {
         let shared = Arc::clone(&shared);
         Arc::new(move |accepted: Accepted| session(Arc::clone(&shared), accepted))
     };
     tracing::info!("ready");
     server.run(sessions).await;
+    // Nobody listens when there is no admin port.
+    let _ = stopped.send(());
     tracing::info!("stopped");
+    Ok(())
+}
+
+async fn start_admin(
+    address: &Address,
+    status: ProxyStatus,
+    stopped: tokio::sync::oneshot::Receiver<()>,
+) -> Result<(), ServeError> {
+    let address = address.to_string();
+    let bound = tokio::net::TcpListener::bind(&address).await;
+    let listener = bound.map_err(|cause| ServeError::Admin { address: address.clone(), cause })?;
+    tracing::info!(%address, "listening for operators");
+    let shared = Arc::clone(&status.shared);
+    let admin = Admin {
+        metrics: Arc::clone(&shared.metrics),
+        digests: Arc::clone(&shared.digests),
+        status: Arc::new(status),
+    };
+    tokio::spawn(async move {
+        let shutdown = async move { stopped.await.unwrap_or_default() };
+        if let Err(error) = admin::serve(listener, admin, shutdown).await {
+            tracing::error!(%error, "the admin port has ended");
+        }
+    });
     Ok(())
 }
 
@@ -194,12 +226,13 @@ fn watch(folder: PathBuf, shared: Arc<Shared>, handle: ServerHandle) -> Watcher 
             tracing::error!(%error, "the new certificates are not taken into use");
         }
         let backends = Arc::new(old.backends.reload(&rules));
-        shared.replace_rules(Snapshot { rules, backends });
+        shared.metrics.rules_loaded(rules.version);
+        shared.replace_rules(Snapshot::new(rules, backends));
     })
 }
 
 /// SIGTERM and SIGINT drain: no new clients, transactions may end, then the process does. A second one ends it at once.
-fn stop_on_signals(handle: ServerHandle) -> Result<(), ServeError> {
+fn stop_on_signals(handle: ServerHandle, shared: Arc<Shared>) -> Result<(), ServeError> {
     let listen = |kind| signal(kind).map_err(|cause| ServeError::System { what: "cannot listen for signals", cause });
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     tokio::spawn(async move {
@@ -212,6 +245,7 @@ fn stop_on_signals(handle: ServerHandle) -> Result<(), ServeError> {
             if drained {
                 std::process::exit(1);
             }
+            shared.set_draining();
             handle.drain();
             drained = true;
         }

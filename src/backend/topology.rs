@@ -50,14 +50,14 @@ impl GroupBackends {
     }
 
     /// The pool for a role. `passed_over` are servers that failed for this statement already.
-    fn choose(&self, role: Role, passed_over: &[*const Pool]) -> &Arc<Pool> {
+    fn choose(&self, role: Role, passed_over: &[Arc<Pool>]) -> &Arc<Pool> {
         if role == Role::Primary || self.replicas.is_empty() {
             return &self.primary;
         }
         // What a replica must satisfy to serve a read; its lag and position will be asked here too.
         let may_serve = |replica: usize| {
             let pool = &self.replicas[replica];
-            pool.server().is_up() && !passed_over.contains(&Arc::as_ptr(pool))
+            pool.server().is_up() && !passed_over.iter().any(|passed| Arc::ptr_eq(passed, pool))
         };
         self.rotation.pick(may_serve).map_or(&self.primary, |replica| &self.replicas[replica])
     }
@@ -122,7 +122,7 @@ impl Backends {
             match pool.checkout(flavour).await {
                 Err(error) if error.is_unreachable() && !Arc::ptr_eq(pool, &group.primary) => {
                     tracing::debug!(server = %pool.server().label(), %error, "replica passed over");
-                    passed_over.push(Arc::as_ptr(pool));
+                    passed_over.push(Arc::clone(pool));
                 }
                 checked_out => return checked_out,
             }

@@ -16,6 +16,7 @@ mod schema;
 mod secret;
 mod shield;
 mod source;
+pub mod watch;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ pub fn reference() -> impl Iterator<Item = (&'static str, String)> {
 /// Everything the rules say. A snapshot: it does not change, a reload makes another one.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Counts the snapshots of this process, from 1.
+    /// Differs from that of all other rules of this process, and grows: caches are keyed by it.
     pub version: u64,
     /// Settings of the proxy itself.
     pub proxy: Proxy,

@@ -20,20 +20,24 @@ pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
     }
 }
 
-/// Levenshtein distance, ignoring case.
+/// Edits from one name to the other, ignoring case: letters added, removed, replaced, or two neighbours exchanged.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(row[j - 1] + 1).min(last[j] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before_last[j - 2] + 1);
+            }
+            row.push(best);
         }
+        before_last = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 /// Whether a name can name a group, a schema or a table: `what` says which in the problem that is noted.
@@ -56,6 +60,7 @@ mod tests {
         let known = ["max_connections", "wait_queue", "wait_timeout_ms"];
         assert_eq!(nearest("max_conections", known), "did you mean 'max_connections'?");
         assert_eq!(nearest("Wait_Queue", known), "did you mean 'wait_queue'?");
+        assert_eq!(nearest("wiat_queeu", known), "did you mean 'wait_queue'?");
         assert_eq!(nearest("colour", known), "write one of: max_connections, wait_queue, wait_timeout_ms");
         assert_eq!(nearest("x", []), "there is none to name");
     }

@@ -38,6 +38,20 @@ impl Schema {
         groups
     }
 
+    /// Where statements go that name no table: the default group, or the first one.
+    pub fn home_group(&self) -> Option<GroupId> {
+        self.default_group.or_else(|| self.groups().first().copied())
+    }
+
+    /// The physical schema that stands for this one on a group.
+    pub fn physical_name_on(&self, group: GroupId) -> Option<Arc<str>> {
+        if self.default_group == Some(group) {
+            return Some(Arc::clone(&self.name));
+        }
+        let of_group = self.databases().into_iter().filter(|(here, _)| *here == group);
+        of_group.map(|(_, schema)| schema).min_by_key(|schema| **schema != *self.name)
+    }
+
     /// All physical schemas that hold tables of this one, each with its group.
     pub fn databases(&self) -> Vec<(GroupId, Arc<str>)> {
         let nodes = self.tables.values().flat_map(|t| t.nodes.iter().map(|n| (n.group, Arc::clone(&n.schema))));

@@ -11,7 +11,7 @@ pub(super) fn find_reserved(text: &str) -> Option<usize> {
     text.char_indices().find(|(_, c)| (SHIELD..SHIELD + 128).contains(&u32::from(*c))).map(|(at, _)| at)
 }
 
-/// Hides the YAML indicators inside `${…}` and inside braces that follow a name directly.
+/// Hides the YAML indicators inside `${…}` and inside braces that a name touches.
 pub(super) fn shield(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let mut rest = text;
@@ -46,7 +46,8 @@ fn expression_end(inner: &str, before: Option<char>) -> Option<usize> {
     let end = inner.find('}')? + 1;
     let body = &inner[1..end - 1];
     let is_reference = before == Some('$');
-    let is_brace_list = before.is_some_and(|c| c.is_alphanumeric() || "_.>-}".contains(c) || is_hidden(c))
+    let touches = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_.>-}".contains(c) || is_hidden(c));
+    let is_brace_list = (touches(before) || touches(inner[end..].chars().next().filter(|c| *c != '}')))
         && body.chars().all(|c| c.is_ascii_alphanumeric() || "_.,'[] -".contains(c));
     (!body.contains(['\n', '{']) && (is_reference || is_brace_list)).then_some(end)
 }
@@ -80,5 +81,8 @@ mod tests {
         assert_eq!(shield("{a: {b: 1}, c: [1, 2]}"), "{a: {b: 1}, c: [1, 2]}");
         assert!(!shield("{a: ${B}}").contains("${"));
         assert!(!shield("[g{0..1}.t_{0..3}]").contains("g{"));
+        assert!(!shield("[{a,b}.t]").contains('{'));
+        assert_eq!(shield("{a: {b}}"), "{a: {b}}");
+        assert_eq!(shield("[{a}, -{b}]").matches('{').count(), 1);
     }
 }

@@ -136,6 +136,15 @@ impl Registry {
         Entered { registry: Arc::clone(self), entry }
     }
 
+    /// Enters a session again under another user, in the place of `old`.
+    pub fn replace(self: &Arc<Self>, old: &mut Entered, user: Arc<str>, schema: Option<Arc<str>>) {
+        let (id, peer) = (old.entry.id, old.entry.peer.clone());
+        let entered = self.enter(id, user, peer, schema);
+        // The old place must not take the new entry with it when it is dropped.
+        old.entry = Arc::clone(&entered.entry);
+        std::mem::forget(entered);
+    }
+
     /// The session with this connection id.
     pub fn find(&self, id: u32) -> Option<Arc<SessionEntry>> {
         self.sessions.lock().get(&id).cloned()

@@ -103,6 +103,12 @@ impl Metrics {
         self.latencies.of(kind, way)
     }
 
+    /// How many statements were counted so far.
+    pub fn queries(&self) -> u64 {
+        let pairs = QueryKind::ALL.into_iter().flat_map(|kind| Way::ALL.map(|way| (kind, way)));
+        pairs.map(|(kind, way)| self.query(kind, way).count()).sum()
+    }
+
     /// Counts an error by [`crate::error::Report::kind`] and fault.
     pub fn error(&self, kind: &'static str, fault: Fault) {
         self.errors.get_or_create(&[("kind", kind), ("fault", fault.label())]).inc();

@@ -63,14 +63,11 @@ impl Session {
         {
             self.add_warnings(lane).await;
         }
-        let pinned = self.pin_for_ddl(plan);
         for mut lane in lanes {
-            if pinned && let Ok(conn) = lane.conn() {
-                conn.mark_dirty();
-            }
+            self.pin_for(plan, &mut lane);
             self.settle(lane, snapshot);
         }
-        self.shared.invalidate(&self.state, plan);
+        self.invalidate(plan, snapshot);
         self.note_write();
         if let Some((_, error)) = failures.first() {
             return Err(failure_of(&failures, error, total).into());

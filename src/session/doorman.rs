@@ -21,7 +21,7 @@ pub struct NewUser {
 }
 
 /// Logs a connected client in again.
-pub trait Doorman: Send {
+pub trait Doorman: Send + Sync {
     /// Runs the exchange of a COM_CHANGE_USER. After an error the connection is closed, as MySQL does it.
     fn change_user<'a>(
         &'a mut self,
@@ -40,9 +40,8 @@ impl Session {
         self.reset().await?;
         self.collation = new.collation;
         self.state = State::new(new.collation, new.schema);
-        let (id, peer) = (self.entry.id, self.entry.peer.clone());
-        // The old entry leaves when it is replaced, so the new one is entered after it.
-        self.entry = self.shared.registry.replace(id, new.user, peer, self.state.schema.clone());
+        let registry = Arc::clone(&self.shared.registry);
+        registry.replace(&mut self.entry, new.user, self.state.schema.clone());
         self.answer_ok();
         Ok(())
     }

@@ -1,15 +1,17 @@
 //! From a statement's text to its plan, and from the plan to what is sent.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+
+use sqlparser::ast::visit_relations;
 
 use super::query::Text;
 use super::{Failure, Session, Snapshot};
-use crate::config::Schema;
 use crate::error::SqlError;
-use crate::plan::types::{NoSession, StatementKind};
+use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanKey};
 use crate::route::key::RawValue;
-use crate::sql::{Scan, names};
+use crate::sql::{LexMode, Scan, parse};
 
 impl Session {
     /// The plan of a statement: from the cache, or made.
@@ -32,7 +34,7 @@ impl Session {
             fingerprint: scanned.fingerprint,
             schema: self.state.schema.clone(),
             rules_version: snapshot.rules.version,
-            catalog_epoch: self.shared.catalog.epoch(),
+            catalog_epoch: snapshot.catalog.epoch(),
             mode: self.state.lex_mode,
             prepared,
         }
@@ -48,11 +50,10 @@ impl Session {
     ) -> Result<Arc<Plan>, Failure> {
         self.load_tables(text, snapshot).await?;
         let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
-        let view = self.shared.catalog.view(snapshot.rules.version);
         let context = PlanContext {
             rules: &snapshot.rules,
             schema,
-            catalog: &view,
+            catalog: &*snapshot.catalog,
             mode: self.state.lex_mode,
             assume_types: false,
             prepared,
@@ -63,19 +64,14 @@ impl Session {
         Ok(plan)
     }
 
-    /// Loads the columns of the tables that a statement may name.
+    /// Loads the columns of the tables that a statement names.
     async fn load_tables(&self, text: &Text, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
-        for name in names::tables(&text.sql, self.state.lex_mode) {
-            let schema = name.schema.as_deref().or(self.state.schema.as_deref());
-            let Some(schema) = schema.and_then(|schema| snapshot.rules.schema(schema)) else { continue };
-            self.load_table(schema, &name.table, snapshot).await?;
+        for (schema, table) in tables_named(&text.sql, self.state.lex_mode) {
+            if let Some(schema) = schema.as_deref().or(self.state.schema.as_deref()) {
+                snapshot.catalog.table(schema, &table).await?;
+            }
         }
         Ok(())
-    }
-
-    async fn load_table(&self, schema: &Arc<Schema>, table: &str, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
-        let loaded = self.shared.catalog.load(&snapshot.rules, &snapshot.backends, schema, table).await;
-        loaded.map(drop).map_err(Failure::from)
     }
 
     /// A user sees the schemas that the rules name for it, and no others.
@@ -104,12 +100,29 @@ impl Session {
         Ok(plan.describe(sql, &self.literals, &[], &NoSession)?)
     }
 
-    /// After DDL: what was known of the tables is asked anew.
-    pub(super) fn invalidate(&self, plan: &Plan) {
-        if plan.kind == StatementKind::Ddl {
-            for table in &plan.tables {
-                self.shared.catalog.invalidate(&table.schema, &table.table);
-            }
+    /// What was known of a statement's tables is asked anew: after DDL, or when it turned out to be stale.
+    pub(super) fn invalidate(&self, plan: &Plan, snapshot: &Snapshot) {
+        for table in &plan.tables {
+            snapshot.catalog.invalidate(&table.schema, &table.table);
         }
     }
+}
+
+/// The tables of a statement, each with its schema if it is given. Of a statement that does not parse none: it goes
+/// through as it is, or not at all.
+fn tables_named(sql: &[u8], mode: LexMode) -> Vec<(Option<String>, String)> {
+    let Ok(parsed) = parse(sql, mode) else { return Vec::new() };
+    let mut tables = Vec::new();
+    // The visitor never breaks off.
+    let _ = visit_relations(&parsed.statement, |name| {
+        let mut parts = name.0.iter().rev().filter_map(|part| part.as_ident()).map(|ident| ident.value.clone());
+        if let Some(table) = parts.next() {
+            let named = (parts.next(), table);
+            if !tables.contains(&named) {
+                tables.push(named);
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    tables
 }

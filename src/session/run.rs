@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
+use super::values::raw_value;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{Role, Settings, StatementText};
 use crate::config::GroupId;
@@ -16,10 +17,11 @@ use crate::execute::lane::{Outcome, Request};
 use crate::execute::relay::{Names, Style, relay, renamed};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::RowFormat;
-use crate::plan::types::{Params, ServerHint, Text as ShardText};
+use crate::observe::{QueryKind, Way};
+use crate::plan::types::{Params, ServerHint, StatementKind, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
 use crate::protocol::execute::{cursor, put_execute};
-use crate::protocol::{ColumnDef, StatusFlags, Value};
+use crate::protocol::{ColumnDef, StatusFlags};
 use crate::txn::Want;
 
 /// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
@@ -84,8 +86,8 @@ impl Session {
     ) -> Result<(), Failure> {
         let count = prepared.params.len();
         let values = (0..count)
-            .map(|param| prepared.params.value(param, payload, &prepared.long_data))
-            .collect::<Result<Vec<Value<'_>>, _>>()?;
+            .map(|param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value)))
+            .collect::<Result<Vec<_>, _>>()?;
         let bound = self.bind(plan, &prepared.text.sql, &values)?;
         drop(values);
         let input = Input::Execute { prepared, payload, wants_cursor };
@@ -105,13 +107,19 @@ impl Session {
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         let started = Instant::now();
+        let single = bound.shards.len() == 1;
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
             (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
             (Access::Read | Access::LockingRead, _) => Box::pin(self.run_gather(snapshot, plan, bound, input)).await,
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
-        self.shared.note_query(plan.kind, started.elapsed());
+        let way = match &result {
+            Err(_) => Way::Failed,
+            Ok(_) if single => Way::Relay,
+            Ok(_) => Way::Scatter,
+        };
+        self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
         result
     }
 
@@ -259,7 +267,7 @@ impl Session {
         };
         let visible = gather.columns().len() + spec.hidden_columns;
         if bound.expected_columns.is_some_and(|expected| expected != visible) {
-            self.shared.catalog_is_stale();
+            self.invalidate(plan, snapshot);
             let error = SqlError::client(1105, "HY000", "A table has changed while the statement was planned; run it again");
             drop(gather);
             return Err(error.into());
@@ -435,7 +443,7 @@ impl Session {
     pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>) {
         self.state.diagnostics.clear();
         if let Some(error) = &outcome.error {
-            self.shared.note_backend_error(error.errno);
+            self.shared.metrics.error("backend_error", crate::error::Fault::Backend);
             self.state.row_count = -1;
             self.state.diagnostics.push(Diagnostic {
                 level: "Error".to_owned(),
@@ -500,5 +508,16 @@ fn execute_payload(shard: &ShardStatement, prepared: &Prepared, payload: &Bytes,
             out.freeze()
         }
         Params::List(sources) => super::write::execute_payload_of(sources, flag, prepared, payload),
+    }
+}
+
+fn kind_of(kind: StatementKind) -> QueryKind {
+    match kind {
+        StatementKind::Select => QueryKind::Select,
+        StatementKind::Insert => QueryKind::Insert,
+        StatementKind::Update => QueryKind::Update,
+        StatementKind::Delete => QueryKind::Delete,
+        StatementKind::Ddl => QueryKind::Ddl,
+        StatementKind::Other => QueryKind::Other,
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use crate::config::{KeyGenerator, Limits, Rules};
 use crate::error::SqlError;
 use crate::execute::Registry;
 use crate::id::Snowflake;
-use crate::observe::Metrics;
+use crate::observe::{Digests, Metrics, QueryKind, Way};
 use crate::plan::PlanCache;
 
 /// Rules, and the connections to what they name. A statement keeps the snapshot that it began with.
@@ -23,6 +24,17 @@ pub struct Snapshot {
     pub rules: Arc<Rules>,
     /// Their backends.
     pub backends: Arc<Backends>,
+    /// Columns of the tables behind.
+    pub catalog: Arc<Catalog>,
+}
+
+impl Snapshot {
+    /// Rules with their backends, and a catalog that is still empty.
+    pub fn new(rules: Arc<Rules>, backends: Arc<Backends>) -> Self {
+        let catalog = Arc::new(Catalog::new(Arc::clone(&rules), Arc::clone(&backends)));
+        catalog.spawn_refresh();
+        Self { rules, backends, catalog }
+    }
 }
 
 /// What all sessions share.
@@ -30,31 +42,35 @@ pub struct Snapshot {
 pub struct Shared {
     /// The rules in force.
     pub snapshot: ArcSwap<Snapshot>,
-    /// Columns of the tables behind.
-    pub catalog: Arc<Catalog>,
     /// Plans by fingerprint.
     pub plans: PlanCache,
     /// All sessions.
     pub registry: Arc<Registry>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What each kind of statement costs.
+    pub digests: Arc<Digests>,
     /// The version that clients see.
     pub server_version: Arc<str>,
     /// When the proxy started.
     pub started: Instant,
     snowflakes: Mutex<HashMap<KeyGenerator, Arc<Snowflake>>>,
+    draining: AtomicBool,
+    loaded_at_unix_s: AtomicU64,
 }
 
 impl Shared {
     /// Puts it together.
-    pub fn new(snapshot: Snapshot, catalog: Arc<Catalog>, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
-        let limits = &snapshot.rules.proxy.limits;
+    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
+        let limits = snapshot.rules.proxy.limits.clone();
         Self {
             plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
             snapshot: ArcSwap::from_pointee(snapshot),
-            catalog,
             registry: Arc::new(Registry::default()),
             metrics,
+            digests: Arc::new(Digests::new(limits.digest_entries)),
+            draining: AtomicBool::new(false),
+            loaded_at_unix_s: AtomicU64::new(now_unix_s()),
             server_version: Arc::clone(server_version),
             started: Instant::now(),
             snowflakes: Mutex::default(),
@@ -85,11 +101,26 @@ impl Shared {
         }
     }
 
+    /// Counts a statement and how long it took.
+    pub fn note_query(&self, kind: QueryKind, way: Way, took: Duration) {
+        self.metrics.query(kind, way).observe(took);
+    }
+
+    /// Notes that the proxy takes no new clients any more.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the proxy takes no new clients any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     /// COM_STATISTICS: one line.
     pub fn statistics(&self) -> String {
         let uptime = self.started.elapsed().as_secs();
         let threads = self.registry.len();
-        let questions = self.metrics.queries_total();
+        let questions = self.metrics.queries();
         format!(
             "Uptime: {uptime}  Threads: {threads}  Questions: {questions}  Slow queries: 0  Opens: 0  Flush tables: 0  \
              Open tables: 0  Queries per second avg: {:.3}",
@@ -97,10 +128,16 @@ impl Shared {
         )
     }
 
+    /// When the rules in force were loaded, in seconds since 1970.
+    pub fn loaded_at_unix_s(&self) -> u64 {
+        self.loaded_at_unix_s.load(Ordering::Relaxed)
+    }
+
     /// Takes new rules into force. Plans and columns of the old ones are keyed by their version and age out.
     pub fn replace_rules(&self, snapshot: Snapshot) {
         tracing::info!(version = snapshot.rules.version, "rules are in force");
         self.snapshot.store(Arc::new(snapshot));
+        self.loaded_at_unix_s.store(now_unix_s(), Ordering::Relaxed);
     }
 
     /// The version as version comments count it: 8.0.36 is 80036.
@@ -119,4 +156,8 @@ impl Shared {
     pub fn may_use(&self, user: &str, schema: &str) -> bool {
         self.snapshot.load().rules.user(user).is_some_and(|user| user.may_use(schema))
     }
+}
+
+fn now_unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -68,7 +68,7 @@ impl Session {
         let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
         let snapshot = self.snapshot();
         let plan = self.plan(&text, &scanned, &snapshot, false).await?;
-        let described = self.describe_plan(&plan, &text.sql, &snapshot)?;
+        let described = self.describe_plan(&plan, &text.sql)?;
         let rows: Vec<Vec<Cell>> = described.lines().map(|line| vec![Cell::from(line)]).collect();
         self.answer_rows(&[Column::Text("Route", 4096)], &rows).await?;
         Ok(Flow::Continue)

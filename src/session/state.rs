@@ -108,5 +108,6 @@ fn lex_mode(literal: &str) -> LexMode {
     LexMode {
         ansi_quotes: has("ANSI_QUOTES") || has("ANSI"),
         no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
+        pipes_as_concat: has("PIPES_AS_CONCAT") || has("ANSI"),
     }
 }

@@ -6,6 +6,8 @@
 
 mod begin;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 pub use begin::{Access, Begin, Isolation};
@@ -145,6 +147,11 @@ impl Transaction {
     /// The groups whose connections are held.
     pub fn held_groups(&self) -> impl Iterator<Item = GroupId> {
         self.held.iter().map(|held| held.group)
+    }
+
+    /// The default schema of the connection that is held to a group.
+    pub fn held_schema(&self, group: GroupId) -> Option<Arc<str>> {
+        self.held.iter().find(|held| held.group == group).and_then(|held| held.lease.settings().schema)
     }
 
     /// Begins. What was active must have been committed before.

@@ -1,5 +1,6 @@
 //! `binding_tables`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::problem::Place;
@@ -7,28 +8,31 @@ use crate::config::reader::{Context, MapReader};
 use crate::config::schema::{Schema, Table};
 use crate::config::yaml::Node;
 
-/// Reads the binding groups and notes tables that are not split alike.
-pub(super) fn read(map: MapReader<'_>, schema: &mut Schema) {
+/// Reads the binding groups and notes tables that are not split alike. `written` are the names (in small letters) of all
+/// tables, also of those with a problem of their own.
+pub(super) fn read(map: MapReader<'_>, written: &BTreeSet<String>, schema: &mut Schema) {
     let Some(node) = map.node("binding_tables") else { return };
     let context = map.context;
     let groups = context.entries(node);
     // One group may be written without the outer list.
     let is_flat = groups.iter().all(|group| matches!(group.value, crate::config::yaml::Value::Scalar(_)));
     if is_flat && !groups.is_empty() {
-        read_group(context, node, schema);
+        read_group(context, node, written, schema);
     } else {
-        groups.iter().for_each(|group| read_group(context, group, schema));
+        groups.iter().for_each(|group| read_group(context, group, written, schema));
     }
 }
 
-fn read_group(context: &Context<'_>, node: &Node, schema: &mut Schema) {
+fn read_group(context: &Context<'_>, node: &Node, written: &BTreeSet<String>, schema: &mut Schema) {
     let before = context.count();
+    let mut has_broken = false;
     let mut tables: Vec<(Arc<str>, Arc<Table>)> = Vec::new();
     for entry in context.entries(node) {
         let Some(name) = context.text(entry, "the name of a table") else { continue };
         let key = name.to_lowercase();
         match schema.tables.get(&key) {
-            None => context.unknown(&entry.place, "table", &name, schema.tables.keys().map(String::as_str)),
+            None if written.contains(&key) => has_broken = true,
+            None => context.unknown(&entry.place, "table", &name, written.iter().map(String::as_str)),
             Some(table) if !table.is_sharded() => {
                 let text = format!("table '{name}' is not split by a key");
                 context.problem(&entry.place, text, "bind tables that have a strategy");
@@ -44,7 +48,7 @@ fn read_group(context: &Context<'_>, node: &Node, schema: &mut Schema) {
             }
         }
     }
-    if tables.len() < 2 && context.count() == before {
+    if tables.len() < 2 && context.count() == before && !has_broken {
         context.problem(&node.place, "a binding group of one table", "name two tables or more");
     }
     let index = schema.binding.len();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{group, proxy, schema, user};
 use crate::config::Environment;
@@ -13,6 +14,9 @@ use crate::config::proxy::User;
 use crate::config::reader::{Context, MapReader};
 use crate::config::schema::Schema;
 use crate::config::yaml::{Name, Node, Value};
+
+/// Gives each set of rules a version of its own.
+static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 
 /// More groups than this are a mistake.
 const MAX_GROUPS: usize = 10_000;
@@ -88,7 +92,7 @@ fn read_top(context: &Context<'_>, top: &Node) -> Option<Rules> {
     });
     let users = read_users(map, &names);
     let proxy = proxy::read(map, &groups);
-    Some(Rules { version: 1, proxy, users, groups, schemas })
+    Some(Rules { version: LAST_VERSION.fetch_add(1, Ordering::Relaxed) + 1, proxy, users, groups, schemas })
 }
 
 fn read_groups(map: MapReader<'_>) -> Vec<Group> {

@@ -64,7 +64,8 @@ pub(super) fn read<'a>(
     let mut schema =
         Schema { name: Arc::from(name.text.as_str()), default_group, tables: BTreeMap::new(), binding: vec![] };
     let mut owners: BTreeMap<DataNode, String> = BTreeMap::new();
-    for (name, node) in named("tables", "tables by their names") {
+    let tables = named("tables", "tables by their names");
+    for (name, node) in tables {
         let Some(table) = table::read(context, name, node, &scope) else { continue };
         for node in &table.nodes {
             if let Some(owner) = owners.insert(node.clone(), name.text.clone()) {
@@ -79,7 +80,8 @@ pub(super) fn read<'a>(
         add(context, &mut schema, name, table);
     }
     read_broadcast(map, &mut schema);
-    binding::read(map, &mut schema);
+    let written = tables.iter().map(|(name, _)| name.text.to_lowercase()).collect();
+    binding::read(map, &written, &mut schema);
     Some(schema)
 }
 
@@ -98,6 +100,10 @@ fn read_broadcast(map: MapReader<'_>, schema: &mut Schema) {
             continue;
         }
         if databases.is_empty() {
+            // The groups may stand in a file that could not be read.
+            if !context.complete {
+                return;
+            }
             let fix = "give the schema a default_group, or tables with data nodes";
             context.problem(place, format!("broadcast table '{text}' in a schema without groups"), fix);
             return;

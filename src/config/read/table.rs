@@ -49,7 +49,7 @@ fn data_nodes(context: &Context<'_>, node: &Node, scope: &Scope<'_>) -> Option<V
             nodes.push(node);
         }
     }
-    if nodes.is_empty() && context.count() == before {
+    if context.entries(node).is_empty() {
         context.problem(&node.place, "no data nodes", "write at least one, such as g0.orders");
     }
     if nodes.len() > MAX_NODES {

@@ -2,6 +2,7 @@
 
 mod problems;
 mod reading;
+mod reload;
 
 use super::{Problems, Rules};
 
