@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::error::PlanError;
+use super::explain::ExplainAction;
+use super::given::Given;
 use super::insert::InsertAction;
 use super::keys::Colocated;
 use super::template::{Filling, Template};
-use super::types::{Bound, NameMap, SessionValues, ShardStatement};
+use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
 use super::unit::Unit;
 use crate::config::GroupId;
 use crate::merge::MergeSpec;
@@ -20,8 +22,12 @@ pub(crate) enum Action {
     Routed(Routed),
     /// Splits its rows.
     Insert(InsertAction),
-    /// Goes to every node of one table.
-    Everywhere(Everywhere),
+    /// Goes to every node of a table; of several tables, one after the other.
+    Everywhere(Vec<Everywhere>),
+    /// Is explained.
+    Explain(ExplainAction),
+    /// Was written by the planner.
+    Given(Given),
 }
 
 /// A place that does not depend on a table.
@@ -52,8 +58,21 @@ pub(crate) struct Routed {
     pub home: Home,
     /// Names to restore in what comes back.
     pub names: Option<Arc<NameMap>>,
-    /// A hint sends it to this group as it is.
-    pub forced: bool,
+    /// Columns of the sharding key that it assigns: it may only assign what they are already.
+    pub unchanged_keys: Vec<KeyAssignment>,
+}
+
+/// `SET key = value`.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyAssignment {
+    /// Of which table.
+    pub unit: usize,
+    /// The column, as an index into the key.
+    pub column: usize,
+    /// The value.
+    pub value: Source,
+    /// What is said if it changes.
+    pub refusal: PlanError,
 }
 
 /// A statement for several nodes.
@@ -100,9 +119,7 @@ struct Target {
 impl Routed {
     /// Makes the statements of one execution.
     pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> Result<Bound, PlanError> {
-        if self.forced {
-            return self.relayed(values, session, &Target { nodes: vec![0; self.units.len()], group: self.home.group });
-        }
+        self.check_keys(values)?;
         let Some(colocated) = &self.colocated else {
             let target = self.meet(values)?;
             return self.relayed(values, session, &target);
@@ -191,7 +208,7 @@ impl Routed {
         target: &Target,
     ) -> Result<Bound, PlanError> {
         let statement = self.statement(&self.relay, values, session, target, 0);
-        Ok(Bound { shards: vec![statement], merge: None, expected_columns: None, insert_id: None, same_rows: false })
+        Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
 
     fn scattered(
@@ -213,8 +230,7 @@ impl Routed {
             shards: targets.iter().map(statement).collect(),
             merge,
             expected_columns: scatter.expected_columns,
-            insert_id: None,
-            same_rows: false,
+            ..Bound::default()
         })
     }
 
@@ -227,12 +243,11 @@ impl Routed {
         limit_count: u64,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
-        let lead = lead.filter(|_| !self.forced);
         let node = lead.and_then(|unit| self.units[unit].node(target.nodes[unit]));
         let schema = node.map(|node| Arc::clone(&node.schema)).or_else(|| self.home.schema.clone());
         let label = lead.and_then(|unit| self.units[unit].labels.get(target.nodes[unit]));
         let filling = Filling {
-            units: if self.forced { &[] } else { &self.units },
+            units: &self.units,
             nodes: &target.nodes,
             schema: schema.as_deref().unwrap_or_default(),
             session,
@@ -242,6 +257,36 @@ impl Routed {
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
         ShardStatement { node: label.unwrap_or(&self.home.label).clone(), group: target.group, schema, sql, params, names }
+    }
+
+    /// The statement for some node, whatever the values.
+    pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
+        let target = match &self.colocated {
+            Some(colocated) => self.follow(colocated, 0)?,
+            None => self.anywhere(),
+        };
+        Ok(self.statement(&self.relay, values, &NoSession, &target, 0))
+    }
+
+    /// Some node of each table; they need not meet, since the statement is not run.
+    fn anywhere(&self) -> Target {
+        let group = self.lead().and_then(|unit| self.units[unit].node(0)).map_or(self.home.group, |node| node.group);
+        let here = |unit: &Unit| unit.place.nodes().iter().position(|node| node.group == group).unwrap_or(0);
+        Target { nodes: self.units.iter().map(here).collect(), group }
+    }
+
+    /// A key that is assigned must be what the condition says it is.
+    fn check_keys(&self, values: &Values<'_>) -> Result<(), PlanError> {
+        for assigned in &self.unchanged_keys {
+            let unit = &self.units[assigned.unit];
+            let same = unit.keyed.as_ref().is_some_and(|keyed| {
+                keyed.is_unchanged(&unit.condition, assigned.column, &values.get(&assigned.value), values)
+            });
+            if !same {
+                return Err(assigned.refusal.clone());
+            }
+        }
+        Ok(())
     }
 
     /// The unit whose node gives the connection its schema: a sharded one, else any that is somewhere.
@@ -263,18 +308,38 @@ impl Limit {
     }
 }
 
+/// The statements for all nodes of each table.
+pub(crate) fn bind_everywhere(
+    all: &[Everywhere],
+    values: &Values<'_>,
+    session: &dyn SessionValues,
+) -> Result<Bound, PlanError> {
+    let mut shards = Vec::new();
+    for everywhere in all {
+        everywhere.bind(values, session, &mut shards)?;
+    }
+    Ok(Bound { shards, same_rows: all.iter().any(|one| one.same_rows), ..Bound::default() })
+}
+
 impl Everywhere {
-    /// Makes the statements: one for each node of the first table.
-    pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> Result<Bound, PlanError> {
+    /// Adds the statements: one for each node of the first table.
+    fn bind(
+        &self,
+        values: &Values<'_>,
+        session: &dyn SessionValues,
+        shards: &mut Vec<ShardStatement>,
+    ) -> Result<(), PlanError> {
         let (Some(lead), rest) = (self.units.first(), self.units.get(1..).unwrap_or_default()) else {
             return Err(PlanError::Internal("a statement for all nodes of no table"));
         };
-        let mut shards = Vec::with_capacity(lead.place.nodes().len());
         for (index, node) in lead.place.nodes().iter().enumerate() {
             let mut nodes = vec![index];
             for unit in rest {
                 nodes.push(beside(unit, index, node.group).ok_or_else(|| {
-                    PlanError::not_supported("tables that are not on the same groups", "name tables that are")
+                    PlanError::not_supported(
+                        format!("'{}' beside '{}': they are not on the same shards", unit.place.table(), lead.place.table()),
+                        "name tables that are bound, or broadcast",
+                    )
                 })?);
             }
             let schema = Arc::clone(&node.schema);
@@ -290,7 +355,7 @@ impl Everywhere {
                 names: self.names.clone(),
             });
         }
-        Ok(Bound { shards, merge: None, expected_columns: None, insert_id: None, same_rows: self.same_rows })
+        Ok(())
     }
 }
 

@@ -3,50 +3,75 @@
 //! Pure: no sockets, no clock, no globals. A [`Plan`] is a recipe that holds for every text of one fingerprint
 //! ([`crate::sql::digest`]); [`Plan::bind`] makes the statements of one execution from it without a parser.
 //!
-//! The way of a statement: `shape` (what the tree says about its tables) → `keys` (conditions on sharding keys, tables
-//! that meet) → one module per kind of statement → `action` (what binding does). `cache` keeps plans.
+//! The way of a statement: [`shape`] (what the tree says about its tables) → `keys` (conditions on sharding keys, and
+//! which tables meet) → one module per kind of statement → `action` (what binding does). [`PlanCache`] keeps plans.
+//! What is not proven to give one server's answer is refused with error 1235.
 
 mod action;
-pub(crate) mod error;
-pub(crate) mod functions;
-pub(crate) mod hint;
+mod anchor;
+mod cache;
+mod ddl;
+mod delete;
+mod describe;
+mod error;
+mod explain;
+pub mod functions;
+mod given;
+mod hint;
 mod insert;
-pub(crate) mod keys;
+mod keys;
 mod names;
-pub(crate) mod outline;
-pub(crate) mod place;
+mod opaque;
+mod outline;
+mod place;
 mod query;
 mod scatter;
-pub(crate) mod shape;
-pub(crate) mod template;
+pub mod shape;
+mod show;
+mod system;
+mod template;
 pub mod types;
-pub(crate) mod unit;
+mod unit;
+mod update;
 
 use std::sync::Arc;
+
 use sqlparser::ast::Statement;
+
 use crate::catalog::CatalogView;
-use crate::config::{Rules, Schema};
+use crate::config::{KeyGenerator, Rules, Schema};
+use crate::id::IdError;
+use crate::id::snowflake::IdBlock;
 use crate::route::key::RawValue;
 use crate::route::values::Values;
-use crate::sql::{LexMode, Literal};
+use crate::sql::session_statement::{self, SessionStatement};
+use crate::sql::{LexMode, Literal, Scan, Verb};
+use action::Action;
+pub use cache::{CacheStats, PlanCache, PlanKey};
 pub use error::PlanError;
+use query::Subject;
 pub use types::*;
 
 /// What a statement is planned with.
 pub struct PlanContext<'a> {
     /// The rules.
     pub rules: &'a Rules,
-    /// The chosen schema.
+    /// The schema that the client has chosen.
     pub schema: Option<&'a Arc<Schema>>,
-    /// The columns of the tables.
+    /// The columns of the tables. Those that the statement names should be in it.
     pub catalog: &'a dyn CatalogView,
-    /// mode
+    /// What `sql_mode` says about reading the text.
     pub mode: LexMode,
-    /// assume
+    /// There is no catalog: types of columns are taken from the literals they are compared with. Only to show a plan.
     pub assume_types: bool,
+    /// The plan is for a prepared statement.
+    pub prepared: bool,
 }
 
-/// A plan
+/// Makes keys: a number of them, from a generator of the rules.
+pub type Ids<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<IdBlock, IdError>;
+
+/// What is done with every text of one fingerprint.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// What the statement does.
@@ -61,41 +86,111 @@ pub struct Plan {
     pub server_hint: Option<ServerHint>,
     /// The literals without which the plan does not hold.
     pub pinned: Vec<PinnedLiteral>,
-    /// The logical tables that it names.
+    /// The logical tables that it names, without those of `information_schema`.
     pub tables: Vec<LogicalTable>,
+    /// The user variables that it assigns, without `@`.
+    pub assigned_variables: Vec<String>,
     mode: LexMode,
-    action: action::Action,
-}
-
-/// What a plan is bound to.
-pub struct Input<'a> {
-    /// The text.
-    pub sql: &'a [u8],
-    /// Its literals.
-    pub literals: &'a [Literal],
-    /// The parameters of a prepared statement.
-    pub params: &'a [RawValue<'a>],
-    /// The values of the session.
-    pub session: &'a dyn SessionValues,
+    action: Action,
 }
 
 impl Plan {
-    /// bind
-    pub fn bind(&self, input: &Input<'_>) -> Result<Bound, PlanError> {
-        let values = Values { sql: input.sql, literals: input.literals, params: input.params, mode: self.mode, utf8: true };
+    /// Makes the statements of one execution: `sql` is a text of the plan's fingerprint, `literals` are its literals.
+    pub fn bind(
+        &self,
+        sql: &[u8],
+        literals: &[Literal],
+        params: &[RawValue<'_>],
+        session: &dyn SessionValues,
+        ids: Ids<'_>,
+    ) -> Result<Bound, PlanError> {
+        let values = self.values(sql, literals, params);
         match &self.action {
-            action::Action::Routed(routed) => routed.bind(&values, input.session),
-            action::Action::Insert(insert) => insert.bind(&values, input.session),
-            action::Action::Everywhere(everywhere) => everywhere.bind(&values, input.session),
+            Action::Routed(routed) => routed.bind(&values, session),
+            Action::Insert(insert) => insert.bind(&values, session, ids),
+            Action::Everywhere(everywhere) => action::bind_everywhere(everywhere, &values, session),
+            Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
+            Action::Given(given) => Ok(given.bind()),
         }
+    }
+
+    /// One of the statements that the plan may send, whatever the parameters: to be prepared, so that the client
+    /// learns its parameters and columns. It has the client's parameters and columns, no others.
+    pub fn sample(&self, sql: &[u8], literals: &[Literal]) -> Result<ShardStatement, PlanError> {
+        let values = self.values(sql, literals, &[]);
+        match &self.action {
+            Action::Routed(routed) => routed.sample(&values),
+            Action::Insert(insert) => insert.sample(&values),
+            Action::Explain(explain) => explain.sample(sql, literals),
+            Action::Everywhere(_) | Action::Given(_) => {
+                let none: Ids<'_> = &|_, _| Err(IdError::OutOfRange);
+                let bound = self.bind(sql, literals, &[], &NoSession, none)?;
+                bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))
+            }
+        }
+    }
+
+    /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.
+    pub fn hidden_columns(&self) -> usize {
+        0
+    }
+
+    fn values<'a>(&self, sql: &'a [u8], literals: &'a [Literal], params: &'a [RawValue<'a>]) -> Values<'a> {
+        Values { sql, literals, params, mode: self.mode, utf8: true }
     }
 }
 
-/// plan
-pub fn plan(context: &PlanContext<'_>, sql: &[u8], statement: &Statement, literals: &[Literal]) -> Result<Plan, PlanError> {
-    let subject = query::Subject::new(context, sql, literals)?;
-    match statement {
-        Statement::Query(query) => query::plan(&subject, statement, query),
-        _ => Err(PlanError::not_supported("this statement", "")),
+/// Plans a statement: `sql` is the text of one statement, `scan` and `literals` are what the digest says of it.
+pub fn plan(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Literal]) -> Result<Plan, PlanError> {
+    let subject = Subject::new(context, sql, scan, literals)?;
+    if subject.hints.group.is_some() {
+        return opaque::forced(&subject);
+    }
+    if scan.flags.unsure_comment {
+        return opaque::plan(&subject, "a comment that only some servers execute");
+    }
+    match scan.verb {
+        Verb::Show | Verb::Explain => session(&subject),
+        Verb::Create | Verb::Alter | Verb::Drop | Verb::Truncate | Verb::Rename => ddl::plan(&subject),
+        Verb::Optimize | Verb::Check | Verb::Checksum | Verb::Repair => ddl::plan(&subject),
+        Verb::Analyze => match session_statement::parse(sql, context.mode) {
+            Some(SessionStatement::Explain(explain)) => explain::plan(&subject, &explain),
+            _ => ddl::plan(&subject),
+        },
+        Verb::Select
+        | Verb::With
+        | Verb::Values
+        | Verb::Table
+        | Verb::Insert
+        | Verb::Replace
+        | Verb::Update
+        | Verb::Delete
+        | Verb::Do => data(&subject),
+        _ => opaque::plan(&subject, "this statement"),
+    }
+}
+
+/// SHOW, DESCRIBE, EXPLAIN.
+fn session(subject: &Subject<'_>) -> Result<Plan, PlanError> {
+    match session_statement::parse(subject.sql, subject.context.mode) {
+        Some(SessionStatement::Show(show)) => show::plan(subject, &show),
+        Some(SessionStatement::Describe(describe)) => show::describe(subject, &describe),
+        Some(SessionStatement::Explain(explain)) => explain::plan(subject, &explain),
+        _ => opaque::plan(subject, "this statement"),
+    }
+}
+
+/// Statements about rows.
+fn data(subject: &Subject<'_>) -> Result<Plan, PlanError> {
+    let parsed = match crate::sql::parse(subject.sql, subject.context.mode) {
+        Ok(parsed) => parsed,
+        Err(error) => return opaque::unparsed(subject, error),
+    };
+    match &parsed.statement {
+        Statement::Query(query) => query::plan(subject, &parsed, query),
+        Statement::Insert(insert) => insert::plan(subject, &parsed, insert),
+        Statement::Update(update) => update::plan(subject, &parsed, update),
+        Statement::Delete(delete) => delete::plan(subject, &parsed, delete),
+        _ => opaque::plan(subject, "this statement"),
     }
 }

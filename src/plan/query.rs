@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use sqlparser::ast::{ObjectName, Query, SetExpr, Statement, Visit, Visitor};
+use sqlparser::ast::{ObjectName, Query, SetExpr, Visit, Visitor};
 
 use super::action::{Action, Home, Routed};
 use super::error::PlanError;
@@ -15,7 +15,8 @@ use super::scatter;
 use super::shape::{Builder, Met};
 use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, Pins, StatementKind};
 use super::{Plan, PlanContext};
-use crate::sql::Literal;
+use crate::sql::lexer::{TokenKind, unquote_name};
+use crate::sql::{Literal, Parsed, Scan};
 
 /// A statement that is being planned.
 pub(crate) struct Subject<'a> {
@@ -23,6 +24,8 @@ pub(crate) struct Subject<'a> {
     pub context: &'a PlanContext<'a>,
     /// The text.
     pub sql: &'a [u8],
+    /// What the digest says of it.
+    pub scan: &'a Scan,
     /// Its literals.
     pub literals: &'a [Literal],
     /// Its tokens.
@@ -33,9 +36,37 @@ pub(crate) struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// Reads the tokens and hints of a statement.
-    pub fn new(context: &'a PlanContext<'a>, sql: &'a [u8], literals: &'a [Literal]) -> Result<Self, PlanError> {
+    pub fn new(
+        context: &'a PlanContext<'a>,
+        sql: &'a [u8],
+        scan: &'a Scan,
+        literals: &'a [Literal],
+    ) -> Result<Self, PlanError> {
         let outline = Outline::new(sql, context.mode);
-        Ok(Self { context, sql, literals, hints: Hints::read(sql, context)?, outline })
+        Ok(Self { context, sql, scan, literals, hints: Hints::read(sql, context)?, outline })
+    }
+
+    /// The user variables that the text assigns: `@x := …`, and those of `INTO`.
+    pub fn assigned_variables(&self) -> Vec<String> {
+        let tokens = self.outline.tokens();
+        let mut into = false;
+        let mut names: Vec<String> = Vec::new();
+        for (index, token) in tokens.iter().enumerate() {
+            let is_symbol = |at: usize, symbol| tokens.get(at).is_some_and(|token| token.is_symbol(self.sql, symbol));
+            into = match token.kind {
+                TokenKind::Word => token.is_word(self.sql, "into"),
+                TokenKind::UserVariable | TokenKind::Symbol => into,
+                _ => false,
+            };
+            let assigned = is_symbol(index + 1, b':') && is_symbol(index + 2, b'=');
+            if token.kind == TokenKind::UserVariable && (into || assigned) {
+                let name = unquote_name(&token.bytes(self.sql)[1..]).into_owned();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
     }
 
     /// A builder for the shape of this statement.
@@ -47,14 +78,9 @@ impl<'a> Subject<'a> {
     pub fn home(&self) -> Home {
         let rules = self.context.rules;
         let schema = self.context.schema;
-        let databases = schema.map(|schema| schema.databases()).unwrap_or_default();
-        let group = self.hints.group.or_else(|| schema.and_then(|schema| schema.default_group));
-        let group = group.or_else(|| databases.first().map(|(group, _)| *group)).or_else(|| rules.group_ids().next());
-        let group = group.unwrap_or(crate::config::GroupId(0));
-        let physical = databases.into_iter().filter(|(of, _)| *of == group).map(|(_, database)| database);
-        let logical = schema.map(|schema| Arc::clone(&schema.name));
-        // the physical schema of the logical name, if the group has it
-        let schema = physical.min_by_key(|database| Some(database) != logical.as_ref()).or(logical);
+        let group = self.hints.group.or_else(|| schema.and_then(|schema| schema.home_group()));
+        let group = group.or_else(|| rules.group_ids().next()).unwrap_or(crate::config::GroupId(0));
+        let schema = schema.and_then(|schema| schema.physical_name_on(group));
         let name = rules.groups.get(group.index()).map_or_else(|| "?".into(), |group| group.name.clone());
         let label = schema.as_ref().map_or_else(|| Arc::clone(&name), |schema| format!("{name}.{schema}").into());
         Home { group, schema, label }
@@ -88,6 +114,7 @@ impl<'a> Subject<'a> {
             server_hint: self.hints.server,
             pinned: Vec::new(),
             tables: logical_tables(keys),
+            assigned_variables: self.assigned_variables(),
             mode: self.context.mode,
             action,
         }
@@ -95,17 +122,17 @@ impl<'a> Subject<'a> {
 }
 
 /// Plans a query.
-pub(crate) fn plan(subject: &Subject<'_>, statement: &Statement, query: &Query) -> Result<Plan, PlanError> {
+pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Result<Plan, PlanError> {
     let mut builder = subject.builder();
+    builder.note(&parsed.notes);
     let main = builder.query(query, None)?;
-    subject.check_complete(statement, &builder)?;
+    subject.check_complete(&parsed.statement, &builder)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let relay = base(&builder, &keys, None).build(subject.sql.len(), subject.literals)?;
     let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
         Ok(colocated) => (Some(colocated), PlanError::Internal("tables that meet are apart")),
         Err(apart) => (None, tables_apart(&keys, apart, query)),
     };
-    let colocated = colocated.filter(|_| subject.hints.group.is_none());
     let mut pinned = Vec::new();
     let scatter = match &colocated {
         Some(colocated) => scatter::plan(subject, &mut builder, query, main, &keys, colocated, &mut pinned),
@@ -116,9 +143,18 @@ pub(crate) fn plan(subject: &Subject<'_>, statement: &Statement, query: &Query) 
         pinned.clear();
     }
     let names = name_map(&keys);
-    let forced = subject.hints.group.is_some();
-    let routed = Routed { units: keys.units.clone(), colocated, relay, scatter, apart, home: subject.home(), names, forced };
-    let mut plan = subject.plan(StatementKind::Select, &builder.shape.met, &keys, Action::Routed(routed));
+    let routed = Routed {
+        units: keys.units.clone(),
+        colocated,
+        relay,
+        scatter,
+        apart,
+        home: subject.home(),
+        names,
+        unchanged_keys: Vec::new(),
+    };
+    let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
+    let mut plan = subject.plan(kind, &builder.shape.met, &keys, Action::Routed(routed));
     plan.pinned = pinned;
     Ok(plan)
 }
@@ -163,6 +199,7 @@ pub(crate) fn logical_tables(keys: &Keys) -> Vec<LogicalTable> {
     let mut tables: Vec<LogicalTable> = keys
         .units
         .iter()
+        .filter(|unit| unit.place.schema() != "information_schema")
         .map(|unit| LogicalTable { schema: unit.place.schema().into(), table: unit.place.table().into() })
         .collect();
     tables.sort();
@@ -214,7 +251,7 @@ fn pins(met: &Met) -> Pins {
         temporary_table: false,
         user_variables: met.user_variable || met.assigns_variable || met.into,
         found_rows: met.calc_found_rows,
-        unknown: met.unknown_function.is_some() || met.effect.is_some(),
+        unknown: met.unknown_function.is_some() || met.leaves_state,
     }
 }
 

@@ -140,7 +140,7 @@ impl NameMap {
 }
 
 /// A statement made ready for one execution.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Bound {
     /// What to send where; never empty. Of one group there may be several.
     pub shards: Vec<ShardStatement>,
@@ -153,6 +153,8 @@ pub struct Bound {
     pub insert_id: Option<u64>,
     /// Affected rows are those of one shard, not their sum: each shard changed the same rows (broadcast tables).
     pub same_rows: bool,
+    /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
+    pub names_in_rows: bool,
 }
 
 /// What one data node gets.

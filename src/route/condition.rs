@@ -243,6 +243,31 @@ impl KeyedTable {
         Ok(self.table.node_index(&targets))
     }
 
+    /// Whether a condition says that a column of the key is what a value would make it.
+    pub fn is_unchanged(
+        &self,
+        condition: &Condition,
+        column: usize,
+        value: &RawValue<'_>,
+        values: &Values<'_>,
+    ) -> bool {
+        let conditions = match condition {
+            Condition::And(all) => all.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        conditions.iter().any(|condition| match condition {
+            Condition::In { column: of, values: sources, of_rows } if *of == column => {
+                let [source] = sources.as_slice() else { return false };
+                self.table.levels().filter(|level| level.columns.contains(&self.columns[column])).all(|level| {
+                    let was = self.compared(level, column, &values.get(source), !of_rows);
+                    let becomes = self.type_at(level, column).map(|key_type| normalise_stored(key_type, value));
+                    matches!((was, becomes), (Normalised::Key(was), Some(Normalised::Key(becomes))) if was == becomes)
+                })
+            }
+            _ => false,
+        })
+    }
+
     /// Whether keys that the columns take as equal are on one node. Not so where texts are placed as they are written
     /// but compared without regard to case.
     pub fn equal_keys_meet(&self) -> bool {

@@ -121,6 +121,9 @@ fn check(builder: &Builder<'_>, query: &Query, select: &Select, main: BlockId) -
             return Err(refused(&format!("the function {}, {what}", name.to_uppercase())));
         }
     }
+    if let Some(what) = met.only_one_shard {
+        return Err(refused(what));
+    }
     if met.lock_function {
         return Err(refused("locking functions"));
     }

@@ -12,7 +12,7 @@ use crate::plan::outline::Outline;
 use crate::plan::place;
 use crate::route::source::Source;
 use crate::sql::spans;
-use crate::sql::{Literal, LiteralKind, literal};
+use crate::sql::{Literal, LiteralKind, Notes, literal};
 
 /// Where in a block an inner block stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,25 @@ impl<'a> Builder<'a> {
     /// With nothing built yet.
     pub fn new(context: &'a PlanContext<'a>, sql: &'a [u8], literals: &'a [Literal], outline: &'a Outline) -> Self {
         Self { context, sql, literals, outline, shape: Shape::default(), ctes: Vec::new(), relations: 0, in_tail: false }
+    }
+
+    /// Takes over what the parser took out of the tree.
+    pub fn note(&mut self, notes: &Notes) {
+        let met = &mut self.shape.met;
+        met.into |= notes.into.is_some();
+        met.locking |= notes.lock;
+        met.calc_found_rows |= notes.calc_found_rows;
+        met.user_variable |= notes.user_variables;
+        met.assigns_variable |= notes.assignments;
+        met.only_one_shard = [
+            (notes.group_by_order, "GROUP BY … ASC or DESC"),
+            (notes.rows_examined, "LIMIT ROWS EXAMINED"),
+            (notes.system_time, "FOR SYSTEM_TIME"),
+            (notes.rollup, "GROUP BY … WITH ROLLUP"),
+            (notes.table_statement, "TABLE"),
+        ]
+        .into_iter()
+        .find_map(|(is_there, name)| is_there.then_some(name));
     }
 
     /// A new block.
@@ -206,9 +225,7 @@ impl<'a> Builder<'a> {
         }
         self.note_grouping(select, query, block);
         if let Some(condition) = &select.selection {
-            let fact = self.fact(condition, false, block);
-            self.filter(fact, Vec::new(), None, block);
-            self.walk(condition, block, Position::Inline)?;
+            self.where_clause(condition, block)?;
         }
         let around = std::mem::replace(&mut self.in_tail, true);
         let position = self.after_grouping(block);
@@ -234,6 +251,13 @@ impl<'a> Builder<'a> {
         self.shape.met.calc_found_rows |=
             select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.sql_calc_found_rows);
         Ok(())
+    }
+
+    /// Reads a WHERE.
+    pub fn where_clause(&mut self, condition: &Expr, block: BlockId) -> Result<(), PlanError> {
+        let fact = self.fact(condition, false, block);
+        self.filter(fact, Vec::new(), None, block);
+        self.walk(condition, block, Position::Inline)
     }
 
     fn note_grouping(&mut self, select: &Select, query: Option<&Query>, block: BlockId) {

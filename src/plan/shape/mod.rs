@@ -64,6 +64,10 @@ pub(crate) struct Met {
     pub lock_function: bool,
     /// `SLEEP`, `NEXTVAL`, `LAST_INSERT_ID(x)`: the first one's name.
     pub effect: Option<String>,
+    /// One of those leaves something on the connection: `SETVAL`, `LAST_INSERT_ID(x)`.
+    pub leaves_state: bool,
+    /// Something that only one server can do, and that the tree does not tell: its name.
+    pub only_one_shard: Option<&'static str>,
     /// A function that is not the server's own: the first one's name.
     pub unknown_function: Option<String>,
     /// `@x`.
