@@ -2,3 +2,6 @@
 
 pub mod algorithm;
 pub mod key;
+pub mod condition;
+pub mod source;
+pub mod values;

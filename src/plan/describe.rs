@@ -1,0 +1,112 @@
+//! A plan in words: for EXPLAIN ROUTE and `shardloom route`.
+
+use std::fmt::Write as _;
+
+use super::types::{Bound, ParamSource, Params, SessionValues};
+use super::{Plan, PlanError};
+use crate::id::Snowflake;
+use crate::merge::{AggregateFunction, MergeSpec, SortKey};
+use crate::route::key::RawValue;
+use crate::sql::Literal;
+
+impl Plan {
+    /// What would be sent where, and what is done with the answers: a line for the plan, two for each shard, one for
+    /// each step of the merge. Generated keys are shown as if they were made by worker 0.
+    pub fn describe(
+        &self,
+        sql: &[u8],
+        literals: &[Literal],
+        params: &[RawValue<'_>],
+        session: &dyn SessionValues,
+    ) -> Result<String, PlanError> {
+        let example = Snowflake::new(0, crate::id::snowflake::DEFAULT_EPOCH_MS, u64::MAX);
+        let bound = self.bind(sql, literals, params, session, &|_, count| example.reserve(count))?;
+        Ok(self.text(sql, &bound))
+    }
+
+    /// The lines for what was bound.
+    pub fn text(&self, sql: &[u8], bound: &Bound) -> String {
+        let mut text = String::new();
+        let count = bound.shards.len();
+        let how = if count == 1 { "relay".to_owned() } else { format!("scatter over {count} shards") };
+        let _ = writeln!(text, "{how}: {} ({})", self.kind, self.access);
+        for shard in &bound.shards {
+            let statement = String::from_utf8_lossy(shard.sql.bytes(sql)).into_owned();
+            let _ = writeln!(text, "{}: {statement}", shard.node);
+            if let Params::List(params) = &shard.params {
+                let _ = writeln!(text, "  parameters: {}", params.iter().map(param).collect::<Vec<_>>().join(", "));
+            }
+        }
+        if let Some(merge) = &bound.merge {
+            steps(merge, &mut text);
+        } else if count > 1 && bound.same_rows {
+            text.push_str("affected rows: of one shard\n");
+        } else if count > 1 {
+            text.push_str("affected rows: sum\n");
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+fn param(source: &ParamSource) -> String {
+    match source {
+        ParamSource::Param(number) => format!("?{}", number + 1),
+        ParamSource::Const(value) => value.to_string(),
+    }
+}
+
+fn steps(merge: &MergeSpec, text: &mut String) {
+    let mut step = |line: String| {
+        let _ = writeln!(text, "merge: {line}");
+    };
+    let keys = |keys: &[SortKey]| keys.iter().map(key).collect::<Vec<_>>().join(", ");
+    match (merge.order.is_empty(), merge.group.is_empty() && merge.aggregates.is_empty(), merge.distinct) {
+        (true, true, _) => step("concatenate".to_owned()),
+        (true, false, _) => {}
+        (false, _, true) => step(format!("sort and make distinct by {}", keys(&merge.order))),
+        (false, _, false) => step(format!("sort by {}", keys(&merge.order))),
+    }
+    if !merge.aggregates.is_empty() || !merge.group.is_empty() {
+        let functions: Vec<String> =
+            merge.aggregates.iter().map(|aggregate| aggregated(aggregate.column, &aggregate.function)).collect();
+        let of = if merge.group.is_empty() { "one row".to_owned() } else { format!("a row per {}", keys(&merge.group)) };
+        let functions = if functions.is_empty() { String::new() } else { format!(": {}", functions.join(", ")) };
+        step(format!("{of}{functions}"));
+    }
+    if let Some(limit) = merge.limit {
+        step(format!("limit {limit} offset {}", merge.offset));
+    }
+    match merge.hidden_columns {
+        0 => {}
+        1 => step("drop the last column".to_owned()),
+        hidden => step(format!("drop the last {hidden} columns")),
+    }
+}
+
+/// A column counted from 1, as in ORDER BY.
+fn key(key: &SortKey) -> String {
+    let direction = if key.descending { " desc" } else { "" };
+    match &key.weight {
+        Some(weight) if weight.column != key.column => {
+            format!("column {}{direction} (compared by column {})", key.column + 1, weight.column + 1)
+        }
+        _ => format!("column {}{direction}", key.column + 1),
+    }
+}
+
+fn aggregated(column: usize, function: &AggregateFunction) -> String {
+    let column = column + 1;
+    match function {
+        AggregateFunction::Count => format!("column {column} = sum of counts"),
+        AggregateFunction::Sum => format!("column {column} = sum"),
+        AggregateFunction::Min { .. } => format!("column {column} = least"),
+        AggregateFunction::Max { .. } => format!("column {column} = greatest"),
+        AggregateFunction::Avg { sum_column, count_column } => {
+            format!("column {column} = sum {} / count {}", sum_column + 1, count_column + 1)
+        }
+        AggregateFunction::BitAnd => format!("column {column} = and of bits"),
+        AggregateFunction::BitOr => format!("column {column} = or of bits"),
+        AggregateFunction::BitXor => format!("column {column} = xor of bits"),
+    }
+}

@@ -1,0 +1,268 @@
+//! An INSERT, bound: each row to its node.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::config::KeyGenerator;
+use crate::plan::Ids;
+use crate::plan::anchor::Span;
+use crate::plan::error::PlanError;
+use crate::plan::template::{Filling, InsertFilling, Template};
+use crate::plan::types::{Bound, NameMap, NoSession, ParamSource, SessionValues, ShardStatement};
+use crate::plan::unit::Unit;
+use crate::route::condition::StoreError;
+use crate::route::key::RawValue;
+use crate::route::source::Source;
+use crate::route::values::Values;
+
+/// An INSERT into a sharded table.
+#[derive(Debug, Clone)]
+pub(crate) struct InsertAction {
+    /// The table.
+    pub unit: Vec<Unit>,
+    /// The text for all rows as they are.
+    pub relay: Template,
+    /// The text for some of the rows.
+    pub split: Template,
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// The column that is generated.
+    pub generated: Option<Generated>,
+    /// There is an AUTO_INCREMENT column that is not generated: what is said if it has no value.
+    pub numbered: Option<PlanError>,
+    /// What in it may not be on several nodes.
+    pub one_node_only: Option<&'static str>,
+    /// Names to restore in what comes back.
+    pub names: Option<Arc<NameMap>>,
+    /// Rows are written `ROW(…)`.
+    pub explicit_row: bool,
+    /// It is VALUES, not SET.
+    pub has_parentheses: bool,
+}
+
+/// A column that is generated where it has no value.
+#[derive(Debug, Clone)]
+pub(crate) struct Generated {
+    /// Its index in the sharding key, if it is part of it.
+    pub key: Option<usize>,
+    /// What makes the values.
+    pub generator: KeyGenerator,
+    /// It is in the list of columns.
+    pub in_list: bool,
+    /// 0 counts as no value.
+    pub zero_generates: bool,
+    /// `INSERT … SET`: its name in quotes.
+    pub set: Option<Box<str>>,
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    /// There is none, or it is DEFAULT.
+    Missing,
+    /// This one.
+    Value(Source),
+}
+
+/// A row.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// Its sharding key.
+    pub keys: Vec<Cell>,
+    /// Its generated column.
+    pub generated: Cell,
+    /// Its AUTO_INCREMENT column that no generator fills.
+    pub numbered: Option<Cell>,
+    /// Its text, without parentheses.
+    pub pieces: Vec<Piece>,
+}
+
+/// A part of a row's text, and the parameters in it.
+#[derive(Debug, Clone)]
+pub(crate) enum Piece {
+    /// As it is.
+    Text(Span, Range<u32>),
+    /// The generated column: replaced where it has no value.
+    Generated(Span, Range<u32>),
+}
+
+impl InsertAction {
+    /// Makes the statements of one execution.
+    pub fn bind(
+        &self,
+        values: &Values<'_>,
+        session: &dyn SessionValues,
+        ids: Ids<'_>,
+    ) -> Result<Bound, PlanError> {
+        self.check_numbered(values)?;
+        let generated = self.generate(values, ids)?;
+        let unit = &self.unit[0];
+        let mut by_node: Vec<Vec<usize>> = vec![Vec::new(); unit.place.nodes().len()];
+        for (index, row) in self.rows.iter().enumerate() {
+            let node = self.node_of(row, generated.get(index).copied().flatten(), values)?;
+            by_node.get_mut(node).ok_or(PlanError::Internal("a node that the table does not have"))?.push(index);
+        }
+        let used: Vec<usize> = (0..by_node.len()).filter(|node| !by_node[*node].is_empty()).collect();
+        if let (Some(what), true) = (self.one_node_only, used.len() > 1) {
+            return Err(PlanError::not_supported(
+                format!("INSERT into several shards with {what}"),
+                "insert the rows of each shard one by one",
+            ));
+        }
+        let as_it_is = used.len() == 1 && generated.iter().all(Option::is_none);
+        let template = if as_it_is { &self.relay } else { &self.split };
+        let shards = used.iter().map(|node| {
+            let filling = Rows { action: self, rows: &by_node[*node], generated: &generated, values };
+            self.statement(template, *node, values, session, Some(&filling))
+        });
+        let insert_id = generated.iter().flatten().next().copied();
+        Ok(Bound { shards: shards.collect(), insert_id, ..Bound::default() })
+    }
+
+    /// The statement for some node, whatever the values.
+    pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
+        Ok(self.statement(&self.relay, 0, values, &NoSession, None))
+    }
+
+    fn statement(
+        &self,
+        template: &Template,
+        node: usize,
+        values: &Values<'_>,
+        session: &dyn SessionValues,
+        insert: Option<&dyn InsertFilling>,
+    ) -> ShardStatement {
+        let unit = &self.unit[0];
+        let data_node = &unit.place.nodes()[node];
+        let schema = Arc::clone(&data_node.schema);
+        let filling =
+            Filling { units: &self.unit, nodes: &[node], schema: &schema, session, limit_count: 0, insert };
+        let (sql, params) = template.fill(values, &filling);
+        ShardStatement {
+            node: Arc::clone(&unit.labels[node]),
+            group: data_node.group,
+            schema: Some(schema),
+            sql,
+            params,
+            names: self.names.clone(),
+        }
+    }
+
+    /// The generated key of each row that has none of its own.
+    fn generate(&self, values: &Values<'_>, ids: Ids<'_>) -> Result<Vec<Option<u64>>, PlanError> {
+        let Some(generated) = &self.generated else { return Ok(Vec::new()) };
+        let lacks = |row: &Row| is_missing(&row.generated, generated.zero_generates, values);
+        let missing = self.rows.iter().filter(|row| lacks(row)).count();
+        if missing == 0 {
+            return Ok(Vec::new());
+        }
+        if !generated.in_list && missing != self.rows.len() {
+            return Err(PlanError::Internal("rows of different shapes"));
+        }
+        let count = u32::try_from(missing).map_err(|_| PlanError::not_supported("so many rows", "split them"))?;
+        let mut made = ids(generated.generator, count)?;
+        self.rows
+            .iter()
+            .map(|row| match lacks(row) {
+                true => made.next().map(Some).ok_or(PlanError::Internal("too few generated keys")),
+                false => Ok(None),
+            })
+            .collect()
+    }
+
+    /// Where a row belongs.
+    fn node_of(&self, row: &Row, generated: Option<u64>, values: &Values<'_>) -> Result<usize, PlanError> {
+        let unit = &self.unit[0];
+        let keyed = unit.keyed.as_ref().ok_or(PlanError::Internal("a sharded table without a key"))?;
+        let name = |column: usize| keyed.columns.get(column).map_or_else(String::new, ToString::to_string);
+        let mut key: Vec<RawValue<'_>> = Vec::with_capacity(row.keys.len());
+        for (column, cell) in row.keys.iter().enumerate() {
+            let is_generated = self.generated.as_ref().is_some_and(|generated| generated.key == Some(column));
+            key.push(match (generated, cell) {
+                (Some(id), _) if is_generated => RawValue::Int(i128::from(id)),
+                (_, Cell::Missing) => return Err(PlanError::MissingKey(name(column))),
+                (_, Cell::Value(source)) => values.get(source),
+            });
+        }
+        keyed.stored(&key).map_err(|error| match error {
+            StoreError::Null(column) => PlanError::NullKey(name(column)),
+            StoreError::Unknown(column) => PlanError::UnknownKey(name(column)),
+            StoreError::Route(error) => error.into(),
+            StoreError::NoHint => PlanError::Hint {
+                hint: "shard_value".to_owned(),
+                problem: format!("the table '{}' is placed by hint; say /* shardloom: shard_value=… */", unit.place.table()),
+            },
+        })
+    }
+
+    fn check_numbered(&self, values: &Values<'_>) -> Result<(), PlanError> {
+        let Some(refusal) = &self.numbered else { return Ok(()) };
+        let lacks = |row: &Row| row.numbered.as_ref().is_some_and(|cell| is_missing(cell, true, values));
+        if self.rows.iter().any(lacks) { Err(refusal.clone()) } else { Ok(()) }
+    }
+}
+
+/// Whether the server would make a value of its own.
+fn is_missing(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> bool {
+    match cell {
+        Cell::Missing => true,
+        Cell::Value(source) => match values.get(source) {
+            RawValue::Null => true,
+            RawValue::Int(0) => zero_generates,
+            _ => false,
+        },
+    }
+}
+
+/// The rows of one node.
+struct Rows<'r, 'v> {
+    action: &'r InsertAction,
+    rows: &'r [usize],
+    generated: &'r [Option<u64>],
+    values: &'r Values<'v>,
+}
+
+impl InsertFilling for Rows<'_, '_> {
+    fn rows(&self, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
+        let set = self.action.generated.as_ref().and_then(|generated| generated.set.as_deref());
+        let is_set = !self.action.has_parentheses;
+        for (count, index) in self.rows.iter().enumerate() {
+            if count > 0 {
+                out.extend_from_slice(b", ");
+            }
+            if self.action.explicit_row {
+                out.extend_from_slice(b"ROW");
+            }
+            if !is_set {
+                out.push(b'(');
+            }
+            let id = self.generated.get(*index).copied().flatten();
+            for piece in &self.action.rows[*index].pieces {
+                self.piece(piece, id, out, params);
+            }
+            if let (Some(id), Some(generated)) = (id, &self.action.generated)
+                && !generated.in_list
+            {
+                let name = set.map(|set| format!("{set} = ")).unwrap_or_default();
+                out.extend_from_slice(format!(", {name}{id}").as_bytes());
+            }
+            if !is_set {
+                out.push(b')');
+            }
+        }
+    }
+}
+
+impl Rows<'_, '_> {
+    fn piece(&self, piece: &Piece, id: Option<u64>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
+        let (span, numbers) = match (piece, id) {
+            (Piece::Generated(..), Some(id)) => {
+                out.extend_from_slice(id.to_string().as_bytes());
+                return;
+            }
+            (Piece::Text(span, numbers) | Piece::Generated(span, numbers), _) => (span, numbers),
+        };
+        out.extend_from_slice(self.values.sql.get(span.range(self.values.literals)).unwrap_or_default());
+        params.extend(numbers.clone().map(ParamSource::Param));
+    }
+}

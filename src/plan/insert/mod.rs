@@ -1,0 +1,212 @@
+//! INSERT and REPLACE.
+
+mod action;
+mod rows;
+
+use sqlparser::ast::{Assignment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert, OnInsert, SetExpr, TableObject};
+
+use super::Plan;
+use super::action::{Action, Everywhere, Routed};
+use super::error::PlanError;
+use super::keys::{Keys, colocate};
+use super::names::base;
+use super::query::{Subject, name_map};
+use super::shape::{BlockId, Builder, Position, bare};
+use super::types::StatementKind;
+use super::update::same_everywhere;
+use crate::catalog::TableInfo;
+use crate::config::Table;
+use crate::sql::Parsed;
+pub(crate) use action::InsertAction;
+
+/// Plans an INSERT or REPLACE.
+pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> Result<Plan, PlanError> {
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(PlanError::not_supported("this target of INSERT", "name a table"));
+    };
+    let mut builder = subject.builder();
+    builder.note(&parsed.notes);
+    let block = builder.block(None);
+    builder.table(name, None, block)?;
+    let columns = builder.insert_columns(insert, block)?;
+    builder.insert_values(insert, block)?;
+    builder.on_duplicate(insert, block)?;
+    subject.check_complete(&parsed.statement, &builder)?;
+    let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
+    let place = keys.units.first().map(|unit| unit.place.clone());
+    let place = place.ok_or_else(|| PlanError::not_supported("this target of INSERT", "name a table"))?;
+    let action = if place.sharded().is_some() {
+        Action::Insert(rows::plan(subject, &mut builder, &keys, insert, columns.as_deref(), parsed)?)
+    } else if let Some(table) = place.broadcast() {
+        let info = subject.context.catalog.table(place.schema(), place.table());
+        broadcast(subject, &builder, &keys, table, info.as_deref(), insert, columns.as_deref())?
+    } else {
+        relay(subject, &builder, &keys, block)?
+    };
+    Ok(subject.plan(StatementKind::Insert, &builder.shape.met, &keys, action))
+}
+
+/// Into a table that is on one node: there, with all that it reads.
+fn relay(subject: &Subject<'_>, builder: &Builder<'_>, keys: &Keys, block: BlockId) -> Result<Action, PlanError> {
+    let template = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let refused = PlanError::not_supported(
+        "INSERT … SELECT from tables of several shards",
+        "read the rows first, and insert them as VALUES",
+    );
+    // what it reads must be on the target's group: the target is one of the tables that must meet
+    let colocated = colocate(&builder.shape, subject.context, keys, block).ok().filter(|colocated| colocated.members.is_empty());
+    Ok(Action::Routed(Routed {
+        units: keys.units.clone(),
+        colocated,
+        relay: template,
+        scatter: Err(refused.clone()),
+        apart: refused,
+        home: subject.home(),
+        names: name_map(keys),
+        unchanged_keys: Vec::new(),
+    }))
+}
+
+/// Into a broadcast table: the same rows on all nodes.
+fn broadcast(
+    subject: &Subject<'_>,
+    builder: &Builder<'_>,
+    keys: &Keys,
+    table: &Table,
+    info: Option<&TableInfo>,
+    insert: &Insert,
+    columns: Option<&[String]>,
+) -> Result<Action, PlanError> {
+    same_everywhere(&builder.shape.met)?;
+    if keys.units.iter().any(|unit| unit.place.broadcast().is_none()) {
+        return Err(PlanError::not_supported(
+            "INSERT … SELECT into a broadcast table from other tables",
+            "read the rows first, and insert them as VALUES",
+        ));
+    }
+    if let Some(numbered) = info.and_then(TableInfo::auto_increment) {
+        let name = numbered.name.to_lowercase();
+        let refused = || {
+            PlanError::not_supported(
+                format!("AUTO_INCREMENT column '{name}' of the broadcast table '{}' without a value", table.name),
+                "give the value, since each server would number the row in its own way",
+            )
+        };
+        let columns = columns.ok_or_else(refused)?;
+        let position = columns.iter().position(|column| *column == name).ok_or_else(refused)?;
+        if !builder.gives_value(insert, position) {
+            return Err(refused());
+        }
+    }
+    let template = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let names = name_map(keys);
+    Ok(Action::Everywhere(vec![Everywhere { units: keys.units.clone(), template, names, same_rows: true }]))
+}
+
+/// The rows of VALUES.
+pub(super) fn values_of(insert: &Insert) -> Option<&sqlparser::ast::Values> {
+    match &*insert.source.as_ref()?.body {
+        SetExpr::Values(values) => Some(values),
+        _ => None,
+    }
+}
+
+/// `DEFAULT`.
+pub(super) fn is_default(expr: &Expr) -> bool {
+    matches!(bare(expr), Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
+}
+
+impl Builder<'_> {
+    /// The columns that are given, in lower case; all of the table if none are listed. `None` if they are not known.
+    fn insert_columns(&mut self, insert: &Insert, block: BlockId) -> Result<Option<Vec<String>>, PlanError> {
+        let mut columns = Vec::new();
+        for name in &insert.columns {
+            columns.push(self.column_name(name, block)?.1);
+        }
+        for assignment in &insert.assignments {
+            columns.push(self.assigned(assignment, block)?.1);
+        }
+        if columns.is_empty() && insert.assignments.is_empty() {
+            let table = self.shape.blocks[block].refs.first().copied();
+            return Ok(table.and_then(|table| self.column_names(table)));
+        }
+        Ok(Some(columns))
+    }
+
+    fn insert_values(&mut self, insert: &Insert, block: BlockId) -> Result<(), PlanError> {
+        match values_of(insert) {
+            Some(values) => {
+                for expr in values.rows.iter().flat_map(|row| &row.content) {
+                    self.walk(expr, block, Position::On)?;
+                }
+            }
+            None => {
+                if let Some(query) = &insert.source {
+                    self.query(query, None)?;
+                }
+            }
+        }
+        for assignment in &insert.assignments {
+            self.walk(&assignment.value, block, Position::On)?;
+        }
+        Ok(())
+    }
+
+    fn on_duplicate(&mut self, insert: &Insert, block: BlockId) -> Result<(), PlanError> {
+        let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else {
+            return match insert.on {
+                None => Ok(()),
+                Some(_) => Err(PlanError::not_supported("ON CONFLICT", "write ON DUPLICATE KEY UPDATE")),
+            };
+        };
+        for assignment in assignments {
+            self.walk(&assignment.value, block, Position::On)?;
+            self.check_duplicate(assignment, block)?;
+        }
+        Ok(())
+    }
+
+    /// ON DUPLICATE KEY UPDATE may not move the row: it may give the key the value that led here, no other.
+    fn check_duplicate(&mut self, assignment: &Assignment, block: BlockId) -> Result<(), PlanError> {
+        let (_, column) = self.assigned(assignment, block)?;
+        let target = self.shape.blocks[block].refs.first().map(|id| &self.shape.refs[*id].kind);
+        let Some(super::shape::RefKind::Table { place, .. }) = target else { return Ok(()) };
+        let Some(table) = place.sharded() else { return Ok(()) };
+        if !table.key_columns().iter().any(|key| **key == *column) || is_values_of(&assignment.value, &column) {
+            return Ok(());
+        }
+        Err(PlanError::not_supported(
+            format!("changing the sharding key '{column}' in ON DUPLICATE KEY UPDATE"),
+            "leave the key as it is, or delete the row and insert it anew",
+        ))
+    }
+
+    /// Whether a column has a value in each row that is surely neither NULL, DEFAULT nor 0.
+    fn gives_value(&self, insert: &Insert, position: usize) -> bool {
+        let gives = |expr: &Expr| match self.constant(expr) {
+            crate::route::source::Source::Literal { index, .. } => {
+                let literal = self.literals.get(index as usize);
+                literal.is_some_and(|literal| !literal.bytes(self.sql).iter().all(|byte| matches!(byte, b'0' | b'.' | b'\'' | b' ')))
+            }
+            _ => false,
+        };
+        match values_of(insert) {
+            Some(values) => values.rows.iter().all(|row| row.content.get(position).is_some_and(gives)),
+            None if insert.source.is_none() => {
+                insert.assignments.get(position).is_some_and(|assignment| gives(&assignment.value))
+            }
+            // the rows of another broadcast table have their numbers
+            None => true,
+        }
+    }
+}
+
+/// `VALUES(column)`.
+fn is_values_of(expr: &Expr, column: &str) -> bool {
+    let Expr::Function(function) = bare(expr) else { return false };
+    let FunctionArguments::List(list) = &function.args else { return false };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(name)))] = list.args.as_slice() else {
+        return false;
+    };
+    function.name.to_string().eq_ignore_ascii_case("values") && name.value.eq_ignore_ascii_case(column)
+}

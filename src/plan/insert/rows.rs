@@ -1,0 +1,308 @@
+//! The rows of an INSERT into a sharded table: where the sharding key of each stands, and where its text.
+
+use std::ops::Range;
+
+use sqlparser::ast::{Expr, Insert};
+
+use super::action::{Cell, Generated, InsertAction, Piece, Row};
+use super::{is_default, values_of};
+use crate::catalog::TableInfo;
+use crate::plan::anchor::Span;
+use crate::plan::error::PlanError;
+use crate::plan::keys::Keys;
+use crate::plan::names::base;
+use crate::plan::query::{Subject, name_map};
+use crate::plan::shape::Builder;
+use crate::plan::template::Slot;
+use crate::plan::unit::quoted;
+use crate::sql::spans;
+use crate::sql::splice::Piece as TextPiece;
+use crate::sql::Parsed;
+
+/// Plans an INSERT into a sharded table.
+pub(super) fn plan(
+    subject: &Subject<'_>,
+    builder: &mut Builder<'_>,
+    keys: &Keys,
+    insert: &Insert,
+    columns: Option<&[String]>,
+    parsed: &Parsed,
+) -> Result<InsertAction, PlanError> {
+    let unit = &keys.units[0];
+    let table = unit.place.table().to_owned();
+    if insert.source.is_some() && values_of(insert).is_none() {
+        return Err(PlanError::not_supported(
+            format!("INSERT … SELECT into the sharded table '{table}'"),
+            "read the rows first, and insert them as VALUES",
+        ));
+    }
+    if keys.units.len() > 1 {
+        return Err(PlanError::not_supported(
+            format!("subqueries in the values for the sharded table '{table}'"),
+            "read the values first",
+        ));
+    }
+    if parsed.notes.insert_partition {
+        return Err(PlanError::not_supported("PARTITION (…) in an INSERT into a sharded table", "leave it out"));
+    }
+    let columns = columns.ok_or_else(|| {
+        PlanError::not_supported(
+            format!("INSERT without a list of columns into '{table}', whose columns are not known"),
+            "list the columns",
+        )
+    })?;
+    let info = subject.context.catalog.table(unit.place.schema(), unit.place.table());
+    let keyed = unit.keyed.as_ref().ok_or(PlanError::Internal("a sharded table without a key"))?;
+    let generator = keyed.table.key_generator.clone();
+    let position = |name: &str| columns.iter().position(|column| column == name);
+    let reader = Reader {
+        subject,
+        keys: keyed.columns.iter().map(|name| position(name)).collect(),
+        generated: generator.as_ref().and_then(|generator| position(&generator.column)),
+        numbered: numbered(info.as_deref(), generator.as_ref().map(|generator| &*generator.column), &position)
+            .map_err(|column| unnumbered(&table, &column))?,
+        width: columns.len(),
+    };
+    let key_is_generated =
+        |name: &str| generator.as_ref().is_some_and(|generator| *generator.column == *name);
+    for (name, place) in keyed.columns.iter().zip(&reader.keys) {
+        if place.is_none() && !key_is_generated(name) {
+            return Err(PlanError::MissingKey(name.to_string()));
+        }
+    }
+    let rows = reader.rows(builder, insert)?;
+    let zero_generates = generator.as_ref().is_some_and(|generator| {
+        let column = info.as_deref().and_then(|info| info.column(&generator.column));
+        column.is_some_and(|(_, column)| column.auto_increment)
+    });
+    let generated = generator.map(|generator| Generated {
+        key: keyed.columns.iter().position(|column| *column == generator.column),
+        generator: generator.generator,
+        in_list: reader.generated.is_some(),
+        zero_generates,
+        set: if insert.assignments.is_empty() { None } else { Some(quoted(&generator.column).into()) },
+    });
+    let relay = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let split = split_template(subject, builder, keys, insert, generated.as_ref())?;
+    let returns = insert.returning.is_some();
+    let assigns = builder.shape.met.assigns_variable;
+    Ok(InsertAction {
+        unit: keys.units.clone(),
+        relay,
+        split,
+        rows,
+        generated,
+        numbered: reader.numbered.map(|_| unnumbered(&table, "")),
+        one_node_only: match (returns, assigns) {
+            (true, _) => Some("RETURNING"),
+            (_, true) => Some("user variables that are assigned"),
+            _ => None,
+        },
+        names: name_map(keys),
+        explicit_row: values_of(insert).is_some_and(|values| values.explicit_row),
+        has_parentheses: values_of(insert).is_some(),
+    })
+}
+
+/// The AUTO_INCREMENT column that no generator fills: where its value stands. `Err` if there is none.
+fn numbered(
+    info: Option<&TableInfo>,
+    generated: Option<&str>,
+    position: &dyn Fn(&str) -> Option<usize>,
+) -> Result<Option<usize>, String> {
+    let Some(column) = info.and_then(TableInfo::auto_increment) else { return Ok(None) };
+    let name = column.name.to_lowercase();
+    if generated == Some(&*name) {
+        return Ok(None);
+    }
+    position(&name).map(Some).ok_or(name)
+}
+
+fn unnumbered(table: &str, column: &str) -> PlanError {
+    let column = if column.is_empty() { String::new() } else { format!(" '{column}'") };
+    PlanError::not_supported(
+        format!("AUTO_INCREMENT column{column} of the sharded table '{table}' without a value: the shards would number alike"),
+        "give the value, or name a key_generator for the column in the rules",
+    )
+}
+
+/// The text for some of the rows: their place is a slot, and the generated column is listed.
+fn split_template(
+    subject: &Subject<'_>,
+    builder: &Builder<'_>,
+    keys: &Keys,
+    insert: &Insert,
+    generated: Option<&Generated>,
+) -> Result<crate::plan::template::Template, PlanError> {
+    let mut template = base(builder, keys, Some(0));
+    let region = region(subject, insert)?;
+    template.slot(region.clone(), Slot::Rows);
+    if let (Some(generated), Some(last)) = (generated, insert.columns.last())
+        && !generated.in_list
+    {
+        let column = generated_name(keys)?;
+        let end = spans::range(last).ok_or_else(PlanError::lost_place)?.end;
+        template.pieces(end..end, [TextPiece::from(&*format!(", {}", quoted(&column)))]);
+    }
+    if !subject.outline.params().is_empty() {
+        template.account_params(subject.outline.params(), std::slice::from_ref(&region));
+    }
+    template.build(subject.sql.len(), subject.literals)
+}
+
+fn generated_name(keys: &Keys) -> Result<String, PlanError> {
+    let keyed = keys.units[0].keyed.as_ref();
+    let generator = keyed.and_then(|keyed| keyed.table.key_generator.as_ref());
+    generator.map(|generator| generator.column.to_string()).ok_or(PlanError::Internal("no generator"))
+}
+
+/// The bytes of all rows.
+fn region(subject: &Subject<'_>, insert: &Insert) -> Result<Range<usize>, PlanError> {
+    let lost = PlanError::lost_place;
+    if let Some(values) = values_of(insert) {
+        let first = values.rows.first().and_then(|row| spans::range_of(row.opening_token.0.span)).ok_or_else(lost)?;
+        let last = values.rows.last().and_then(|row| spans::range_of(row.closing_token.0.span)).ok_or_else(lost)?;
+        let mut start = first.start;
+        if values.explicit_row {
+            let index = subject.outline.index_at(start).checked_sub(1).ok_or_else(lost)?;
+            start = subject.outline.tokens()[index].start;
+        }
+        return Ok(start..last.end);
+    }
+    set_region(subject, insert)
+}
+
+/// The assignments of `INSERT … SET`.
+fn set_region(subject: &Subject<'_>, insert: &Insert) -> Result<Range<usize>, PlanError> {
+    let lost = PlanError::lost_place;
+    let first = insert.assignments.first().and_then(|assignment| spans::range(&assignment.target)).ok_or_else(lost)?;
+    let outline = &subject.outline;
+    let start = outline.index_at(first.start);
+    let mut index = start;
+    let mut end = first.end;
+    while let Some(token) = outline.tokens().get(index) {
+        let behind = outline.is_keyword(subject.sql, index, &["ON", "RETURNING", "AS"]);
+        if behind {
+            break;
+        }
+        index = match token.is_symbol(subject.sql, b'(') {
+            true => outline.closing(subject.sql, index).ok_or_else(lost)?,
+            false => index,
+        };
+        end = outline.tokens()[index].end;
+        index += 1;
+    }
+    Ok(first.start..end)
+}
+
+/// Reads rows.
+struct Reader<'r, 'a> {
+    subject: &'r Subject<'a>,
+    /// Where each column of the key stands in a row.
+    keys: Vec<Option<usize>>,
+    /// Where the generated column stands.
+    generated: Option<usize>,
+    /// Where the AUTO_INCREMENT column stands that no generator fills.
+    numbered: Option<usize>,
+    /// How many values a row has.
+    width: usize,
+}
+
+impl Reader<'_, '_> {
+    fn rows(&self, builder: &Builder<'_>, insert: &Insert) -> Result<Vec<Row>, PlanError> {
+        let Some(values) = values_of(insert) else {
+            let exprs: Vec<&Expr> = insert.assignments.iter().map(|assignment| &assignment.value).collect();
+            let region = set_region(self.subject, insert)?;
+            let cells = self.split(region.clone())?;
+            // of `column = value` only the value is the cell
+            let cells = cells.into_iter().map(|cell| self.behind_equals(cell)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(vec![self.row(builder, &exprs, region, &cells, 0)?]);
+        };
+        let mut rows = Vec::with_capacity(values.rows.len());
+        for (number, row) in values.rows.iter().enumerate() {
+            let exprs: Vec<&Expr> = row.content.iter().collect();
+            let open = spans::range_of(row.opening_token.0.span).ok_or_else(PlanError::lost_place)?;
+            let close = spans::range_of(row.closing_token.0.span).ok_or_else(PlanError::lost_place)?;
+            let cells = self.split(open.end..close.start)?;
+            rows.push(self.row(builder, &exprs, open.end..close.start, &cells, number)?);
+        }
+        Ok(rows)
+    }
+
+    /// A row, whose values stand in `range`, without the parentheses.
+    fn row(
+        &self,
+        builder: &Builder<'_>,
+        exprs: &[&Expr],
+        range: Range<usize>,
+        cells: &[Range<usize>],
+        number: usize,
+    ) -> Result<Row, PlanError> {
+        if exprs.len() != self.width || cells.len() != exprs.len() || exprs.is_empty() {
+            return Err(PlanError::ColumnCount(number + 1));
+        }
+        let cell = |place: Option<usize>| match place {
+            None => Cell::Missing,
+            Some(place) if is_default(exprs[place]) => Cell::Missing,
+            Some(place) => Cell::Value(builder.constant(exprs[place])),
+        };
+        let literals = self.subject.literals;
+        let pieces = match self.generated {
+            Some(place) => vec![
+                Piece::Text(Span::of(&(range.start..cells[place].start), literals), self.params(range.start..cells[place].start)),
+                Piece::Generated(Span::of(&cells[place], literals), self.params(cells[place].clone())),
+                Piece::Text(Span::of(&(cells[place].end..range.end), literals), self.params(cells[place].end..range.end)),
+            ],
+            None => vec![Piece::Text(Span::of(&range, literals), self.params(range))],
+        };
+        Ok(Row {
+            keys: self.keys.iter().map(|place| cell(*place)).collect(),
+            generated: self.generated.map_or(Cell::Missing, |place| cell(Some(place))),
+            numbered: self.numbered.map(|place| cell(Some(place))),
+            pieces,
+        })
+    }
+
+    /// The numbers of the parameters in a range.
+    fn params(&self, range: Range<usize>) -> Range<u32> {
+        let params = self.subject.outline.params();
+        let number = |offset: usize| params.partition_point(|param| *param < offset) as u32;
+        number(range.start)..number(range.end)
+    }
+
+    /// The parts of a range between its commas.
+    fn split(&self, range: Range<usize>) -> Result<Vec<Range<usize>>, PlanError> {
+        let outline = &self.subject.outline;
+        let (mut index, end) = (outline.index_at(range.start), outline.index_at(range.end));
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        let mut part: Option<Range<usize>> = None;
+        while index < end {
+            let token = outline.tokens()[index];
+            if token.is_symbol(self.subject.sql, b',') {
+                parts.extend(part.take());
+                index += 1;
+                continue;
+            }
+            let last = if token.is_symbol(self.subject.sql, b'(') {
+                outline.closing(self.subject.sql, index).ok_or_else(PlanError::lost_place)?
+            } else {
+                index
+            };
+            let start = part.map_or(token.start, |part| part.start);
+            part = Some(start..outline.tokens()[last].end);
+            index = last + 1;
+        }
+        parts.extend(part);
+        Ok(parts)
+    }
+
+    /// What stands behind the first `=` (or `:=`) of a range.
+    fn behind_equals(&self, range: Range<usize>) -> Result<Range<usize>, PlanError> {
+        let outline = &self.subject.outline;
+        let first = outline.index_at(range.start);
+        let tokens = outline.tokens();
+        let equals = (first..tokens.len()).find(|index| tokens[*index].is_symbol(self.subject.sql, b'='));
+        let value = equals.and_then(|index| tokens.get(index + 1)).ok_or_else(PlanError::lost_place)?;
+        Ok(value.start..range.end)
+    }
+}

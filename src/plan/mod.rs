@@ -1,0 +1,196 @@
+//! Statements to plans: where a statement goes, what each shard is sent, and how the answers become one.
+//!
+//! Pure: no sockets, no clock, no globals. A [`Plan`] is a recipe that holds for every text of one fingerprint
+//! ([`crate::sql::digest`]); [`Plan::bind`] makes the statements of one execution from it without a parser.
+//!
+//! The way of a statement: [`shape`] (what the tree says about its tables) → `keys` (conditions on sharding keys, and
+//! which tables meet) → one module per kind of statement → `action` (what binding does). [`PlanCache`] keeps plans.
+//! What is not proven to give one server's answer is refused with error 1235.
+
+mod action;
+mod anchor;
+mod cache;
+mod ddl;
+mod delete;
+mod describe;
+mod error;
+mod explain;
+pub mod functions;
+mod given;
+mod hint;
+mod insert;
+mod keys;
+mod names;
+mod opaque;
+mod outline;
+mod place;
+mod query;
+mod scatter;
+pub mod shape;
+mod show;
+mod system;
+mod template;
+pub mod types;
+mod unit;
+mod update;
+
+use std::sync::Arc;
+
+use sqlparser::ast::Statement;
+
+use crate::catalog::CatalogView;
+use crate::config::{KeyGenerator, Rules, Schema};
+use crate::id::IdError;
+use crate::id::snowflake::IdBlock;
+use crate::route::key::RawValue;
+use crate::route::values::Values;
+use crate::sql::session_statement::{self, SessionStatement};
+use crate::sql::{LexMode, Literal, Scan, Verb};
+use action::Action;
+pub use cache::{CacheStats, PlanCache, PlanKey};
+pub use error::PlanError;
+use query::Subject;
+pub use types::*;
+
+/// What a statement is planned with.
+pub struct PlanContext<'a> {
+    /// The rules.
+    pub rules: &'a Rules,
+    /// The schema that the client has chosen.
+    pub schema: Option<&'a Arc<Schema>>,
+    /// The columns of the tables. Those that the statement names should be in it.
+    pub catalog: &'a dyn CatalogView,
+    /// What `sql_mode` says about reading the text.
+    pub mode: LexMode,
+    /// There is no catalog: types of columns are taken from the literals they are compared with. Only to show a plan.
+    pub assume_types: bool,
+    /// The plan is for a prepared statement.
+    pub prepared: bool,
+}
+
+/// Makes keys: a number of them, from a generator of the rules.
+pub type Ids<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<IdBlock, IdError>;
+
+/// What is done with every text of one fingerprint.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What the statement does.
+    pub kind: StatementKind,
+    /// Which server may run it.
+    pub access: Access,
+    /// What it leaves behind on its connection.
+    pub pins: Pins,
+    /// What the session must do before.
+    pub needs: Needs,
+    /// A hint on the server.
+    pub server_hint: Option<ServerHint>,
+    /// The literals without which the plan does not hold.
+    pub pinned: Vec<PinnedLiteral>,
+    /// The logical tables that it names, without those of `information_schema`.
+    pub tables: Vec<LogicalTable>,
+    /// The user variables that it assigns, without `@`.
+    pub assigned_variables: Vec<String>,
+    mode: LexMode,
+    action: Action,
+}
+
+impl Plan {
+    /// Makes the statements of one execution: `sql` is a text of the plan's fingerprint, `literals` are its literals.
+    pub fn bind(
+        &self,
+        sql: &[u8],
+        literals: &[Literal],
+        params: &[RawValue<'_>],
+        session: &dyn SessionValues,
+        ids: Ids<'_>,
+    ) -> Result<Bound, PlanError> {
+        let values = self.values(sql, literals, params);
+        match &self.action {
+            Action::Routed(routed) => routed.bind(&values, session),
+            Action::Insert(insert) => insert.bind(&values, session, ids),
+            Action::Everywhere(everywhere) => action::bind_everywhere(everywhere, &values, session),
+            Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
+            Action::Given(given) => Ok(given.bind()),
+        }
+    }
+
+    /// One of the statements that the plan may send, whatever the parameters: to be prepared, so that the client
+    /// learns its parameters and columns. It has the client's parameters and columns, no others.
+    pub fn sample(&self, sql: &[u8], literals: &[Literal]) -> Result<ShardStatement, PlanError> {
+        let values = self.values(sql, literals, &[]);
+        match &self.action {
+            Action::Routed(routed) => routed.sample(&values),
+            Action::Insert(insert) => insert.sample(&values),
+            Action::Explain(explain) => explain.sample(sql, literals),
+            Action::Everywhere(_) | Action::Given(_) => {
+                let none: Ids<'_> = &|_, _| Err(IdError::OutOfRange);
+                let bound = self.bind(sql, literals, &[], &NoSession, none)?;
+                bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))
+            }
+        }
+    }
+
+    /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.
+    pub fn hidden_columns(&self) -> usize {
+        0
+    }
+
+    fn values<'a>(&self, sql: &'a [u8], literals: &'a [Literal], params: &'a [RawValue<'a>]) -> Values<'a> {
+        Values { sql, literals, params, mode: self.mode, utf8: true }
+    }
+}
+
+/// Plans a statement: `sql` is the text of one statement, `scan` and `literals` are what the digest says of it.
+pub fn plan(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Literal]) -> Result<Plan, PlanError> {
+    let subject = Subject::new(context, sql, scan, literals)?;
+    if subject.hints.group.is_some() {
+        return opaque::forced(&subject);
+    }
+    if scan.flags.unsure_comment {
+        return opaque::plan(&subject, "a comment that only some servers execute");
+    }
+    match scan.verb {
+        Verb::Show | Verb::Explain => session(&subject),
+        Verb::Create | Verb::Alter | Verb::Drop | Verb::Truncate | Verb::Rename => ddl::plan(&subject),
+        Verb::Optimize | Verb::Check | Verb::Checksum | Verb::Repair => ddl::plan(&subject),
+        Verb::Analyze => match session_statement::parse(sql, context.mode) {
+            Some(SessionStatement::Explain(explain)) => explain::plan(&subject, &explain),
+            _ => ddl::plan(&subject),
+        },
+        Verb::Select
+        | Verb::With
+        | Verb::Values
+        | Verb::Table
+        | Verb::Insert
+        | Verb::Replace
+        | Verb::Update
+        | Verb::Delete
+        | Verb::Do => data(&subject),
+        _ => opaque::plan(&subject, "this statement"),
+    }
+}
+
+/// SHOW, DESCRIBE, EXPLAIN.
+fn session(subject: &Subject<'_>) -> Result<Plan, PlanError> {
+    match session_statement::parse(subject.sql, subject.context.mode) {
+        Some(SessionStatement::Show(show)) => show::plan(subject, &show),
+        Some(SessionStatement::Describe(describe)) => show::describe(subject, &describe),
+        Some(SessionStatement::Explain(explain)) => explain::plan(subject, &explain),
+        _ => opaque::plan(subject, "this statement"),
+    }
+}
+
+/// Statements about rows.
+fn data(subject: &Subject<'_>) -> Result<Plan, PlanError> {
+    let parsed = match crate::sql::parse(subject.sql, subject.context.mode) {
+        Ok(parsed) => parsed,
+        Err(error) => return opaque::unparsed(subject, error),
+    };
+    match &parsed.statement {
+        Statement::Query(query) => query::plan(subject, &parsed, query),
+        Statement::Insert(insert) => insert::plan(subject, &parsed, insert),
+        Statement::Update(update) => update::plan(subject, &parsed, update),
+        Statement::Delete(delete) => delete::plan(subject, &parsed, delete),
+        _ => opaque::plan(subject, "this statement"),
+    }
+}

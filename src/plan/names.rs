@@ -1,0 +1,52 @@
+//! Edits that a statement needs wherever it runs: names of tables, and values of the session.
+
+use std::ops::Range;
+
+use super::keys::Keys;
+use super::shape::{Builder, SessionCall};
+use super::template::{Slot, TemplateBuilder};
+use super::unit::quoted;
+
+
+/// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
+pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> TemplateBuilder {
+    let mut template = TemplateBuilder::default();
+    for (unit, id) in keys.refs.iter().enumerate() {
+        let reference = &builder.shape.refs[*id];
+        let everywhere = target == Some(unit);
+        let alias = (reference.alias.is_none() && !everywhere).then(|| reference.name.as_str().into());
+        template.slot(reference.range.clone(), Slot::Table { unit, alias });
+    }
+    for qualifier in &builder.shape.qualifiers {
+        let Some(unit) = keys.unit_of(qualifier.table) else { continue };
+        let reference = &builder.shape.refs[qualifier.table];
+        let written: Box<[u8]> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
+        if target == Some(unit) && reference.alias.is_none() {
+            template.slot(qualifier.range.clone(), Slot::Qualifier { unit, written });
+        } else if qualifier.with_schema {
+            let visible = reference.visible_name().into();
+            template.slot(qualifier.range.clone(), Slot::SchemaQualifier { unit, written, visible });
+        }
+    }
+    session_values(builder, &mut template);
+    template
+}
+
+/// Session values become literals; the column keeps the name that the call gave it.
+fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
+    let text = |range: &Range<usize>| builder.sql.get(range.clone()).unwrap_or_default();
+    let calls = &builder.shape.session_values;
+    for call in calls {
+        let slot = Slot::Session { value: call.what.clone(), written: text(&call.range).into() };
+        template.slot(call.range.clone(), slot);
+    }
+    let mut items: Vec<&Range<usize>> = calls.iter().filter_map(|call| call.item.as_ref()).collect();
+    items.sort_by_key(|item| item.start);
+    items.dedup();
+    for item in items {
+        let within: Vec<&SessionCall> = calls.iter().filter(|call| call.item.as_ref() == Some(item)).collect();
+        let values = within.iter().map(|call| call.what.clone()).collect();
+        let alias = format!(" AS {}", quoted(&String::from_utf8_lossy(text(item)))).into();
+        template.slot(item.end..item.end, Slot::SessionAlias { values, alias });
+    }
+}

@@ -1,0 +1,275 @@
+//! SELECT.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use sqlparser::ast::{ObjectName, Query, SetExpr, Visit, Visitor};
+
+use super::action::{Action, Home, Routed};
+use super::error::PlanError;
+use super::hint::Hints;
+use super::keys::{Colocated, Keys, colocate};
+use super::names::base;
+use super::outline::Outline;
+use super::scatter;
+use super::shape::{Builder, Met};
+use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, Pins, StatementKind};
+use super::{Plan, PlanContext};
+use crate::sql::lexer::{TokenKind, unquote_name};
+use crate::sql::{Literal, Parsed, Scan};
+
+/// A statement that is being planned.
+pub(crate) struct Subject<'a> {
+    /// The rules and the columns.
+    pub context: &'a PlanContext<'a>,
+    /// The text.
+    pub sql: &'a [u8],
+    /// What the digest says of it.
+    pub scan: &'a Scan,
+    /// Its literals.
+    pub literals: &'a [Literal],
+    /// Its tokens.
+    pub outline: Outline,
+    /// Its hint comments.
+    pub hints: Hints,
+}
+
+impl<'a> Subject<'a> {
+    /// Reads the tokens and hints of a statement.
+    pub fn new(
+        context: &'a PlanContext<'a>,
+        sql: &'a [u8],
+        scan: &'a Scan,
+        literals: &'a [Literal],
+    ) -> Result<Self, PlanError> {
+        let outline = Outline::new(sql, context.mode);
+        Ok(Self { context, sql, scan, literals, hints: Hints::read(sql, context)?, outline })
+    }
+
+    /// The user variables that the text assigns: `@x := …`, and those of `INTO`.
+    pub fn assigned_variables(&self) -> Vec<String> {
+        let tokens = self.outline.tokens();
+        let mut into = false;
+        let mut names: Vec<String> = Vec::new();
+        for (index, token) in tokens.iter().enumerate() {
+            let is_symbol = |at: usize, symbol| tokens.get(at).is_some_and(|token| token.is_symbol(self.sql, symbol));
+            into = match token.kind {
+                TokenKind::Word => token.is_word(self.sql, "into"),
+                TokenKind::UserVariable | TokenKind::Symbol => into,
+                _ => false,
+            };
+            let assigned = is_symbol(index + 1, b':') && is_symbol(index + 2, b'=');
+            if token.kind == TokenKind::UserVariable && (into || assigned) {
+                let name = unquote_name(&token.bytes(self.sql)[1..]).into_owned();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
+    /// A builder for the shape of this statement.
+    pub fn builder(&self) -> Builder<'_> {
+        Builder::new(self.context, self.sql, self.literals, &self.outline)
+    }
+
+    /// Where a statement goes that no table sends anywhere.
+    pub fn home(&self) -> Home {
+        let rules = self.context.rules;
+        let schema = self.context.schema;
+        let group = self.hints.group.or_else(|| schema.and_then(|schema| schema.home_group()));
+        let group = group.or_else(|| rules.group_ids().next()).unwrap_or(crate::config::GroupId(0));
+        let schema = schema.and_then(|schema| schema.physical_name_on(group));
+        let name = rules.groups.get(group.index()).map_or_else(|| "?".into(), |group| group.name.clone());
+        let label = schema.as_ref().map_or_else(|| Arc::clone(&name), |schema| format!("{name}.{schema}").into());
+        Home { group, schema, label }
+    }
+
+    /// Every name of a table in the tree must have been met, else something was not understood.
+    pub fn check_complete(&self, statement: &impl Visit, builder: &Builder<'_>) -> Result<(), PlanError> {
+        struct Counter(usize);
+        impl Visitor for Counter {
+            type Break = ();
+            fn pre_visit_relation(&mut self, _: &ObjectName) -> ControlFlow<()> {
+                self.0 += 1;
+                ControlFlow::Continue(())
+            }
+        }
+        let mut counter = Counter(0);
+        let _ = statement.visit(&mut counter);
+        if counter.0 == builder.relations {
+            return Ok(());
+        }
+        Err(PlanError::not_supported("a table in this place of a statement", "write the statement in another way"))
+    }
+
+    /// A plan around an action.
+    pub fn plan(&self, kind: StatementKind, met: &Met, keys: &Keys, action: Action) -> Plan {
+        Plan {
+            kind,
+            access: access(kind, met),
+            pins: pins(met),
+            needs: Needs { timestamp: met.statement_time },
+            server_hint: self.hints.server,
+            pinned: Vec::new(),
+            tables: logical_tables(keys),
+            assigned_variables: self.assigned_variables(),
+            mode: self.context.mode,
+            action,
+        }
+    }
+}
+
+/// Plans a query.
+pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Result<Plan, PlanError> {
+    let mut builder = subject.builder();
+    builder.note(&parsed.notes);
+    let main = builder.query(query, None)?;
+    subject.check_complete(&parsed.statement, &builder)?;
+    let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
+    let relay = base(&builder, &keys, None).build(subject.sql.len(), subject.literals)?;
+    let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
+        Ok(colocated) => (Some(colocated), PlanError::Internal("tables that meet are apart")),
+        Err(apart) => (None, tables_apart(&keys, apart, query)),
+    };
+    let mut pinned = Vec::new();
+    let scatter = match &colocated {
+        Some(colocated) => scatter::plan(subject, &mut builder, query, main, &keys, colocated, &mut pinned),
+        None => Err(apart.clone()),
+    };
+    if scatter.is_err() {
+        // nothing else depends on those literals
+        pinned.clear();
+    }
+    let names = name_map(&keys);
+    let routed = Routed {
+        units: keys.units.clone(),
+        colocated,
+        relay,
+        scatter,
+        apart,
+        home: subject.home(),
+        names,
+        unchanged_keys: Vec::new(),
+    };
+    let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
+    let mut plan = subject.plan(kind, &builder.shape.met, &keys, Action::Routed(routed));
+    plan.pinned = pinned;
+    Ok(plan)
+}
+
+/// The query inside of parentheses that add nothing.
+pub(crate) fn inner(query: &Query) -> &Query {
+    match &*query.body {
+        SetExpr::Query(inner)
+            if query.with.is_none()
+                && query.order_by.is_none()
+                && query.limit_clause.is_none()
+                && query.locks.is_empty() =>
+        {
+            self::inner(inner)
+        }
+        _ => query,
+    }
+}
+
+/// Why tables that are not joined on their keys cannot be read from several shards.
+fn tables_apart(keys: &Keys, apart: Option<(usize, usize)>, query: &Query) -> PlanError {
+    let name = |unit: usize| keys.units.get(unit).map_or("?", |unit| unit.place.table());
+    let instead = "restrict each table to one sharding key by conditions with =, or run the parts one by one";
+    match apart {
+        _ if matches!(*inner(query).body, SetExpr::SetOperation { .. }) => {
+            PlanError::not_supported("UNION, INTERSECT or EXCEPT over several shards", instead)
+        }
+        Some((one, other)) if one != other => PlanError::not_supported(
+            format!("a query over several shards of '{}' and '{}', which are not joined on their sharding keys", name(one), name(other)),
+            "join binding tables on all columns of their keys, or restrict each to one shard",
+        ),
+        Some((one, _)) => PlanError::not_supported(
+            format!("several shards of '{}' in a subquery, in WITH or on the nullable side of an outer join", name(one)),
+            instead,
+        ),
+        None => PlanError::not_supported("tables of several groups in one query", "read them one by one"),
+    }
+}
+
+/// The logical tables of a statement, each once.
+pub(crate) fn logical_tables(keys: &Keys) -> Vec<LogicalTable> {
+    let mut tables: Vec<LogicalTable> = keys
+        .units
+        .iter()
+        .filter(|unit| unit.place.schema() != "information_schema")
+        .map(|unit| LogicalTable { schema: unit.place.schema().into(), table: unit.place.table().into() })
+        .collect();
+    tables.sort();
+    tables.dedup();
+    tables
+}
+
+/// The physical names that differ from the logical ones.
+pub(crate) fn name_map(keys: &Keys) -> Option<Arc<NameMap>> {
+    let mut entries: Vec<NameEntry> = Vec::new();
+    for unit in &keys.units {
+        let (schema, table) = (unit.place.schema(), unit.place.table());
+        for node in unit.place.nodes() {
+            let known = |entry: &NameEntry| entry.physical_table == node.table && entry.physical_schema == node.schema;
+            if (*node.schema != *schema || *node.table != *table) && !entries.iter().any(known) {
+                entries.push(NameEntry {
+                    physical_schema: Arc::clone(&node.schema),
+                    physical_table: Arc::clone(&node.table),
+                    schema: schema.into(),
+                    table: table.into(),
+                });
+            }
+        }
+    }
+    (!entries.is_empty()).then(|| Arc::new(NameMap { entries }))
+}
+
+fn access(kind: StatementKind, met: &Met) -> Access {
+    match kind {
+        StatementKind::Insert | StatementKind::Update | StatementKind::Delete | StatementKind::Other => Access::Write,
+        StatementKind::Ddl => Access::Ddl,
+        StatementKind::Select => {
+            let bound_to_primary = met.locking
+                || met.lock_function
+                || met.effect.is_some()
+                || met.unknown_function.is_some()
+                || met.user_variable
+                || met.assigns_variable
+                || met.calc_found_rows
+                || met.into;
+            if bound_to_primary { Access::LockingRead } else { Access::Read }
+        }
+    }
+}
+
+fn pins(met: &Met) -> Pins {
+    Pins {
+        named_lock: met.lock_function,
+        temporary_table: false,
+        user_variables: met.user_variable || met.assigns_variable || met.into,
+        found_rows: met.calc_found_rows,
+        unknown: met.unknown_function.is_some() || met.leaves_state,
+    }
+}
+
+/// Whether the driver's rows are told apart by these columns: equal columns mean one node.
+pub(crate) fn holds_key(
+    builder: &Builder<'_>,
+    keys: &Keys,
+    colocated: &Colocated,
+    main: usize,
+    columns: &[usize],
+) -> bool {
+    let facts = builder.shape.usable(main, super::shape::Reader::Subquery);
+    let classes = super::keys::classes(&builder.shape, builder.context, &facts);
+    let Some(keyed) = keys.units.get(colocated.driver).and_then(|unit| unit.keyed.as_ref()) else { return false };
+    keyed.equal_keys_meet()
+        && !keyed.columns.is_empty()
+        && keyed.columns.iter().all(|name| {
+            let key = builder.shape.find_column(keys.refs[colocated.driver], name);
+            key.is_some_and(|key| columns.iter().any(|column| classes.same(key, *column)))
+        })
+}

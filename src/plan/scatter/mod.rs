@@ -1,0 +1,245 @@
+//! Queries over several shards: what the shards are asked, and how their rows are woven into one result.
+//!
+//! Only shapes that are proven right come out of here; everything else is an error that names what was met. The rows of
+//! the shards are known to be a partition of the rows that one server would have before grouping (see
+//! [`super::keys::colocate`]).
+
+mod distinct;
+mod group;
+mod items;
+mod key;
+mod sort;
+
+use std::sync::Arc;
+
+use sqlparser::ast::{Distinct, GroupByExpr, LimitClause, Query, Select, SetExpr};
+
+use super::action::{Limit, Scatter};
+use super::error::PlanError;
+use super::keys::{Colocated, Keys};
+use super::names::base;
+use super::outline::Clauses;
+use super::query::{Subject, holds_key, inner};
+use super::shape::{BlockId, Builder, ColumnId};
+use super::template::{Slot, TemplateBuilder};
+use super::types::PinnedLiteral;
+use crate::merge::MergeSpec;
+use crate::route::source::Source;
+use crate::sql::splice::Piece;
+use items::Item;
+
+/// A query that is being made ready for several shards.
+struct Weave<'w, 'a> {
+    subject: &'w Subject<'a>,
+    builder: &'w mut Builder<'a>,
+    select: &'w Select,
+    query: &'w Query,
+    main: BlockId,
+    clauses: Clauses,
+    /// The items of the select list.
+    items: Vec<Item>,
+    /// How many columns the client sees; `None` if a `*` stands for columns that are not known.
+    visible: Option<usize>,
+    /// The select list has a `*`.
+    wildcard: bool,
+    template: TemplateBuilder,
+    /// The columns that the shards add.
+    hidden: Vec<Vec<Piece>>,
+    spec: MergeSpec,
+    pinned: &'w mut Vec<PinnedLiteral>,
+}
+
+/// Plans a query for several shards.
+pub(crate) fn plan<'a>(
+    subject: &Subject<'a>,
+    builder: &mut Builder<'a>,
+    query: &Query,
+    main: BlockId,
+    keys: &Keys,
+    colocated: &Colocated,
+    pinned: &mut Vec<PinnedLiteral>,
+) -> Result<Scatter, PlanError> {
+    let query = inner(query);
+    let SetExpr::Select(select) = &*query.body else {
+        return Err(refused("UNION, INTERSECT or EXCEPT"));
+    };
+    check(builder, query, select, main)?;
+    let lost = PlanError::Internal("the clauses of a query were not found");
+    let select_at = crate::sql::spans::range_of(select.select_token.0.span).ok_or_else(|| lost.clone())?.start;
+    let clauses = subject.outline.clauses(subject.sql, select_at).ok_or_else(|| lost.clone())?;
+    let template = base(builder, keys, None);
+    let mut weave = Weave {
+        subject,
+        builder,
+        select,
+        query,
+        main,
+        clauses,
+        items: Vec::new(),
+        visible: None,
+        wildcard: false,
+        template,
+        hidden: Vec::new(),
+        spec: MergeSpec::default(),
+        pinned,
+    };
+    weave.read_items()?;
+    weave.check_lists()?;
+    weave.choose(keys, colocated)?;
+    weave.finish()
+}
+
+fn refused(what: &str) -> PlanError {
+    PlanError::not_supported(
+        format!("{what} over several shards"),
+        "restrict the query to one sharding key by a condition with =",
+    )
+}
+
+/// What cannot be right over several shards, whatever the rest of the query says.
+fn check(builder: &Builder<'_>, query: &Query, select: &Select, main: BlockId) -> Result<(), PlanError> {
+    let met = &builder.shape.met;
+    let block = &builder.shape.blocks[main];
+    if query.with.is_some() {
+        return Err(refused("WITH"));
+    }
+    if met.into || select.into.is_some() {
+        return Err(refused("SELECT … INTO"));
+    }
+    if met.calc_found_rows {
+        return Err(refused("SQL_CALC_FOUND_ROWS"));
+    }
+    if met.user_variable || met.assigns_variable {
+        return Err(refused("user variables"));
+    }
+    for (name, what) in [
+        (&met.random_in_condition, "which gives another value on each shard,"),
+        (&met.effect, "which has an effect or waits,"),
+        (&met.unknown_function, "which is not a function of the server,"),
+    ] {
+        if let Some(name) = name {
+            return Err(refused(&format!("the function {}, {what}", name.to_uppercase())));
+        }
+    }
+    if let Some(what) = met.only_one_shard {
+        return Err(refused(what));
+    }
+    if met.lock_function {
+        return Err(refused("locking functions"));
+    }
+    if block.rollup {
+        return Err(refused("GROUP BY … WITH ROLLUP"));
+    }
+    if block.windowed {
+        return Err(refused("window functions"));
+    }
+    if builder.shape.blocks.iter().any(|inner| inner.in_tail) {
+        return Err(refused("subqueries in the select list, in HAVING or in ORDER BY"));
+    }
+    Ok(())
+}
+
+impl Weave<'_, '_> {
+    /// The lists of the text must be those of the tree.
+    fn check_lists(&self) -> Result<(), PlanError> {
+        let groups = match &self.select.group_by {
+            GroupByExpr::Expressions(keys, _) => keys.len(),
+            GroupByExpr::All(_) => return Err(refused("GROUP BY ALL")),
+        };
+        let same = self.clauses.items.len() == self.select.projection.len()
+            && self.clauses.group.len() == groups
+            && self.clauses.order.len() == self.order_keys()?.len();
+        if same { Ok(()) } else { Err(PlanError::Internal("the lists of a query do not match its text")) }
+    }
+
+    fn choose(&mut self, keys: &Keys, colocated: &Colocated) -> Result<(), PlanError> {
+        let block = &self.builder.shape.blocks[self.main];
+        let (implicit_group, group_columns) = (block.implicit_group, block.group_columns.clone());
+        let groups = matches!(&self.select.group_by, GroupByExpr::Expressions(keys, _) if !keys.is_empty());
+        let distinct = match &self.select.distinct {
+            None | Some(Distinct::All) => false,
+            Some(Distinct::Distinct) => true,
+            Some(Distinct::On(_)) => return Err(refused("DISTINCT ON")),
+        };
+        let key_is_in = |columns: &[ColumnId]| holds_key(self.builder, keys, colocated, self.main, columns);
+        let whole_groups = groups && key_is_in(&group_columns);
+        if implicit_group || (groups && !whole_groups) {
+            if distinct {
+                return Err(refused("DISTINCT with aggregates or GROUP BY"));
+            }
+            let arguments = self.item_arguments();
+            let key_is_in = |columns: &[ColumnId]| holds_key(self.builder, keys, colocated, self.main, columns);
+            let whole: Vec<bool> = arguments.iter().map(|columns| key_is_in(columns)).collect();
+            return self.group(implicit_group, &whole);
+        }
+        let outputs: Option<Vec<ColumnId>> = self.outputs().map(|all| all.iter().filter_map(|o| o.column).collect());
+        let whole_rows = distinct && outputs.as_deref().is_some_and(key_is_in);
+        if distinct && !whole_rows {
+            return self.distinct();
+        }
+        self.sort(distinct)
+    }
+
+    /// Writes what was decided into the text.
+    fn finish(mut self) -> Result<Scatter, PlanError> {
+        let limit = self.limit()?;
+        let hidden = std::mem::take(&mut self.hidden);
+        self.spec.hidden_columns = hidden.len();
+        let expected_columns = match self.visible {
+            Some(visible) if self.wildcard && (!hidden.is_empty() || !self.spec.order.is_empty()) => {
+                Some(visible + hidden.len())
+            }
+            _ => None,
+        };
+        let copies = !hidden.is_empty();
+        if let Some(last) = self.clauses.items.last()
+            && copies
+        {
+            let mut pieces = Vec::new();
+            for column in hidden {
+                pieces.push(Piece::from(", "));
+                pieces.extend(column);
+            }
+            self.template.pieces(last.end..last.end, pieces);
+        }
+        let numbers: &[std::ops::Range<usize>] = if limit.is_some() { &self.clauses.limit_numbers } else { &[] };
+        if !self.subject.outline.params().is_empty() && (copies || limit.is_some()) {
+            self.template.account_params(self.subject.outline.params(), numbers);
+        }
+        let expected_columns = expected_columns.filter(|_| !self.subject.context.assume_types);
+        let template = self.template.build(self.subject.sql.len(), self.subject.literals)?;
+        Ok(Scatter { template, merge: Some(Arc::new(self.spec)), limit, expected_columns })
+    }
+
+    /// LIMIT: the shards send the first count + offset rows.
+    fn limit(&mut self) -> Result<Option<Limit>, PlanError> {
+        let Some(clause) = &self.query.limit_clause else { return Ok(None) };
+        let (count, offset) = match clause {
+            LimitClause::OffsetCommaLimit { offset, limit } => (Some(limit), Some(offset)),
+            LimitClause::LimitOffset { limit, offset, limit_by } if limit_by.is_empty() => {
+                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
+            }
+            LimitClause::LimitOffset { .. } => return Err(refused("LIMIT BY")),
+        };
+        let Some(count) = count else { return Err(refused("OFFSET without LIMIT")) };
+        let source = |expr: &sqlparser::ast::Expr| self.builder.constant(expr);
+        let limit = Limit { count: source(count), offset: offset.map(source) };
+        let known = |source: &Source| matches!(source, Source::Literal { negative: false, .. } | Source::Param(_));
+        if !known(&limit.count) || !limit.offset.as_ref().is_none_or(known) {
+            return Err(refused("a LIMIT that is no number"));
+        }
+        let numbers = self.clauses.limit_numbers.clone();
+        let is_param = |source: &Source| matches!(source, Source::Param(_));
+        let (count_at, offset_at) = match (numbers.as_slice(), &limit.offset) {
+            ([count], None) => (count.clone(), None),
+            ([count, offset], Some(_)) if self.clauses.limit_offset => (count.clone(), Some(offset.clone())),
+            ([offset, count], Some(_)) => (count.clone(), Some(offset.clone())),
+            _ => return Err(PlanError::Internal("the numbers of LIMIT were not found")),
+        };
+        self.template.slot(count_at, Slot::LimitCount { param: is_param(&limit.count) });
+        if let (Some(at), Some(offset)) = (offset_at, &limit.offset) {
+            self.template.slot(at, Slot::LimitOffset { param: is_param(offset) });
+        }
+        Ok(Some(limit))
+    }
+}

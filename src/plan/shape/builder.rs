@@ -1,0 +1,410 @@
+//! From the syntax tree to the shape: queries, set operations, SELECT.
+
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Value, ValueWithSpan,
+};
+
+use super::walk::Context;
+use super::{Block, BlockId, ColumnId, Output, RefId, RefKind, Shape};
+use crate::plan::PlanContext;
+use crate::plan::error::PlanError;
+use crate::plan::outline::Outline;
+use crate::plan::place;
+use crate::route::source::Source;
+use crate::sql::spans;
+use crate::sql::{Literal, LiteralKind, Notes, literal};
+
+/// Where in a block an inner block stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Position {
+    /// In WHERE, or in the select list and the like of a block whose rows all pass WHERE.
+    Inline,
+    /// Where the conditions of the block do not hold yet, or no more: in ON, or beside an aggregate over no row.
+    On,
+    /// A leg of a set operation.
+    Leg,
+    /// In FROM.
+    Derived(RefId),
+    /// In FROM, seeing its neighbours.
+    Lateral,
+    /// In WITH.
+    Cte,
+}
+
+/// Builds a [`Shape`].
+pub(crate) struct Builder<'a> {
+    /// The rules and the columns.
+    pub context: &'a PlanContext<'a>,
+    /// The text.
+    pub sql: &'a [u8],
+    /// Its literals.
+    pub literals: &'a [Literal],
+    /// Its tokens.
+    pub outline: &'a Outline,
+    /// What has been built.
+    pub shape: Shape,
+    /// The names that WITH defines here, innermost last.
+    pub ctes: Vec<String>,
+    /// How many names of tables were met: must be as many as the tree holds.
+    pub relations: usize,
+    /// What is read stands in the select list, or after WHERE.
+    in_tail: bool,
+}
+
+impl<'a> Builder<'a> {
+    /// With nothing built yet.
+    pub fn new(context: &'a PlanContext<'a>, sql: &'a [u8], literals: &'a [Literal], outline: &'a Outline) -> Self {
+        Self { context, sql, literals, outline, shape: Shape::default(), ctes: Vec::new(), relations: 0, in_tail: false }
+    }
+
+    /// Takes over what the parser took out of the tree.
+    pub fn note(&mut self, notes: &Notes) {
+        let met = &mut self.shape.met;
+        met.into |= notes.into.is_some();
+        met.locking |= notes.lock;
+        met.calc_found_rows |= notes.calc_found_rows;
+        met.user_variable |= notes.user_variables;
+        met.assigns_variable |= notes.assignments;
+        met.only_one_shard = [
+            (notes.group_by_order, "GROUP BY … ASC or DESC"),
+            (notes.rows_examined, "LIMIT ROWS EXAMINED"),
+            (notes.system_time, "FOR SYSTEM_TIME"),
+            (notes.rollup, "GROUP BY … WITH ROLLUP"),
+            (notes.table_statement, "TABLE"),
+        ]
+        .into_iter()
+        .find_map(|(is_there, name)| is_there.then_some(name));
+    }
+
+    /// A new block.
+    pub fn block(&mut self, parent: Option<(BlockId, Position)>) -> BlockId {
+        self.shape.blocks.push(Block { parent, in_tail: self.in_tail, ..Block::default() });
+        self.shape.blocks.len() - 1
+    }
+
+    /// Whether WITH defines a name here.
+    pub fn is_cte(&self, name: &str) -> bool {
+        self.ctes.iter().any(|cte| cte.eq_ignore_ascii_case(name))
+    }
+
+    /// Where a table is, and its columns.
+    pub fn locate(
+        &self,
+        schema: Option<&sqlparser::ast::Ident>,
+        table: &sqlparser::ast::Ident,
+    ) -> Result<RefKind, PlanError> {
+        let place = place::locate(self.context, schema.map(|schema| schema.value.as_str()), &table.value)?;
+        let info = self.context.catalog.table(place.schema(), place.table());
+        Ok(RefKind::Table { place, info })
+    }
+
+    /// Reads a query.
+    pub fn query(&mut self, query: &Query, parent: Option<(BlockId, Position)>) -> Result<BlockId, PlanError> {
+        if !query.pipe_operators.is_empty()
+            || query.fetch.is_some()
+            || query.for_clause.is_some()
+            || query.settings.is_some()
+            || query.format_clause.is_some()
+        {
+            return Err(PlanError::not_supported("this clause", "write the query as MySQL does"));
+        }
+        let outer_ctes = self.ctes.len();
+        if let Some(with) = &query.with {
+            for cte in &with.cte_tables {
+                let name = cte.alias.name.value.clone();
+                if with.recursive {
+                    self.ctes.push(name.clone());
+                }
+                self.query(&cte.query, parent.map(|(block, _)| (block, Position::Cte)))?;
+                if !with.recursive {
+                    self.ctes.push(name);
+                }
+            }
+        }
+        self.shape.met.locking |= !query.locks.is_empty();
+        let block = self.set_expr(&query.body, Some(query), parent)?;
+        self.ctes.truncate(outer_ctes);
+        Ok(block)
+    }
+
+    /// Reads the body of a query, with the ORDER BY and LIMIT that belong to it.
+    fn set_expr(
+        &mut self,
+        body: &SetExpr,
+        query: Option<&Query>,
+        parent: Option<(BlockId, Position)>,
+    ) -> Result<BlockId, PlanError> {
+        match body {
+            SetExpr::Select(select) => {
+                let block = self.block(parent);
+                self.select(select, query, block)?;
+                Ok(block)
+            }
+            SetExpr::Query(inner) if query.is_none_or(is_plain) => self.query(inner, parent),
+            SetExpr::Query(inner) => {
+                let block = self.set_operation(parent);
+                self.query(inner, Some((block, Position::Leg)))?;
+                self.tail(query, block)?;
+                Ok(block)
+            }
+            SetExpr::SetOperation { left, right, .. } => {
+                let block = self.set_operation(parent);
+                self.set_expr(left, None, Some((block, Position::Leg)))?;
+                self.set_expr(right, None, Some((block, Position::Leg)))?;
+                self.tail(query, block)?;
+                Ok(block)
+            }
+            SetExpr::Values(values) => {
+                let block = self.set_operation(parent);
+                for expr in values.rows.iter().flat_map(|row| &row.content) {
+                    self.walk(expr, block, Position::On)?;
+                }
+                self.tail(query, block)?;
+                Ok(block)
+            }
+            _ => Err(PlanError::not_supported("this form of query", "write it as SELECT")),
+        }
+    }
+
+    fn set_operation(&mut self, parent: Option<(BlockId, Position)>) -> BlockId {
+        let block = self.block(parent);
+        self.shape.blocks[block].set_operation = true;
+        block
+    }
+
+    /// ORDER BY and LIMIT.
+    fn tail(&mut self, query: Option<&Query>, block: BlockId) -> Result<(), PlanError> {
+        let Some(query) = query else { return Ok(()) };
+        let position = self.after_grouping(block);
+        if let Some(order) = &query.order_by
+            && let OrderByKind::Expressions(keys) = &order.kind
+        {
+            for key in keys {
+                self.walk(&key.expr, block, position)?;
+            }
+        }
+        if let Some(limit) = &query.limit_clause {
+            self.shape.blocks[block].limited = true;
+            match limit {
+                LimitClause::LimitOffset { limit, offset, .. } => {
+                    for expr in limit.iter().chain(offset.as_ref().map(|offset| &offset.value)) {
+                        self.walk(expr, block, position)?;
+                    }
+                }
+                LimitClause::OffsetCommaLimit { offset, limit } => {
+                    self.walk(offset, block, position)?;
+                    self.walk(limit, block, position)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a subquery stands that is evaluated for the rows of the result.
+    fn after_grouping(&self, block: BlockId) -> Position {
+        // an aggregate without GROUP BY gives a row even if no row passed WHERE
+        if self.shape.blocks[block].implicit_group { Position::On } else { Position::Inline }
+    }
+
+    fn select(&mut self, select: &Select, query: Option<&Query>, block: BlockId) -> Result<(), PlanError> {
+        if !select.lateral_views.is_empty()
+            || select.top.is_some()
+            || select.prewhere.is_some()
+            || !select.connect_by.is_empty()
+            || !select.cluster_by.is_empty()
+            || !select.distribute_by.is_empty()
+            || !select.sort_by.is_empty()
+            || select.qualify.is_some()
+            || select.exclude.is_some()
+            || select.value_table_mode.is_some()
+        {
+            return Err(PlanError::not_supported("this clause", "write the query as MySQL does"));
+        }
+        for item in &select.from {
+            self.table_with_joins(item, block)?;
+        }
+        self.note_grouping(select, query, block);
+        if let Some(condition) = &select.selection {
+            self.where_clause(condition, block)?;
+        }
+        let around = std::mem::replace(&mut self.in_tail, true);
+        let position = self.after_grouping(block);
+        for item in &select.projection {
+            self.item(item, block, position)?;
+        }
+        if let GroupByExpr::Expressions(keys, _) = &select.group_by {
+            for key in keys {
+                self.walk(key, block, Position::Inline)?;
+            }
+        }
+        if let Some(having) = &select.having {
+            self.walk(having, block, position)?;
+        }
+        self.tail(query, block)?;
+        self.in_tail = around;
+        self.note_columns(select, block);
+        if !select.named_window.is_empty() {
+            self.shape.blocks[block].windowed = true;
+            self.walk_windows(select, block)?;
+        }
+        self.shape.met.into |= select.into.is_some();
+        self.shape.met.calc_found_rows |=
+            select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.sql_calc_found_rows);
+        Ok(())
+    }
+
+    /// Reads a WHERE.
+    pub fn where_clause(&mut self, condition: &Expr, block: BlockId) -> Result<(), PlanError> {
+        let fact = self.fact(condition, false, block);
+        self.filter(fact, Vec::new(), None, block);
+        self.walk(condition, block, Position::Inline)
+    }
+
+    fn note_grouping(&mut self, select: &Select, query: Option<&Query>, block: BlockId) {
+        let (keys, modified) = match &select.group_by {
+            GroupByExpr::All(_) => (true, true),
+            GroupByExpr::Expressions(keys, modifiers) => (!keys.is_empty(), !modifiers.is_empty()),
+        };
+        let aggregates = self.has_aggregates(select, query);
+        let block = &mut self.shape.blocks[block];
+        block.implicit_group = !keys && aggregates;
+        block.grouped = keys || matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
+        block.rollup = modified;
+    }
+
+    /// An item of the select list.
+    fn item(
+        &mut self,
+        item: &SelectItem,
+        block: BlockId,
+        position: Position,
+    ) -> Result<(), PlanError> {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                self.walk_in(expr, block, position, Context::Item)
+            }
+            SelectItem::ExprWithAlias { expr, .. } => self.walk_in(expr, block, position, Context::NamedItem),
+            SelectItem::QualifiedWildcard(kind, _) => self.qualified_wildcard(kind, block),
+            SelectItem::Wildcard(_) => Ok(()),
+            SelectItem::ExprWithAliases { .. } => {
+                Err(PlanError::not_supported("several aliases of one item", "give each item one alias"))
+            }
+        }
+    }
+
+    /// What GROUP BY and DISTINCT tell apart, and what the block shows to the one around it.
+    fn note_columns(&mut self, select: &Select, block: BlockId) {
+        let outputs = self.outputs(select, block);
+        let mut group_columns: Vec<ColumnId> = Vec::new();
+        if let GroupByExpr::Expressions(keys, _) = &select.group_by {
+            group_columns.extend(keys.iter().filter_map(|key| self.resolve_expr(key, block)));
+            if keys.is_empty() {
+                group_columns.extend(outputs.iter().flatten().filter_map(|output| output.column));
+            }
+        }
+        let block = &mut self.shape.blocks[block];
+        block.group_columns = group_columns;
+        block.outputs = outputs;
+    }
+
+    fn outputs(&mut self, select: &Select, block: BlockId) -> Option<Vec<Output>> {
+        let mut outputs = Vec::new();
+        for item in &select.projection {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    let column = self.resolve_expr(expr, block);
+                    let name = match super::facts::bare(expr) {
+                        Expr::Identifier(name) => name.value.to_lowercase(),
+                        Expr::CompoundIdentifier(parts) => parts.last()?.value.to_lowercase(),
+                        // its name is its text: no one is known to use it
+                        _ => String::new(),
+                    };
+                    outputs.push(Output { name, column });
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    let column = self.resolve_expr(expr, block);
+                    outputs.push(Output { name: alias.value.to_lowercase(), column });
+                }
+                SelectItem::Wildcard(_) => {
+                    let shape = &self.shape.blocks[block];
+                    if shape.natural_unseen || !shape.joined_columns.is_empty() {
+                        return None;
+                    }
+                    for table in shape.refs.clone() {
+                        self.all_columns(table, &mut outputs)?;
+                    }
+                }
+                SelectItem::QualifiedWildcard(kind, _) => {
+                    let table = self.wildcard_table(kind, block)?;
+                    self.all_columns(table, &mut outputs)?;
+                }
+                SelectItem::ExprWithAliases { .. } => return None,
+            }
+        }
+        Some(outputs)
+    }
+
+    fn all_columns(&mut self, table: RefId, outputs: &mut Vec<Output>) -> Option<()> {
+        for name in self.column_names(table)? {
+            let column = Some(self.shape.column(table, &name));
+            outputs.push(Output { name, column });
+        }
+        Some(())
+    }
+
+    /// How many columns a `*` stands for.
+    pub fn width(&mut self, item: &SelectItem, block: BlockId) -> Option<usize> {
+        let mut outputs = Vec::new();
+        match item {
+            SelectItem::Wildcard(_) => {
+                let shape = &self.shape.blocks[block];
+                if shape.natural_unseen || !shape.joined_columns.is_empty() {
+                    return None;
+                }
+                for table in shape.refs.clone() {
+                    self.all_columns(table, &mut outputs)?;
+                }
+            }
+            SelectItem::QualifiedWildcard(kind, _) => {
+                let table = self.wildcard_table(kind, block)?;
+                self.all_columns(table, &mut outputs)?;
+            }
+            _ => return Some(1),
+        }
+        Some(outputs.len())
+    }
+
+    /// A constant expression as a source.
+    pub fn constant(&self, expr: &Expr) -> Source {
+        self.source(expr)
+    }
+
+    /// A literal or parameter as a source.
+    pub(super) fn value(&self, value: &ValueWithSpan) -> Source {
+        match &value.value {
+            Value::Null => Source::Null,
+            Value::Boolean(truth) => Source::Int(i64::from(*truth)),
+            Value::Placeholder(_) => {
+                let start = spans::range_of(value.span).map(|range| range.start);
+                start.and_then(|start| self.outline.param_at(start)).map_or(Source::Unknown, Source::Param)
+            }
+            _ => spans::range_of(value.span)
+                .and_then(|range| literal::at_range(self.literals, range.start, range.end))
+                .and_then(|index| u32::try_from(index).ok())
+                .map_or(Source::Unknown, |index| Source::Literal { index, negative: false }),
+        }
+    }
+
+    /// Whether a literal is a number.
+    pub(super) fn is_number(&self, index: u32) -> bool {
+        let literal = self.literals.get(index as usize);
+        literal.is_some_and(|literal| {
+            matches!(literal.kind, LiteralKind::Integer | LiteralKind::Decimal | LiteralKind::Float)
+        })
+    }
+}
+
+/// Whether a query adds nothing to its body.
+fn is_plain(query: &Query) -> bool {
+    query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.locks.is_empty()
+}

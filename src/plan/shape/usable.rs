@@ -1,0 +1,195 @@
+//! Which facts may be used for which table.
+//!
+//! A fact is used to say "only rows with this key matter". Leaving out the other rows must not change the answer:
+//!
+//! - What WHERE says holds for every row of the answer, so it may be used for every table of its block. For a table on
+//!   the nullable side of an outer join too: leaving out its rows can turn a match into a row filled with NULLs, but
+//!   every fact is strict, so WHERE then drops that row as it would have dropped the match.
+//! - What ON of an outer join says holds for the tables on its nullable side only. The preserved side keeps the rows
+//!   for which it is false.
+//! - It holds for all tables if another usable fact names a column of the nullable side: that fact is not true for
+//!   rows filled with NULLs, so what is left has passed the ON.
+//! - A subquery may use what its block may use of WHERE, since it does not matter for the rows that fail the rest of
+//!   the condition. In the ON of a join it uses only what holds outside of its block.
+//! - A derived table may use what holds for its columns outside only where leaving out rows inside does no more than
+//!   leave out rows of its result: not past LIMIT, windows or set operations, and past GROUP BY or DISTINCT only on
+//!   the columns they tell apart.
+
+use super::{BlockId, ColumnId, Fact, Filter, JoinId, Position, RefId, RefKind, Shape};
+
+/// Who uses facts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reader {
+    /// A table of the block.
+    Table(RefId),
+    /// A subquery in the block.
+    Subquery,
+}
+
+/// Classes of columns that are equal wherever it matters.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    members: Vec<Vec<ColumnId>>,
+}
+
+impl Classes {
+    /// The columns equal to this one, itself among them.
+    pub fn of(&self, column: ColumnId) -> &[ColumnId] {
+        self.members.iter().find(|class| class.contains(&column)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether two columns are equal.
+    pub fn same(&self, left: ColumnId, right: ColumnId) -> bool {
+        left == right || self.of(left).contains(&right)
+    }
+
+    fn join(&mut self, left: ColumnId, right: ColumnId) {
+        let place = |members: &[Vec<ColumnId>], column| members.iter().position(|class| class.contains(&column));
+        match (place(&self.members, left), place(&self.members, right)) {
+            (None, None) => self.members.push(vec![left, right]),
+            (Some(class), None) => self.members[class].push(right),
+            (None, Some(class)) => self.members[class].push(left),
+            (Some(one), Some(other)) if one != other => {
+                let (low, high) = (one.min(other), one.max(other));
+                let moved = self.members.remove(high);
+                self.members[low].extend(moved);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Shape {
+    /// The facts that a reader in a block may use: its block's own and those that come from around it.
+    pub fn usable(&self, block: BlockId, reader: Reader) -> Vec<Fact> {
+        let within: &[JoinId] = match reader {
+            Reader::Table(table) => &self.refs[table].nullable_by,
+            Reader::Subquery => &[],
+        };
+        let mut facts = self.from_around(block);
+        let filters: Vec<&Filter> = self.blocks[block].filters.iter().collect();
+        self.take(&filters, within, &mut facts);
+        facts
+    }
+
+    /// What a block itself makes certain of all its rows.
+    pub fn own(&self, block: BlockId) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let filters: Vec<&Filter> = self.blocks[block].filters.iter().collect();
+        self.take(&filters, &[], &mut facts);
+        facts
+    }
+
+    /// Adds the filters whose guards are settled, until none is left that can be.
+    fn take(&self, filters: &[&Filter], within: &[JoinId], facts: &mut Vec<Fact>) {
+        let mut left: Vec<&Filter> = filters.to_vec();
+        let mut settled: Vec<JoinId> = within.to_vec();
+        loop {
+            let (ready, waiting): (Vec<&Filter>, Vec<&Filter>) =
+                left.iter().partition(|filter| filter.guards.iter().all(|guard| settled.contains(guard)));
+            if ready.is_empty() {
+                return;
+            }
+            for filter in ready {
+                let mut strict = Vec::new();
+                filter.fact.strict_columns(&mut strict);
+                settled.extend(strict.iter().flat_map(|column| &self.refs[self.columns[*column].table].nullable_by));
+                facts.push(filter.fact.clone());
+            }
+            left = waiting;
+        }
+    }
+
+    /// The facts that a block may use from the blocks around it.
+    fn from_around(&self, block: BlockId) -> Vec<Fact> {
+        let Some((parent, position)) = self.blocks[block].parent else { return Vec::new() };
+        match position {
+            Position::Inline => self.usable(parent, Reader::Subquery),
+            Position::On | Position::Lateral | Position::Leg => self.from_around(parent),
+            // WITH may be read several times, for rows that differ
+            Position::Cte => Vec::new(),
+            Position::Derived(table) => {
+                let mut facts = self.from_around(parent);
+                facts.extend(self.into_derived(block, parent, table));
+                facts
+            }
+        }
+    }
+
+    /// What holds outside for the columns of a derived table, as far as it may be used inside.
+    fn into_derived(&self, block: BlockId, parent: BlockId, table: RefId) -> Vec<Fact> {
+        let inner = &self.blocks[block];
+        let Some(outputs) = inner.outputs.as_ref().filter(|_| inner.is_cut_by_rows()) else { return Vec::new() };
+        let mut facts: Vec<Fact> = Vec::new();
+        for output in outputs {
+            let Some(column) = output.column.filter(|column| !inner.grouped || inner.group_columns.contains(column))
+            else {
+                continue;
+            };
+            if let Some(outside) = self.find_column(table, &output.name) {
+                facts.push(Fact::Same(outside, column));
+            }
+        }
+        if facts.is_empty() {
+            return facts;
+        }
+        // what came out of this very table must not go back in: it holds for columns that may not be used
+        let around: Vec<&Filter> =
+            self.blocks[parent].filters.iter().filter(|filter| filter.from_derived != Some(table)).collect();
+        self.take(&around, &self.refs[table].nullable_by, &mut facts);
+        facts
+    }
+
+    /// The classes of equal columns that facts make; `compatible` tells whether two columns compare alike.
+    pub fn classes(&self, facts: &[Fact], compatible: impl Fn(ColumnId, ColumnId) -> bool) -> Classes {
+        let mut classes = Classes::default();
+        let mut pairs = Vec::new();
+        facts.iter().for_each(|fact| equalities(fact, &mut pairs));
+        for (left, right) in pairs {
+            if compatible(left, right) {
+                classes.join(left, right);
+            }
+        }
+        classes
+    }
+
+    /// The derived tables' blocks that pass their rows on one by one, from `block` inwards, that no outer join may
+    /// replace by NULLs: their tables are as good as tables of `block` itself.
+    pub fn main_line(&self, block: BlockId) -> Vec<BlockId> {
+        let mut line = vec![block];
+        let mut at = 0;
+        while let Some(current) = line.get(at).copied() {
+            at += 1;
+            for table in &self.blocks[current].refs {
+                let reference = &self.refs[*table];
+                if let RefKind::Derived(inner) = reference.kind
+                    && reference.nullable_by.is_empty()
+                    && self.blocks[inner].passes_rows()
+                {
+                    line.push(inner);
+                }
+            }
+        }
+        line
+    }
+}
+
+fn equalities(fact: &Fact, pairs: &mut Vec<(ColumnId, ColumnId)>) {
+    match fact {
+        Fact::Same(left, right) => pairs.push((*left, *right)),
+        Fact::All(facts) => facts.iter().for_each(|fact| equalities(fact, pairs)),
+        _ => {}
+    }
+}
+
+impl super::Block {
+    /// Whether a condition on (group) columns of its result may be applied to the rows inside.
+    fn is_cut_by_rows(&self) -> bool {
+        !(self.set_operation || self.limited || self.windowed || self.implicit_group || self.rollup)
+    }
+
+    /// Whether its result is its rows, one by one.
+    pub fn passes_rows(&self) -> bool {
+        self.is_cut_by_rows() && !self.grouped
+    }
+}

@@ -1,0 +1,284 @@
+//! The text that a shard gets: the client's, with names of tables and a few numbers replaced.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::error::PlanError;
+use super::shape::SessionValue;
+use super::types::{ParamSource, Params, SessionValues, Text};
+use super::unit::{Unit, quote_name};
+use crate::route::values::Values;
+use crate::sql::Literal;
+use crate::sql::splice::{Piece, Splice, SpliceBuilder};
+
+/// A part of a text that is known only when the plan is bound.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Slot {
+    /// The name of a table in FROM.
+    Table {
+        /// Which.
+        unit: usize,
+        /// The alias to add where the physical name differs; `None` where there is one, or none may be.
+        alias: Option<Box<str>>,
+    },
+    /// The qualifier of a column, where no alias may be given to the table.
+    Qualifier {
+        /// Of which table.
+        unit: usize,
+        /// What was written.
+        written: Box<[u8]>,
+    },
+    /// The qualifier of a column with a schema: becomes the table's visible name where that is an alias now.
+    SchemaQualifier {
+        /// Of which table.
+        unit: usize,
+        /// What was written.
+        written: Box<[u8]>,
+        /// The visible name.
+        visible: Box<str>,
+    },
+    /// A parameter.
+    Param(u32),
+    /// The count of LIMIT on the shards; written as a parameter if the client's was one.
+    LimitCount {
+        /// The client wrote `?`.
+        param: bool,
+    },
+    /// The offset of LIMIT on the shards, which is 0.
+    LimitOffset {
+        /// The client wrote `?`.
+        param: bool,
+    },
+    /// A value of the session.
+    Session {
+        /// Which.
+        value: SessionValue,
+        /// What was written.
+        written: Box<[u8]>,
+    },
+    /// The alias that keeps the name of a column whose text changes.
+    SessionAlias {
+        /// The values in the item: if none of them is replaced, the name stays.
+        values: Vec<SessionValue>,
+        /// ` AS …`.
+        alias: Box<str>,
+    },
+    /// Rows of an INSERT.
+    Rows,
+}
+
+/// A text with slots.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Template {
+    splice: Splice,
+    slots: Vec<Slot>,
+    /// The parameters are not the client's list as it is.
+    own_params: bool,
+    /// It holds edits that are no slots.
+    always_changes: bool,
+}
+
+/// Collects the edits of a template.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TemplateBuilder {
+    splice: SpliceBuilder,
+    slots: Vec<Slot>,
+    own_params: bool,
+    always_changes: bool,
+}
+
+impl TemplateBuilder {
+    /// Replaces a range by a slot.
+    pub fn slot(&mut self, range: Range<usize>, slot: Slot) {
+        let piece = self.piece(slot);
+        self.splice.replace(range, [piece]);
+    }
+
+    /// A slot as a piece of an edit.
+    pub fn piece(&mut self, slot: Slot) -> Piece {
+        let index = self.slots.iter().position(|known| *known == slot).unwrap_or_else(|| {
+            self.slots.push(slot);
+            self.slots.len() - 1
+        });
+        Piece::Slot(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// Replaces a range by pieces.
+    pub fn pieces(&mut self, range: Range<usize>, pieces: impl IntoIterator<Item = Piece>) {
+        self.always_changes = true;
+        self.splice.replace(range, pieces);
+    }
+
+    /// Inserts a text.
+    pub fn insert(&mut self, at: usize, text: &str) {
+        self.always_changes = true;
+        self.splice.insert(at, text);
+    }
+
+    /// Makes the text keep account of its parameters: needed where some are copied, dropped or computed. Those in
+    /// `replaced` are written by other slots.
+    pub fn account_params(&mut self, params: &[usize], replaced: &[Range<usize>]) {
+        self.own_params = true;
+        for (number, offset) in params.iter().enumerate() {
+            if !replaced.iter().any(|range| range.contains(offset)) {
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                self.slot(*offset..*offset + 1, Slot::Param(number));
+            }
+        }
+    }
+
+    /// The finished template.
+    pub fn build(self, length: usize, literals: &[Literal]) -> Result<Template, PlanError> {
+        let splice = self.splice.build(length, literals).map_err(|error| {
+            tracing::debug!(%error, "edits do not fit");
+            PlanError::Internal("edits of the text do not fit together")
+        })?;
+        if self.slots.len() > usize::from(u16::MAX) {
+            return Err(PlanError::not_supported("a statement of this size", "split it"));
+        }
+        Ok(Template {
+            splice,
+            slots: self.slots,
+            own_params: self.own_params,
+            always_changes: self.always_changes,
+        })
+    }
+}
+
+/// What the slots of one shard's text are filled with.
+pub(crate) struct Filling<'a> {
+    /// The tables.
+    pub units: &'a [Unit],
+    /// The node of each.
+    pub nodes: &'a [usize],
+    /// The physical schema that the connection is in.
+    pub schema: &'a str,
+    /// The session.
+    pub session: &'a dyn SessionValues,
+    /// LIMIT on the shards.
+    pub limit_count: u64,
+    /// The parts of an INSERT.
+    pub insert: Option<&'a dyn InsertFilling>,
+}
+
+/// The parts of an INSERT that differ from shard to shard.
+pub(crate) trait InsertFilling {
+    /// Writes the rows.
+    fn rows(&self, out: &mut Vec<u8>, params: &mut Vec<ParamSource>);
+}
+
+impl Template {
+    /// The text and parameters for one shard.
+    pub fn fill(&self, values: &Values<'_>, filling: &Filling<'_>) -> (Text, Params) {
+        if !self.always_changes && self.slots.iter().all(|slot| slot.is_unchanged(filling)) {
+            return (Text::Same, Params::Same);
+        }
+        let mut out = Vec::with_capacity(values.sql.len() + 64);
+        let mut params = Vec::new();
+        self.splice.apply(values.sql, values.literals, &mut out, |index, out| {
+            if let Some(slot) = self.slots.get(usize::from(index)) {
+                slot.write(filling, out, &mut params);
+            }
+        });
+        let params = if self.own_params { Params::List(params) } else { Params::Same };
+        (Text::Rewritten(Bytes::from(out)), params)
+    }
+}
+
+impl Filling<'_> {
+    fn as_written(&self, unit: usize) -> bool {
+        match (self.units.get(unit), self.nodes.get(unit)) {
+            (Some(unit), Some(node)) => unit.is_as_written(*node, self.schema),
+            _ => true,
+        }
+    }
+
+    fn replaces_any(&self, values: &[SessionValue]) -> bool {
+        values.iter().any(|value| self.session.value(value).is_some())
+    }
+
+    fn write_name(&self, unit: usize, out: &mut Vec<u8>) {
+        if let (Some(unit), Some(node)) = (self.units.get(unit), self.nodes.get(unit)) {
+            unit.write_name(*node, self.schema, out);
+        }
+    }
+}
+
+impl Slot {
+    /// Whether the slot would write what stands there.
+    fn is_unchanged(&self, filling: &Filling<'_>) -> bool {
+        match self {
+            Self::Table { unit, .. } | Self::Qualifier { unit, .. } | Self::SchemaQualifier { unit, .. } => {
+                filling.as_written(*unit)
+            }
+            Self::Param(_) => true,
+            Self::Session { value, .. } => filling.session.value(value).is_none(),
+            Self::SessionAlias { values, .. } => !filling.replaces_any(values),
+            Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
+        }
+    }
+
+    fn write(&self, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
+        match self {
+            Self::Table { unit, alias } => self.write_table(*unit, alias.as_deref(), filling, out),
+            Self::Qualifier { unit, written } => {
+                if filling.as_written(*unit) {
+                    out.extend_from_slice(written);
+                } else {
+                    filling.write_name(*unit, out);
+                }
+            }
+            Self::SchemaQualifier { unit, written, visible } => {
+                if filling.as_written(*unit) {
+                    out.extend_from_slice(written);
+                } else {
+                    quote_name(visible, out);
+                }
+            }
+            Self::Param(number) => {
+                out.push(b'?');
+                params.push(ParamSource::Param(*number));
+            }
+            Self::LimitCount { param } => write_number(filling.limit_count, *param, out, params),
+            Self::LimitOffset { param } => write_number(0, *param, out, params),
+            Self::Session { value, written } => match filling.session.value(value) {
+                Some(text) => out.extend_from_slice(text.as_bytes()),
+                None => out.extend_from_slice(written),
+            },
+            Self::SessionAlias { values, alias } => {
+                if filling.replaces_any(values) {
+                    out.extend_from_slice(alias.as_bytes());
+                }
+            }
+            Self::Rows => {
+                if let Some(insert) = filling.insert {
+                    insert.rows(out, params);
+                }
+            }
+        }
+    }
+
+    fn write_table(&self, unit: usize, alias: Option<&str>, filling: &Filling<'_>, out: &mut Vec<u8>) {
+        if filling.as_written(unit) {
+            if let Some(unit) = filling.units.get(unit) {
+                unit.write_as_written(out);
+            }
+            return;
+        }
+        filling.write_name(unit, out);
+        if let Some(alias) = alias {
+            out.extend_from_slice(b" AS ");
+            quote_name(alias, out);
+        }
+    }
+}
+
+fn write_number(number: u64, param: bool, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
+    if param {
+        out.push(b'?');
+        params.push(ParamSource::Const(number));
+    } else {
+        out.extend_from_slice(number.to_string().as_bytes());
+    }
+}

@@ -1,0 +1,236 @@
+//! What a plan tells the session, and what it gives for one execution.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::shape::SessionValue;
+use crate::config::GroupId;
+use crate::merge::MergeSpec;
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StatementKind {
+    /// Gives rows: SELECT, SHOW, DESCRIBE, …
+    Select,
+    /// INSERT and REPLACE.
+    Insert,
+    /// UPDATE.
+    Update,
+    /// DELETE.
+    Delete,
+    /// CREATE, ALTER, DROP, TRUNCATE, RENAME.
+    Ddl,
+    /// CALL, DO and what else there is.
+    Other,
+}
+
+/// Which server of a group may run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Only reads: a replica may do.
+    Read,
+    /// Reads, and locks what it reads, or has an effect on the session: the primary.
+    LockingRead,
+    /// Changes rows: the primary.
+    Write,
+    /// Changes tables; commits the running transaction.
+    Ddl,
+}
+
+/// What a statement leaves behind on its connection, so that this must stay with the client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// `GET_LOCK` and its kin.
+    pub named_lock: bool,
+    /// `CREATE TEMPORARY TABLE`.
+    pub temporary_table: bool,
+    /// It reads or sets user variables.
+    pub user_variables: bool,
+    /// `SQL_CALC_FOUND_ROWS`: `FOUND_ROWS()` will be asked on it.
+    pub found_rows: bool,
+    /// Anything else that is not known to leave nothing behind: CALL, stored functions, LAST_INSERT_ID(x).
+    pub unknown: bool,
+}
+
+impl Pins {
+    /// Whether there is any.
+    pub fn any(self) -> bool {
+        self.named_lock || self.temporary_table || self.user_variables || self.found_rows || self.unknown
+    }
+}
+
+/// What the session must do so that the shards give one server's answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// `NOW()` must be the same on all shards: bind `timestamp` when there are several.
+    pub timestamp: bool,
+}
+
+/// A hint comment on which server of the group is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerHint {
+    /// `/* shardloom: primary */`.
+    Primary,
+    /// `/* shardloom: replica */`: a replica, even where the session would take the primary.
+    Replica,
+}
+
+/// A literal that the planner looked at: the plan holds only for texts that have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedLiteral {
+    /// Its index among the literals of the digest.
+    pub index: usize,
+    /// Its bytes as written.
+    pub text: Box<[u8]>,
+}
+
+/// A logical table that a statement names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogicalTable {
+    /// Its schema.
+    pub schema: Arc<str>,
+    /// Its name.
+    pub table: Arc<str>,
+}
+
+/// The values of the session that a statement reads, as SQL text.
+pub trait SessionValues {
+    /// The text of a value; `None` leaves the call to the server.
+    fn value(&self, what: &SessionValue) -> Option<String>;
+}
+
+/// A session that knows nothing: every call is left to the server.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSession;
+
+impl SessionValues for NoSession {
+    fn value(&self, _: &SessionValue) -> Option<String> {
+        None
+    }
+}
+
+/// Physical names back to logical ones, for the metadata of results and the texts of errors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NameMap {
+    /// One entry for each physical table whose name or schema differs from the logical one.
+    pub entries: Vec<NameEntry>,
+}
+
+/// One physical table and its logical names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameEntry {
+    /// Physical schema.
+    pub physical_schema: Arc<str>,
+    /// Physical table.
+    pub physical_table: Arc<str>,
+    /// Logical schema.
+    pub schema: Arc<str>,
+    /// Logical table.
+    pub table: Arc<str>,
+}
+
+impl NameMap {
+    /// The logical schema and table of a physical table; `None` if its names are the logical ones.
+    pub fn logical(&self, schema: &str, table: &str) -> Option<(&Arc<str>, &Arc<str>)> {
+        let found = self.entries.iter().find(|e| &*e.physical_table == table && &*e.physical_schema == schema);
+        found.map(|entry| (&entry.schema, &entry.table))
+    }
+}
+
+/// A statement made ready for one execution.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bound {
+    /// What to send where; never empty. Of one group there may be several.
+    pub shards: Vec<ShardStatement>,
+    /// How several shards' rows become one result. `None`: there is one shard, or there are no rows
+    /// (affected rows are added up).
+    pub merge: Option<Arc<MergeSpec>>,
+    /// How many columns the shards must send for `merge` to be right; other numbers mean that the catalog is stale.
+    pub expected_columns: Option<usize>,
+    /// The first generated key, to be reported as the insert id.
+    pub insert_id: Option<u64>,
+    /// Affected rows are those of one shard, not their sum: each shard changed the same rows (broadcast tables).
+    pub same_rows: bool,
+    /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
+    pub names_in_rows: bool,
+}
+
+/// What one data node gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardStatement {
+    /// What EXPLAIN ROUTE calls the node: `g0.shop.orders_1`.
+    pub node: Arc<str>,
+    /// The group.
+    pub group: GroupId,
+    /// The physical schema that the connection must be in; `None` if it does not matter.
+    pub schema: Option<Arc<str>>,
+    /// The statement.
+    pub sql: Text,
+    /// Its parameters.
+    pub params: Params,
+    /// What to rename in metadata and errors.
+    pub names: Option<Arc<NameMap>>,
+}
+
+/// The text of a statement for a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// The client's own bytes.
+    Same,
+    /// Other ones.
+    Rewritten(Bytes),
+}
+
+impl Text {
+    /// The bytes, given the client's.
+    pub fn bytes<'a>(&'a self, sql: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Same => sql,
+            Self::Rewritten(bytes) => bytes,
+        }
+    }
+}
+
+/// The parameters of a statement for a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Params {
+    /// The client's own.
+    Same,
+    /// These, in order.
+    List(Vec<ParamSource>),
+}
+
+/// Where a parameter comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamSource {
+    /// The client's parameter of this number, counted from 0.
+    Param(u32),
+    /// A number that the proxy computed.
+    Const(u64),
+}
+
+impl fmt::Display for StatementKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Select => "select",
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Ddl => "ddl",
+            Self::Other => "other",
+        })
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::LockingRead => "locking read",
+            Self::Write => "write",
+            Self::Ddl => "ddl",
+        })
+    }
+}
