@@ -179,7 +179,7 @@ impl BackendConn {
 
     /// Reads the answers of the setup, all of them. The first error is returned as the server sent it; the step that failed
     /// has changed nothing, so the connection can go on, unless a statement was queued behind it: that one has run, and
-    /// its answer must be read ([`skip_response`](Self::skip_response)) or the connection discarded.
+    /// its answer must be read, or the connection discarded.
     pub async fn read_setup(&mut self) -> Result<(), BackendError> {
         if self.state.pending.is_empty() {
             return Ok(());
