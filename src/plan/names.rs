@@ -1,11 +1,14 @@
 //! Edits that a statement needs wherever it runs: names of tables, and values of the session.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::keys::Keys;
-use super::shape::{Builder, SessionCall};
+use super::shape::{Builder, RefId, RefKind, SessionCall};
+use super::system::{View, is_view};
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
+use crate::sql::splice::Piece;
 
 
 /// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
@@ -14,6 +17,11 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];
         let everywhere = target == Some(unit);
+        if let Some(views) = views(builder, *id) {
+            let alias = reference.alias.is_none().then(|| reference.name.as_str().into());
+            template.slot(reference.range.clone(), Slot::View { unit, views, alias });
+            continue;
+        }
         let alias = (reference.alias.is_none() && !everywhere).then(|| reference.name.as_str().into());
         template.slot(reference.range.clone(), Slot::Table { unit, alias });
     }
@@ -21,7 +29,9 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
         let reference = &builder.shape.refs[qualifier.table];
         let written: Box<[u8]> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
-        if target == Some(unit) && reference.alias.is_none() {
+        if qualifier.with_schema && views(builder, qualifier.table).is_some() {
+            template.pieces(qualifier.range.clone(), [Piece::from(&*quoted(reference.visible_name()))]);
+        } else if target == Some(unit) && reference.alias.is_none() {
             template.slot(qualifier.range.clone(), Slot::Qualifier { unit, written });
         } else if qualifier.with_schema {
             let visible = reference.visible_name().into();
@@ -30,6 +40,17 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     }
     session_values(builder, &mut template);
     template
+}
+
+/// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.
+fn views(builder: &Builder<'_>, id: RefId) -> Option<Arc<[View]>> {
+    let RefKind::Table { place, info } = &builder.shape.refs[id].kind else { return None };
+    if !is_view(place) {
+        return None;
+    }
+    let groups: Vec<_> = place.nodes().iter().map(|node| node.group).collect();
+    let rules = builder.context.rules;
+    groups.iter().map(|group| View::new(rules, place.table(), info.as_deref(), *group, &groups)).collect()
 }
 
 /// Session values become literals; the column keeps the name that the call gave it.

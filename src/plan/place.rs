@@ -32,6 +32,8 @@ pub(crate) enum Place {
         schema: String,
         /// The table, as written.
         table: String,
+        /// Where a view of `information_schema` is read; none where that does not matter.
+        nodes: Vec<DataNode>,
     },
 }
 
@@ -69,12 +71,12 @@ impl Place {
         }
     }
 
-    /// The nodes it is on; none for a system table.
+    /// The nodes it is on; those of a system table are the groups that it is read from.
     pub fn nodes(&self) -> &[DataNode] {
         match self {
             Self::Ruled { table, .. } => &table.nodes,
             Self::Default { node, .. } => std::slice::from_ref(node),
-            Self::System { .. } => &[],
+            Self::System { nodes, .. } => nodes,
         }
     }
 }
@@ -102,7 +104,7 @@ pub(crate) fn schema_of<'a>(
 pub(crate) fn locate(context: &PlanContext<'_>, schema: Option<&str>, table: &str) -> Result<Place, PlanError> {
     let Some(found) = schema_of(context, schema)? else {
         let schema = schema.unwrap_or_default().to_ascii_lowercase();
-        return Ok(Place::System { schema, table: table.to_owned() });
+        return Ok(Place::System { schema, table: table.to_owned(), nodes: Vec::new() });
     };
     if let Some(rule) = found.table(table) {
         return Ok(Place::Ruled { schema: Arc::clone(found), table: Arc::clone(rule) });

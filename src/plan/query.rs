@@ -98,6 +98,7 @@ impl<'a> Subject<'a> {
         }
         let mut counter = Counter(0);
         let _ = statement.visit(&mut counter);
+        super::system::refuse_mixed(builder)?;
         if counter.0 == builder.relations {
             return Ok(());
         }
@@ -127,6 +128,8 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     builder.note(&parsed.notes);
     let main = builder.query(query, None)?;
     subject.check_complete(&parsed.statement, &builder)?;
+    let mut schemas = Vec::new();
+    super::system::settle(&mut builder, query, &mut schemas)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let relay = base(&builder, &keys, None).build(subject.sql.len(), subject.literals)?;
     let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
@@ -155,6 +158,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     };
     let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
     let mut plan = subject.plan(kind, &builder.shape.met, &keys, Action::Routed(routed));
+    pinned.extend(schemas.into_iter().filter(|schema| !pinned.contains(schema)).collect::<Vec<_>>());
     plan.pinned = pinned;
     Ok(plan)
 }
@@ -210,7 +214,7 @@ pub(crate) fn logical_tables(keys: &Keys) -> Vec<LogicalTable> {
 /// The physical names that differ from the logical ones.
 pub(crate) fn name_map(keys: &Keys) -> Option<Arc<NameMap>> {
     let mut entries: Vec<NameEntry> = Vec::new();
-    for unit in &keys.units {
+    for unit in keys.units.iter().filter(|unit| !super::system::is_view(&unit.place)) {
         let (schema, table) = (unit.place.schema(), unit.place.table());
         for node in unit.place.nodes() {
             let known = |entry: &NameEntry| entry.physical_table == node.table && entry.physical_schema == node.schema;

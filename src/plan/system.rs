@@ -1,1 +1,126 @@
-//! stub
+//! `information_schema`: logical tables and schemas, never physical ones.
+//!
+//! Each reference to a view of it becomes a derived table over that view: physical names are mapped to logical ones,
+//! rows of what the rules do not name are left out. One group answers where one holds a part of every table that the
+//! statement can ask for; else the views are read from several groups, each showing what the others do not.
+
+mod schemas;
+mod view;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sqlparser::ast::Query;
+
+use super::PlanContext;
+use super::error::PlanError;
+use super::place::Place;
+use super::shape::{Builder, RefKind};
+use super::types::PinnedLiteral;
+use crate::config::{DataNode, GroupId, Rules, Schema};
+pub(crate) use view::View;
+
+/// Its name.
+pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Whether a place is one of its views.
+pub(crate) fn is_view(place: &Place) -> bool {
+    matches!(place, Place::System { schema, .. } if schema == INFORMATION_SCHEMA)
+}
+
+/// Its views beside tables of the user: the rows of both are on different servers, or named differently.
+pub(crate) fn refuse_mixed(builder: &Builder<'_>) -> Result<(), PlanError> {
+    let places = || builder.shape.refs.iter().filter_map(|reference| match &reference.kind {
+        RefKind::Table { place, .. } => Some(place),
+        _ => None,
+    });
+    if places().any(is_view) && !places().all(is_view) {
+        return Err(PlanError::not_supported(
+            "information_schema beside other tables in one statement",
+            "read information_schema by itself",
+        ));
+    }
+    Ok(())
+}
+
+/// Views that name physical tables in a way that cannot be mapped, or show what is the servers' own.
+fn refuse_hidden(name: &str) -> Result<(), PlanError> {
+    let name = name.to_ascii_uppercase();
+    let is_hidden = (name.starts_with("INNODB_") && name != "INNODB_METRICS" && !name.starts_with("INNODB_FT_DEFAULT"))
+        || ["FILES", "PROCESSLIST", "TABLESPACES", "XTRADB_INTERNAL_HASH_TABLES"].contains(&&*name);
+    if !is_hidden {
+        return Ok(());
+    }
+    let instead = if name == "PROCESSLIST" { "use SHOW PROCESSLIST" } else { "ask a server of the group itself" };
+    Err(PlanError::not_supported(format!("information_schema.{name}, which shows a server's own objects,"), instead))
+}
+
+/// Decides where the views of a query are read.
+pub(crate) fn settle(
+    builder: &mut Builder<'_>,
+    query: &Query,
+    pinned: &mut Vec<PinnedLiteral>,
+) -> Result<(), PlanError> {
+    let ids: Vec<usize> = (0..builder.shape.refs.len())
+        .filter(|id| matches!(&builder.shape.refs[*id].kind, RefKind::Table { place, .. } if is_view(place)))
+        .collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut wanted: Vec<Vec<Arc<Schema>>> = Vec::new();
+    for id in &ids {
+        refuse_hidden(&builder.shape.refs[*id].name)?;
+        wanted.push(schemas::of(builder, query, *id, pinned));
+    }
+    let home = builder.context.schema.and_then(|schema| schema.home_group());
+    let all: Vec<Arc<Schema>> = {
+        let mut all: Vec<_> = wanted.iter().flatten().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all.dedup_by(|a, b| a.name == b.name);
+        all
+    };
+    let groups = groups_for(builder.context.rules, &all, home);
+    for id in ids {
+        let name = builder.shape.refs[id].name.clone();
+        if let RefKind::Table { place: Place::System { schema, nodes, .. }, info } = &mut builder.shape.refs[id].kind {
+            // what no schema has any two groups would show twice
+            let is_scoped = info.as_deref().is_none_or(view::is_scoped);
+            let groups = if is_scoped { groups.as_slice() } else { &groups[..1] };
+            let node = |group: &GroupId| DataNode {
+                group: *group,
+                schema: schema.as_str().into(),
+                table: name.as_str().into(),
+            };
+            *nodes = groups.iter().map(node).collect();
+        }
+    }
+    Ok(())
+}
+
+/// The fewest groups that hold a part of every table of the schemas; the first is the one that shows
+/// `information_schema` itself.
+fn groups_for(rules: &Rules, schemas: &[Arc<Schema>], home: Option<GroupId>) -> Vec<GroupId> {
+    let mut groups: BTreeSet<GroupId> = schemas.iter().filter_map(|schema| schema.default_group).collect();
+    let tables = || schemas.iter().flat_map(|schema| schema.tables.values());
+    let holds = |groups: &BTreeSet<GroupId>, table: &crate::config::Table| {
+        table.nodes.iter().any(|node| groups.contains(&node.group))
+    };
+    loop {
+        let missing: Vec<_> = tables().filter(|table| !holds(&groups, table)).collect();
+        let Some(first) = missing.first() else { break };
+        let covered = |group: &GroupId| {
+            missing.iter().filter(|table| table.nodes.iter().any(|node| node.group == *group)).count()
+        };
+        let candidates = first.nodes.iter().map(|node| node.group);
+        match candidates.max_by_key(|group| (covered(group), Some(*group) == home)) {
+            Some(group) => groups.insert(group),
+            None => break,
+        };
+    }
+    if groups.is_empty() {
+        groups.extend(home.or_else(|| rules.group_ids().next()));
+    }
+    let mut groups: Vec<GroupId> = groups.into_iter().collect();
+    groups.sort_by_key(|group| Some(*group) != home);
+    groups
+}

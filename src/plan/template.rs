@@ -1,11 +1,13 @@
 //! The text that a shard gets: the client's, with names of tables and a few numbers replaced.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::error::PlanError;
 use super::shape::SessionValue;
+use super::system::View;
 use super::types::{ParamSource, Params, SessionValues, Text};
 use super::unit::{Unit, quote_name};
 use crate::route::values::Values;
@@ -20,6 +22,15 @@ pub(crate) enum Slot {
         /// Which.
         unit: usize,
         /// The alias to add where the physical name differs; `None` where there is one, or none may be.
+        alias: Option<Box<str>>,
+    },
+    /// A view of `information_schema`, as a derived table.
+    View {
+        /// Which reference.
+        unit: usize,
+        /// The view on each of its nodes.
+        views: Arc<[View]>,
+        /// The alias to add; `None` where there is one.
         alias: Option<Box<str>>,
     },
     /// The qualifier of a column, where no alias may be given to the table.
@@ -213,6 +224,7 @@ impl Slot {
                 filling.as_written(*unit)
             }
             Self::Param(_) => true,
+            Self::View { .. } => false,
             Self::Session { value, .. } => filling.session.value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
             Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
@@ -222,6 +234,11 @@ impl Slot {
     fn write(&self, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         match self {
             Self::Table { unit, alias } => self.write_table(*unit, alias.as_deref(), filling, out),
+            Self::View { unit, views, alias } => {
+                if let Some(view) = filling.nodes.get(*unit).and_then(|node| views.get(*node)) {
+                    view.write(filling.session, alias.as_deref(), out);
+                }
+            }
             Self::Qualifier { unit, written } => {
                 if filling.as_written(*unit) {
                     out.extend_from_slice(written);

@@ -17,6 +17,7 @@ pub(super) struct Asked<'a> {
     pub user: &'a str,
     pub host: &'a str,
     pub server_version: &'a str,
+    pub shared: &'a super::Shared,
 }
 
 impl SessionValues for Asked<'_> {
@@ -26,6 +27,10 @@ impl SessionValues for Asked<'_> {
             SessionValue::Variable { global: false, name } => self.variable(name),
             SessionValue::Variable { .. } => None,
         }
+    }
+
+    fn may_use(&self, schema: &str) -> bool {
+        self.shared.may_use(self.user, schema)
     }
 }
 
@@ -69,6 +74,7 @@ impl Session {
             user: &self.entry.user,
             host: &self.host,
             server_version: &self.shared.server_version,
+            shared: &self.shared,
         }
     }
 }
