@@ -19,6 +19,7 @@ pub mod functions;
 mod given;
 mod hint;
 mod insert;
+mod instead;
 mod keys;
 mod names;
 mod opaque;
@@ -111,6 +112,7 @@ impl Plan {
             Action::Everywhere(everywhere) => action::bind_everywhere(everywhere, &values, session),
             Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
             Action::Given(given) => Ok(given.bind()),
+            Action::Instead(instead) => instead.bind(session, ids),
         }
     }
 
@@ -122,6 +124,7 @@ impl Plan {
             Action::Routed(routed) => routed.sample(&values),
             Action::Insert(insert) => insert.sample(&values),
             Action::Explain(explain) => explain.sample(sql, literals),
+            Action::Instead(instead) => instead.sample(),
             Action::Everywhere(_) | Action::Given(_) => {
                 let none: Ids<'_> = &|_, _| Err(IdError::OutOfRange);
                 let bound = self.bind(sql, literals, &[], &NoSession, none)?;

@@ -12,13 +12,12 @@ use std::sync::Arc;
 
 use sqlparser::ast::Query;
 
-use super::PlanContext;
 use super::error::PlanError;
 use super::place::Place;
 use super::shape::{Builder, RefKind};
 use super::types::PinnedLiteral;
 use crate::config::{DataNode, GroupId, Rules, Schema};
-pub(crate) use view::View;
+pub(crate) use view::{View, literal};
 
 /// Its name.
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";

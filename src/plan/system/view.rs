@@ -283,7 +283,7 @@ fn literals(names: &[&str]) -> String {
 }
 
 /// A name as a literal that every sql_mode reads alike.
-pub(in crate::plan) fn literal(name: &str) -> String {
+pub(crate) fn literal(name: &str) -> String {
     if name.is_ascii() && !name.contains(['\'', '\\']) {
         return format!("'{name}'");
     }
