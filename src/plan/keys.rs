@@ -235,7 +235,7 @@ fn follows(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, driver: usize,
 }
 
 /// Whether equal keys of two tables share a node index, and that index a group.
-fn bound(one: &Place, other: &Place) -> bool {
+pub(crate) fn bound(one: &Place, other: &Place) -> bool {
     let (Place::Ruled { schema, table: one }, Place::Ruled { schema: other_schema, table: other }) = (one, other) else {
         return false;
     };

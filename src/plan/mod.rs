@@ -166,6 +166,9 @@ pub fn plan(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Lite
         | Verb::Update
         | Verb::Delete
         | Verb::Do => data(&subject),
+        Verb::Grant | Verb::Revoke => {
+            Err(PlanError::not_supported("accounts and privileges", "users are defined by the rules"))
+        }
         _ => opaque::plan(&subject, "this statement"),
     }
 }

@@ -2,24 +2,46 @@
 
 use std::ops::Range;
 
+use super::error::PlanError;
 use super::keys::Keys;
-use super::shape::{Builder, SessionCall};
+use super::place::Place;
+use super::shape::{Builder, RefKind, SessionCall, TableRef};
+use super::system;
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
+use crate::sql::splice::Piece;
 
 
 /// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
-pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> TemplateBuilder {
+pub(crate) fn base(
+    builder: &Builder<'_>,
+    keys: &Keys,
+    target: Option<usize>,
+) -> Result<TemplateBuilder, PlanError> {
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];
+        if let Some(derived) = derived(builder, reference) {
+            let mut pieces = vec![Piece::from(&*derived?)];
+            if reference.alias.is_none() {
+                let alias = String::from_utf8_lossy(name_in(builder, reference)).into_owned();
+                pieces.push(Piece::from(&*format!(" AS {alias}")));
+            }
+            template.pieces(reference.range.clone(), pieces);
+            continue;
+        }
         let everywhere = target == Some(unit);
-        let alias = (reference.alias.is_none() && !everywhere).then(|| reference.name.as_str().into());
-        template.slot(reference.range.clone(), Slot::Table { unit, alias });
+        let written = builder.sql.get(reference.range.clone()).unwrap_or_default();
+        let alias = (reference.alias.is_none() && !everywhere).then(|| name_in(builder, reference).into());
+        template.slot(reference.range.clone(), Slot::Table { unit, written: written.into(), alias });
     }
     for qualifier in &builder.shape.qualifiers {
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
         let reference = &builder.shape.refs[qualifier.table];
+        if qualifier.with_schema && derived(builder, reference).is_some() {
+            template.pieces(qualifier.range.clone(), [Piece::from(&*quoted(reference.visible_name()))]);
+            continue;
+        }
         let written: Box<[u8]> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
         if target == Some(unit) && reference.alias.is_none() {
             template.slot(qualifier.range.clone(), Slot::Qualifier { unit, written });
@@ -29,7 +51,24 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
         }
     }
     session_values(builder, &mut template);
-    template
+    Ok(template)
+}
+
+/// What stands in place of a table of `information_schema`.
+fn derived(builder: &Builder<'_>, reference: &TableRef) -> Option<Result<String, PlanError>> {
+    match &reference.kind {
+        RefKind::Table { place: Place::System { schema, node }, info } if schema == "information_schema" => {
+            system::derived(builder.context, node.group, &node.table, info.as_deref())
+        }
+        _ => None,
+    }
+}
+
+/// The name of a table without its schema, as it is written.
+fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
+    let outline = builder.outline;
+    let last = outline.index_at(reference.range.end).checked_sub(1).and_then(|index| outline.tokens().get(index));
+    last.map(|token| token.bytes(builder.sql)).unwrap_or_default()
 }
 
 /// Session values become literals; the column keeps the name that the call gave it.

@@ -19,8 +19,15 @@ pub(crate) enum Slot {
     Table {
         /// Which.
         unit: usize,
+        /// What was written.
+        written: Box<[u8]>,
         /// The alias to add where the physical name differs; `None` where there is one, or none may be.
-        alias: Option<Box<str>>,
+        alias: Option<Box<[u8]>>,
+    },
+    /// The name of a table in place of a list of them.
+    Name {
+        /// Which.
+        unit: usize,
     },
     /// The qualifier of a column, where no alias may be given to the table.
     Qualifier {
@@ -108,12 +115,6 @@ impl TemplateBuilder {
     pub fn pieces(&mut self, range: Range<usize>, pieces: impl IntoIterator<Item = Piece>) {
         self.always_changes = true;
         self.splice.replace(range, pieces);
-    }
-
-    /// Inserts a text.
-    pub fn insert(&mut self, at: usize, text: &str) {
-        self.always_changes = true;
-        self.splice.insert(at, text);
     }
 
     /// Makes the text keep account of its parameters: needed where some are copied, dropped or computed. Those in
@@ -215,20 +216,23 @@ impl Slot {
             Self::Param(_) => true,
             Self::Session { value, .. } => filling.session.value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
-            Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
+            Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
         }
     }
 
     fn write(&self, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         match self {
-            Self::Table { unit, alias } => self.write_table(*unit, alias.as_deref(), filling, out),
-            Self::Qualifier { unit, written } => {
-                if filling.as_written(*unit) {
-                    out.extend_from_slice(written);
-                } else {
-                    filling.write_name(*unit, out);
+            Self::Table { unit, written, .. } | Self::Qualifier { unit, written } if filling.as_written(*unit) => {
+                out.extend_from_slice(written);
+            }
+            Self::Table { unit, alias, .. } => {
+                filling.write_name(*unit, out);
+                if let Some(alias) = alias {
+                    out.extend_from_slice(b" AS ");
+                    out.extend_from_slice(alias);
                 }
             }
+            Self::Qualifier { unit, .. } | Self::Name { unit } => filling.write_name(*unit, out),
             Self::SchemaQualifier { unit, written, visible } => {
                 if filling.as_written(*unit) {
                     out.extend_from_slice(written);
@@ -256,20 +260,6 @@ impl Slot {
                     insert.rows(out, params);
                 }
             }
-        }
-    }
-
-    fn write_table(&self, unit: usize, alias: Option<&str>, filling: &Filling<'_>, out: &mut Vec<u8>) {
-        if filling.as_written(unit) {
-            if let Some(unit) = filling.units.get(unit) {
-                unit.write_as_written(out);
-            }
-            return;
-        }
-        filling.write_name(unit, out);
-        if let Some(alias) = alias {
-            out.extend_from_slice(b" AS ");
-            quote_name(alias, out);
         }
     }
 }

@@ -72,7 +72,7 @@ impl Change<'_, '_> {
         unchanged_keys: Vec<KeyAssignment>,
         renamed: Option<usize>,
     ) -> Result<Plan, PlanError> {
-        let template = base(&self.builder, &self.keys, renamed);
+        let template = base(&self.builder, &self.keys, renamed)?;
         let template = template.build(self.subject.sql.len(), self.subject.literals)?;
         let units = &self.keys.units;
         let is_broadcast = |id: &RefId| {

@@ -48,7 +48,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
 
 /// Into a table that is on one node: there, with all that it reads.
 fn relay(subject: &Subject<'_>, builder: &Builder<'_>, keys: &Keys, block: BlockId) -> Result<Action, PlanError> {
-    let template = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let template = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let refused = PlanError::not_supported(
         "INSERT … SELECT from tables of several shards",
         "read the rows first, and insert them as VALUES",
@@ -98,7 +98,7 @@ fn broadcast(
             return Err(refused());
         }
     }
-    let template = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let template = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let names = name_map(keys);
     Ok(Action::Everywhere(vec![Everywhere { units: keys.units.clone(), template, names, same_rows: true }]))
 }

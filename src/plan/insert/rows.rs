@@ -82,7 +82,7 @@ pub(super) fn plan(
         zero_generates,
         set: if insert.assignments.is_empty() { None } else { Some(quoted(&generator.column).into()) },
     });
-    let relay = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let relay = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let split = split_template(subject, builder, keys, insert, generated.as_ref())?;
     let returns = insert.returning.is_some();
     let assigns = builder.shape.met.assigns_variable;
@@ -134,7 +134,7 @@ fn split_template(
     insert: &Insert,
     generated: Option<&Generated>,
 ) -> Result<crate::plan::template::Template, PlanError> {
-    let mut template = base(builder, keys, Some(0));
+    let mut template = base(builder, keys, Some(0))?;
     let region = region(subject, insert)?;
     template.slot(region.clone(), Slot::Rows);
     if let (Some(generated), Some(last)) = (generated, insert.columns.last())
