@@ -13,6 +13,7 @@ use super::names::base;
 use super::outline::Outline;
 use super::scatter;
 use super::shape::{Builder, Met};
+use super::unit::Unit;
 use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, Pins, StatementKind};
 use super::{Plan, PlanContext};
 use crate::sql::lexer::{TokenKind, unquote_name};
@@ -209,8 +210,13 @@ pub(crate) fn logical_tables(keys: &Keys) -> Vec<LogicalTable> {
 
 /// The physical names that differ from the logical ones.
 pub(crate) fn name_map(keys: &Keys) -> Option<Arc<NameMap>> {
+    names_of(&keys.units)
+}
+
+/// The physical names of some tables that differ from the logical ones.
+pub(crate) fn names_of(units: &[Unit]) -> Option<Arc<NameMap>> {
     let mut entries: Vec<NameEntry> = Vec::new();
-    for unit in &keys.units {
+    for unit in units {
         let (schema, table) = (unit.place.schema(), unit.place.table());
         for node in unit.place.nodes() {
             let known = |entry: &NameEntry| entry.physical_table == node.table && entry.physical_schema == node.schema;
