@@ -45,6 +45,8 @@ pub struct BackendConn {
     dirty: bool,
     broken: bool,
     reused: bool,
+    /// No statement has run since it was opened or taken from the pool.
+    untouched: bool,
     created: Instant,
     idle_since: Instant,
     _place: Place,
@@ -74,6 +76,7 @@ impl BackendConn {
             dirty: false,
             broken: false,
             reused: false,
+            untouched: true,
             created: now,
             idle_since: now,
             _place: place,
@@ -134,7 +137,11 @@ impl BackendConn {
 
     fn queue_setup(&mut self, want: &Settings) -> Setup {
         let mut risk = Risk::None;
-        match self.state.choose_schema(&want.schema) {
+        // There is no way out of a schema but to log in again, which ends transactions and drops what the session has made
+        // here. Once it has run a statement here, it stays in the last schema that it had.
+        let stays = want.schema.is_none() && !self.untouched;
+        let schema = if stays { &self.state.schema.clone() } else { &want.schema };
+        match self.state.choose_schema(schema) {
             Some(SchemaCommand::InitDb(name)) => {
                 let known = self.server.has_accepted(SCHEMA, &name);
                 risk = if known { Risk::Schema } else { Risk::Untried };
@@ -172,7 +179,7 @@ impl BackendConn {
 
     /// Reads the answers of the setup, all of them. The first error is returned as the server sent it; the step that failed
     /// has changed nothing, so the connection can go on, unless a statement was queued behind it: that one has run, and
-    /// its answer must be read ([`skip_response`](Self::skip_response)) or the connection discarded.
+    /// its answer must be read, or the connection discarded.
     pub async fn read_setup(&mut self) -> Result<(), BackendError> {
         if self.state.pending.is_empty() {
             return Ok(());
@@ -257,13 +264,13 @@ impl BackendConn {
     /// Queues a `COM_QUERY`.
     #[inline]
     pub fn queue_query(&mut self, sql: &[u8]) {
-        self.open_responses += 1;
+        self.begin_response();
         self.queue_command(code::QUERY, sql);
     }
 
     /// Queues a `COM_STMT_PREPARE`.
     pub fn queue_prepare(&mut self, sql: &[u8]) {
-        self.open_responses += 1;
+        self.begin_response();
         self.queue_command(code::STMT_PREPARE, sql);
     }
 
@@ -271,8 +278,16 @@ impl BackendConn {
     #[inline]
     pub fn queue_packet(&mut self, payload: &[u8]) {
         let silent = matches!(payload.first(), Some(&(code::STMT_CLOSE | code::STMT_SEND_LONG_DATA | code::QUIT)));
-        self.open_responses += u32::from(!silent);
+        if !silent {
+            self.begin_response();
+        }
         self.queue_payload(payload);
+    }
+
+    #[inline]
+    fn begin_response(&mut self) {
+        self.open_responses += 1;
+        self.untouched = false;
     }
 
     fn queue_payload(&mut self, payload: &[u8]) {
@@ -304,8 +319,13 @@ impl BackendConn {
     #[inline]
     pub fn response_done(&mut self, status: Option<StatusFlags>) {
         self.open_responses = self.open_responses.saturating_sub(1);
-        if let Some(status) = status {
-            self.status = status;
+        match status {
+            Some(status) => self.status = status,
+            // Without autocommit a statement that failed may still have begun a transaction; an ERR does not tell.
+            None if !self.status.contains(StatusFlags::AUTOCOMMIT) => {
+                self.status = self.status.with(StatusFlags::IN_TRANSACTION);
+            }
+            None => {}
         }
     }
 
@@ -445,6 +465,7 @@ impl BackendConn {
         }
         self.trim_buffers();
         self.reused = true;
+        self.untouched = true;
         self.idle_since = Instant::now();
         true
     }

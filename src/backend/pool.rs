@@ -8,7 +8,6 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use deadpool::managed::{self, Metrics, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::connect;
@@ -32,14 +31,13 @@ pub struct Pool {
     server: Arc<Server>,
     by_flavour: [managed::Pool<Manager>; Flavour::COUNT],
     control: ControlSet,
-    upkeep: JoinHandle<()>,
 }
 
 impl Pool {
-    /// A pool without connections, and the task that checks the server's health and closes connections that are idle for
+    /// A pool without connections, and a task that checks the server's health and closes connections that are idle for
     /// long. Must be called within a tokio runtime.
     pub fn new(server: Arc<Server>) -> Arc<Self> {
-        Arc::new_cyclic(|this: &Weak<Self>| Self {
+        let pool = Arc::new_cyclic(|this: &Weak<Self>| Self {
             by_flavour: std::array::from_fn(|index| {
                 let manager =
                     Manager { server: server.clone(), flavour: Flavour::from_index(index), pool: this.clone() };
@@ -51,9 +49,11 @@ impl Pool {
                     .unwrap_or_else(|_| unreachable!("no timeout is configured"))
             }),
             control: ControlSet::default(),
-            upkeep: tokio::spawn(upkeep::run(server.clone(), this.clone())),
             server,
-        })
+        });
+        // Not before the pool is there: the task ends when it finds no pool.
+        tokio::spawn(upkeep::run(pool.server.clone(), Arc::downgrade(&pool)));
+        pool
     }
 
     /// The server.
@@ -133,12 +133,6 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.upkeep.abort();
-    }
-}
-
 /// The right to hold a connection; given back on drop, unless a lease took it over.
 struct Admitted<'a>(Option<&'a Server>);
 
@@ -180,20 +174,21 @@ impl Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = BackendConn;
+    /// Boxed: deadpool sets aside room for as many as there may be, and moves them in and out.
+    type Type = Box<BackendConn>;
     type Error = BackendError;
 
-    async fn create(&self) -> Result<BackendConn, BackendError> {
+    async fn create(&self) -> Result<Box<BackendConn>, BackendError> {
         let place = self.place().await?;
         let opened = connect::open(&self.server, self.flavour, place).await;
         match &opened {
             Ok(_) => self.server.note_connected(),
             Err(error) => self.server.note_connect_failure(error),
         }
-        opened
+        opened.map(Box::new)
     }
 
-    async fn recycle(&self, conn: &mut BackendConn, _: &Metrics) -> RecycleResult<BackendError> {
+    async fn recycle(&self, conn: &mut Box<BackendConn>, _: &Metrics) -> RecycleResult<BackendError> {
         let now = Instant::now();
         let limits = &self.server.spec().limits;
         if conn.is_stale(now, limits) {

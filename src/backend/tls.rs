@@ -1,5 +1,6 @@
 //! TLS towards backends: how much of a server's certificate is checked.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,11 +39,19 @@ impl TlsClient {
         let (Io::Tcp(socket), Address::Tcp { host, .. }) = (io, &spec.address) else {
             return Err(ConnectFailure::Tls("only TCP connections are encrypted".to_owned()));
         };
-        let name = spec.tls.server_name.as_ref().unwrap_or(host);
-        let name = ServerName::try_from(name.to_string())
-            .map_err(|_| ConnectFailure::Tls("the host is neither a DNS name nor an address".to_owned()))?;
+        let name = server_name(spec, host)?;
         let stream = connector.connect(name, socket).await.map_err(|error| ConnectFailure::Tls(error.to_string()))?;
         Ok(Io::TlsClient(Box::new(stream)))
+    }
+}
+
+/// The name that the certificate must hold. Where no name is checked, a host that no certificate could name will do.
+fn server_name(spec: &ServerSpec, host: &str) -> Result<ServerName<'static>, ConnectFailure> {
+    let name = spec.tls.server_name.as_deref().unwrap_or(host);
+    match ServerName::try_from(name.to_owned()) {
+        Ok(name) => Ok(name),
+        Err(_) if spec.tls.mode < TlsMode::VerifyIdentity => Ok(ServerName::from(Ipv4Addr::UNSPECIFIED)),
+        Err(_) => Err(ConnectFailure::Tls("the host is neither a DNS name nor an address".to_owned())),
     }
 }
 

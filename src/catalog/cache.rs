@@ -123,7 +123,7 @@ impl Cache {
         entry.loading.as_ref().is_some_and(|loading| Arc::ptr_eq(loading, slot)).then_some(entry)
     }
 
-    pub(super) fn forget(&mut self, schema: &str, table: &str) {
+    fn forget(&mut self, schema: &str, table: &str) {
         let Some(tables) = self.schemas.get_mut(schema) else { return };
         if tables.remove(table).is_some() {
             self.count -= 1;
@@ -133,8 +133,13 @@ impl Cache {
         }
     }
 
-    pub(super) fn forget_schema(&mut self, schema: &str) {
-        self.count -= self.schemas.remove(schema).map_or(0, |tables| tables.len());
+    /// Forgets what `which` names (schema and table).
+    pub(super) fn forget_where(&mut self, which: impl Fn(&str, &str) -> bool) {
+        self.schemas.retain(|schema, tables| {
+            tables.retain(|table, _| !which(schema, table));
+            !tables.is_empty()
+        });
+        self.count = self.schemas.values().map(HashMap::len).sum();
     }
 
     /// The tables that were loaded longest ago, if that is longer than `age`.
@@ -231,7 +236,7 @@ mod tests {
         load(&mut cache, "c", Some(table(1)), now);
         assert_eq!(cache.count(), 2);
         assert!(cache.peek("s", "a").is_some() && cache.peek("s", "b").is_none());
-        cache.forget_schema("s");
+        cache.forget_where(|schema, _| schema == "s");
         assert_eq!(cache.count(), 0);
     }
 }

@@ -1,5 +1,7 @@
 //! A table's definition as far as routing and planning need it.
 
+use crate::route::key::KeyType;
+
 /// What a name in a schema stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TableKind {
@@ -20,10 +22,8 @@ pub struct ColumnInfo {
     pub data_type: String,
     /// `COLUMN_TYPE`: `int(10) unsigned`, `enum('a','b')`, …
     pub column_type: String,
-    /// Digits after the point, of a decimal.
-    pub scale: Option<u8>,
-    /// Digits of the fraction of a second.
-    pub fraction_digits: Option<u8>,
+    /// How values of the column compare and are stored: what a sharding key is made with.
+    pub key_type: KeyType,
     /// The character set of a text.
     pub charset: Option<String>,
     /// The collation of a text.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::info::{ColumnInfo, TableInfo, TableKind, UniqueKey};
 use super::place::Place;
 use crate::backend::{BackendError, Backends, Row, text};
+use crate::route::key::KeyType;
 
 /// Loads a table; `None` if there is none of that name.
 pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Arc<TableInfo>>, BackendError> {
@@ -44,8 +45,7 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
     Ok(Some(Arc::new(info)))
 }
 
-const COLUMNS: &str = "TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_SCALE, DATETIME_PRECISION, \
-    CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA, COLUMN_DEFAULT FROM information_schema.COLUMNS";
+const COLUMNS: &str = "TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA, COLUMN_DEFAULT FROM information_schema.COLUMNS";
 
 const KEYS: &str = "TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS";
 
@@ -73,21 +73,20 @@ fn optional(row: &Row, column: usize) -> Option<String> {
 }
 
 fn column(row: &Row) -> ColumnInfo {
-    let extra = text(row, 9).to_ascii_uppercase();
+    let extra = text(row, 7).to_ascii_uppercase();
     ColumnInfo {
         name: text(row, 1).into_owned(),
         data_type: text(row, 2).to_ascii_lowercase(),
         column_type: text(row, 3).into_owned(),
-        scale: text(row, 4).parse().ok(),
-        fraction_digits: text(row, 5).parse().ok(),
-        charset: optional(row, 6),
-        collation: optional(row, 7),
-        nullable: text(row, 8) == "YES",
+        key_type: KeyType::of_column(&text(row, 3), optional(row, 5).as_deref()),
+        charset: optional(row, 4),
+        collation: optional(row, 5),
+        nullable: text(row, 6) == "YES",
         auto_increment: extra.contains("AUTO_INCREMENT"),
         // Not DEFAULT_GENERATED, by which MySQL means a default that is an expression.
         generated: ["VIRTUAL", "STORED", "PERSISTENT"].iter().any(|word| extra.contains(word)),
         invisible: extra.contains("INVISIBLE"),
-        default: optional(row, 10),
+        default: optional(row, 8),
     }
 }
 

@@ -111,15 +111,22 @@ impl Catalog {
 
     /// Forgets a table: it was changed by DDL.
     pub fn invalidate(&self, schema: &str, table: &str) {
-        if let Some(place) = place(&self.rules, schema, table) {
-            self.cache.lock().forget(&place.schema, &place.table);
-        }
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        // A name in another case may stand for the same table; to forget one too many costs a query.
+        self.forget(|s, t| s.eq_ignore_ascii_case(schema) && t.to_lowercase() == table.to_lowercase());
     }
 
     /// Forgets all tables of a schema: DDL that does not say which.
     pub fn invalidate_schema(&self, schema: &str) {
-        self.cache.lock().forget_schema(schema);
+        self.forget(|s, _| s.eq_ignore_ascii_case(schema));
+    }
+
+    /// Forgets everything: a table turned out not to be what it was.
+    pub fn invalidate_all(&self) {
+        self.forget(|_, _| true);
+    }
+
+    fn forget(&self, which: impl Fn(&str, &str) -> bool) {
+        self.cache.lock().forget_where(which);
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -6,6 +6,7 @@ use crate::backend::tests::server::{TestServer, shared};
 use crate::backend::{Backends, Flavour, text};
 use crate::catalog::{Catalog, CatalogView, TableKind};
 use crate::config::Rules;
+use crate::route::key::KeyType;
 
 fn rules(server: &TestServer) -> Rules {
     let TestServer { port, user, password, .. } = server;
@@ -53,9 +54,9 @@ async fn tables_as_the_server_has_them() {
     assert!(id.is_unsigned() && id.auto_increment && !id.nullable && id.data_type == "bigint");
     let (position, code) = orders.column("code").unwrap();
     assert_eq!((position, code.collation.as_deref(), code.nullable), (2, Some("latin1_bin"), true));
-    assert_eq!(orders.column("price").unwrap().1.scale, Some(2));
+    assert_eq!(orders.column("price").unwrap().1.key_type, KeyType::Decimal { precision: 10, scale: 2 });
     let (_, at) = orders.column("at").unwrap();
-    assert_eq!((at.fraction_digits, at.generated), (Some(3), false));
+    assert_eq!((&at.key_type, at.generated), (&KeyType::DateTime { fsp: 3 }, false));
     assert!(orders.column("twice").unwrap().1.generated);
     assert_eq!(orders.primary_key, ["id"]);
     let keys: Vec<_> =
@@ -75,7 +76,7 @@ async fn tables_as_the_server_has_them() {
         backends.checkout(crate::config::GroupId(0), crate::backend::Role::Primary, Flavour::OWN).await.unwrap();
     lease.query("ALTER TABLE catalog_test.orders_0 ADD extra INT").await.unwrap();
     assert!(catalog.table("catalog_test", "orders").await.unwrap().unwrap().column("extra").is_none());
-    catalog.invalidate("catalog_test", "Orders");
+    catalog.invalidate("CATALOG_TEST", "Orders");
     assert!(catalog.epoch() > epoch);
     assert!(catalog.table("catalog_test", "orders").await.unwrap().unwrap().column("extra").is_some());
 }

@@ -3,6 +3,9 @@
 /// The most nodes of one table.
 pub(super) const MAX_NODES: usize = 65_536;
 
+/// The longest expression; longer lists are written as YAML lists.
+const MAX_EXPRESSION_BYTES: usize = 16 * 1024;
+
 /// One node as written: group, physical schema if given, table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WrittenNode {
@@ -15,6 +18,9 @@ pub(super) struct WrittenNode {
 /// hold numbers (`{0..3}`, `{00..15}`, `{0..8..2}`) or names (`{a,b}`). The leftmost braces change slowest. The
 /// spellings of ShardingSphere, `${0..3}`, `$->{0..3}` and `${['a','b']}`, mean the same.
 pub(super) fn expand(text: &str) -> Result<Vec<WrittenNode>, String> {
+    if text.len() > MAX_EXPRESSION_BYTES {
+        return Err(format!("it is longer than {MAX_EXPRESSION_BYTES} bytes"));
+    }
     let text = text.replace("$->{", "{").replace("${", "{");
     let mut nodes = Vec::new();
     for one in split(&text, ',')? {
@@ -174,6 +180,7 @@ mod tests {
         assert!(expanded("g0.t_{0..99999}").contains("more than 65536"));
         assert!(expanded("g{0..999}.t_{0..999}").contains("more than 65536"));
         assert!(expanded("g0.t_{0..4294967295}").contains("more than 65536"));
+        assert!(expanded(&"{a}".repeat(10_000)).contains("longer"));
         assert!(expanded("g0.t_{{0..1}}").contains("braces"));
         assert!(expanded("g0.t_{0..999}{0..999}{0..999}").contains("more than 65536"));
     }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 /// The longest secret that a file may hold.
 const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
 
+/// Gives a variable's value.
+type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// The outside world as the rules see it: environment variables and files.
 #[derive(Clone)]
 pub struct Environment {
-    variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variable: Variables,
     folder: Option<PathBuf>,
 }
 

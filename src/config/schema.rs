@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::group::GroupId;
 use crate::route::algorithm::{Algorithm, ShardSet};
+use crate::route::key::KeyType;
 
 /// One logical schema.
 #[derive(Debug, Clone)]
@@ -178,6 +179,14 @@ pub struct Level {
     pub columns: Vec<Arc<str>>,
     /// What leads the key to a target.
     pub algorithm: Arc<dyn Algorithm>,
+}
+
+impl Level {
+    /// The type by which values of a column are made keys for this level: that of the column, unless the algorithm places
+    /// texts as they are written.
+    pub fn key_type(&self, of_column: &KeyType) -> KeyType {
+        if self.algorithm.takes_text_as_written() { of_column.as_written() } else { of_column.clone() }
+    }
 }
 
 /// The column that a key generator fills.

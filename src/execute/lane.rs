@@ -123,6 +123,8 @@ pub struct Lane {
     /// Statements queued before the client's, whose OK packets come first.
     preludes: u32,
     has_setup: bool,
+    /// The sequence id that the answer begins with: one more than the last packet of the request had.
+    answer_seq: u8,
     in_transaction: bool,
     outcome: Outcome,
 }
@@ -130,7 +132,7 @@ pub struct Lane {
 impl Lane {
     /// A lane over a lease; `in_transaction` says whether the server has a transaction open on it.
     pub fn new(group: GroupId, lease: Lease, in_transaction: bool) -> Self {
-        Self { group, lease: Some(lease), preludes: 0, has_setup: false, in_transaction, outcome: Outcome::default() }
+        Self { group, lease: Some(lease), preludes: 0, has_setup: false, answer_seq: 1, in_transaction, outcome: Outcome::default() }
     }
 
     /// The group that it leads to.
@@ -230,14 +232,24 @@ impl Lane {
                 self.conn()?.queue_packet(&own);
             }
         }
-        Ok(self.conn()?.flush().await?)
+        self.flush_request().await
+    }
+
+    async fn flush_request(&mut self) -> Result<(), ExecuteError> {
+        let conn = self.lease.as_mut().ok_or_else(|| ExecuteError::Backend(BackendError::gone()))?;
+        self.answer_seq = conn.stream().seq();
+        Ok(conn.flush().await?)
+    }
+
+    /// The sequence id that the answer begins with.
+    pub fn answer_seq(&self) -> u8 {
+        self.answer_seq
     }
 
     /// Queues a COM_QUERY from a borrowed text and writes all that is queued: the way of most statements.
     pub async fn send_query(&mut self, sql: &[u8]) -> Result<(), ExecuteError> {
-        let conn = self.conn()?;
-        conn.queue_query(sql);
-        Ok(conn.flush().await?)
+        self.conn()?.queue_query(sql);
+        self.flush_request().await
     }
 
     /// Reads more of the answer.
@@ -263,7 +275,8 @@ impl Lane {
             self.preludes -= 1;
             self.read_own_ok().await?;
         }
-        self.conn()?.stream().set_seq(1);
+        let seq = self.answer_seq;
+        self.conn()?.stream().set_seq(seq);
         Ok(())
     }
 
@@ -309,7 +322,7 @@ impl Lane {
     ) -> Result<(Prepared, Vec<ColumnDef>, Vec<ColumnDef>), ExecuteError> {
         let conn = self.conn()?;
         conn.queue_prepare(text.as_bytes());
-        conn.flush().await?;
+        self.flush_request().await?;
         self.read_preludes().await?;
         let packet = self.read_packet().await?;
         if is_err(&packet) {

@@ -53,7 +53,7 @@ pub async fn relay(
     if lane.has_preludes() {
         watch.guard(client, lane.read_preludes()).await?;
     }
-    let mut scanner = scanner(client, &style);
+    let mut scanner = scanner(client, lane.answer_seq(), &style);
     loop {
         let consumed = pass(&mut scanner, lane, client, watch, &style).await?;
         if scanner.is_done() {
@@ -63,11 +63,10 @@ pub async fn relay(
     }
 }
 
-fn scanner(client: &Client, style: &Style<'_>) -> ResultScanner {
+fn scanner(client: &Client, answer_seq: u8, style: &Style<'_>) -> ResultScanner {
     let status_set = if style.more_results { StatusFlags::MORE_RESULTS_EXISTS } else { StatusFlags::NONE };
-    // Answers begin with sequence id 1.
-    let rewrite =
-        Rewrite { seq_add: client.stream.seq().wrapping_sub(1), status_set, status_clear: StatusFlags::NONE };
+    let seq_add = client.stream.seq().wrapping_sub(answer_seq);
+    let rewrite = Rewrite { seq_add, status_set, status_clear: StatusFlags::NONE };
     let watch = ScanWatch { columns: style.names.is_some(), results: false };
     ResultScanner::new(style.kind, client.deprecates_eof()).watching(watch).rewriting(rewrite)
 }

@@ -71,6 +71,9 @@ pub struct PlanContext<'a> {
 /// Makes keys: a number of them, from a generator of the rules.
 pub type Ids<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<IdBlock, IdError>;
 
+/// The same, inside: keys of any origin.
+type KeySource<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<Vec<u64>, PlanError>;
+
 /// What is done with every text of one fingerprint.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -104,6 +107,17 @@ impl Plan {
         session: &dyn SessionValues,
         ids: Ids<'_>,
     ) -> Result<Bound, PlanError> {
+        self.bind_with(sql, literals, params, session, &|generator, count| Ok(ids(generator, count)?.collect()))
+    }
+
+    fn bind_with(
+        &self,
+        sql: &[u8],
+        literals: &[Literal],
+        params: &[RawValue<'_>],
+        session: &dyn SessionValues,
+        ids: KeySource<'_>,
+    ) -> Result<Bound, PlanError> {
         let values = self.values(sql, literals, params);
         match &self.action {
             Action::Routed(routed) => routed.bind(&values, session),
@@ -123,8 +137,8 @@ impl Plan {
             Action::Insert(insert) => insert.sample(&values),
             Action::Explain(explain) => explain.sample(sql, literals),
             Action::Everywhere(_) | Action::Given(_) => {
-                let none: Ids<'_> = &|_, _| Err(IdError::OutOfRange);
-                let bound = self.bind(sql, literals, &[], &NoSession, none)?;
+                let none: KeySource<'_> = &|_, _| Ok(Vec::new());
+                let bound = self.bind_with(sql, literals, &[], &NoSession, none)?;
                 bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))
             }
         }

@@ -38,16 +38,18 @@ pub(crate) fn base(
     for qualifier in &builder.shape.qualifiers {
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
         let reference = &builder.shape.refs[qualifier.table];
-        if qualifier.with_schema && derived(builder, reference).is_some() {
+        if qualifier.schema.is_some() && derived(builder, reference).is_some() {
             template.pieces(qualifier.range.clone(), [Piece::from(&*quoted(reference.visible_name()))]);
             continue;
         }
         let written: Box<[u8]> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
         if target == Some(unit) && reference.alias.is_none() {
-            template.slot(qualifier.range.clone(), Slot::Qualifier { unit, written });
-        } else if qualifier.with_schema {
+            let schema = qualifier.schema.as_deref().map(Into::into);
+            template.slot(qualifier.range.clone(), Slot::Qualifier { unit, schema, written });
+        } else if let Some(schema) = &qualifier.schema {
             let visible = reference.visible_name().into();
-            template.slot(qualifier.range.clone(), Slot::SchemaQualifier { unit, written, visible });
+            let schema = schema.as_str().into();
+            template.slot(qualifier.range.clone(), Slot::SchemaQualifier { unit, schema, written, visible });
         }
     }
     session_values(builder, &mut template);

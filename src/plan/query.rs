@@ -15,6 +15,7 @@ use super::place;
 use super::scatter;
 use super::shape::{Builder, Met};
 use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLiteral, Pins, StatementKind};
+use super::unit::Unit;
 use super::{Plan, PlanContext};
 use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::{Literal, Parsed, Scan};
@@ -228,8 +229,13 @@ pub(crate) fn logical_tables(keys: &Keys) -> Vec<LogicalTable> {
 
 /// The physical names that differ from the logical ones.
 pub(crate) fn name_map(keys: &Keys) -> Option<Arc<NameMap>> {
+    names_of(&keys.units)
+}
+
+/// The physical names of some tables that differ from the logical ones.
+pub(crate) fn names_of(units: &[Unit]) -> Option<Arc<NameMap>> {
     let mut entries: Vec<NameEntry> = Vec::new();
-    for unit in keys.units.iter().filter(|unit| !unit.place.is_system()) {
+    for unit in units.iter().filter(|unit| !unit.place.is_system()) {
         let (schema, table) = (unit.place.schema(), unit.place.table());
         for node in unit.place.nodes() {
             let known = |entry: &NameEntry| entry.physical_table == node.table && entry.physical_schema == node.schema;

@@ -33,13 +33,18 @@ pub(crate) enum Slot {
     Qualifier {
         /// Of which table.
         unit: usize,
+        /// The schema, if one was written.
+        schema: Option<Box<str>>,
         /// What was written.
         written: Box<[u8]>,
     },
-    /// The qualifier of a column with a schema: becomes the table's visible name where that is an alias now.
+    /// The qualifier of a column with a schema: becomes the table's visible name where that is an alias now, or where
+    /// the schema is another one.
     SchemaQualifier {
         /// Of which table.
         unit: usize,
+        /// The schema as written.
+        schema: Box<str>,
         /// What was written.
         written: Box<[u8]>,
         /// The visible name.
@@ -195,6 +200,12 @@ impl Filling<'_> {
         }
     }
 
+    /// Whether a qualifier, with or without this schema, names the table still.
+    fn is_named(&self, unit: usize, schema: Option<&str>) -> bool {
+        let node = || self.units.get(unit)?.node(*self.nodes.get(unit)?);
+        self.as_written(unit) && schema.is_none_or(|schema| node().is_none_or(|node| *node.schema == *schema))
+    }
+
     fn replaces_any(&self, values: &[SessionValue]) -> bool {
         values.iter().any(|value| self.session.value(value).is_some())
     }
@@ -210,9 +221,9 @@ impl Slot {
     /// Whether the slot would write what stands there.
     fn is_unchanged(&self, filling: &Filling<'_>) -> bool {
         match self {
-            Self::Table { unit, .. } | Self::Qualifier { unit, .. } | Self::SchemaQualifier { unit, .. } => {
-                filling.as_written(*unit)
-            }
+            Self::Table { unit, .. } => filling.as_written(*unit),
+            Self::Qualifier { unit, schema, .. } => filling.is_named(*unit, schema.as_deref()),
+            Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
             Self::Session { value, .. } => filling.session.value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
@@ -222,7 +233,8 @@ impl Slot {
 
     fn write(&self, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         match self {
-            Self::Table { unit, written, .. } | Self::Qualifier { unit, written } if filling.as_written(*unit) => {
+            Self::Table { unit, written, .. } if filling.as_written(*unit) => out.extend_from_slice(written),
+            Self::Qualifier { unit, schema, written } if filling.is_named(*unit, schema.as_deref()) => {
                 out.extend_from_slice(written);
             }
             Self::Table { unit, alias, .. } => {
@@ -233,8 +245,8 @@ impl Slot {
                 }
             }
             Self::Qualifier { unit, .. } | Self::Name { unit } => filling.write_name(*unit, out),
-            Self::SchemaQualifier { unit, written, visible } => {
-                if filling.as_written(*unit) {
+            Self::SchemaQualifier { unit, schema, written, visible } => {
+                if filling.is_named(*unit, Some(schema)) {
                     out.extend_from_slice(written);
                 } else {
                     quote_name(visible, out);

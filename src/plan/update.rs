@@ -197,8 +197,8 @@ impl Change<'_, '_> {
 pub(crate) fn same_everywhere(met: &Met) -> Result<(), PlanError> {
     let refused = |what: &str| {
         Err(PlanError::not_supported(
-            format!("{what} in a change of a broadcast table: each server would store another value"),
-            "compute the value first",
+            format!("{what} in a change of a broadcast table"),
+            "since each server may come to another value: compute it first",
         ))
     };
     if let Some(name) = met.random.as_ref().or(met.effect.as_ref()).or(met.unknown_function.as_ref()) {

@@ -79,7 +79,7 @@ pub enum PlaygroundError {
         high: u16,
     },
     /// The folder of rules is missing.
-    #[error("no rules folder at {path}: run this from the project's folder or name one with --rules")]
+    #[error("no rules folder at {path}: name one with --rules, or leave the option out")]
     NoRules {
         /// Where it was looked for.
         path: PathBuf,

@@ -3,6 +3,7 @@
 //! The `playground` command starts one to try things on; the tests start theirs with the same code.
 
 pub mod binary;
+pub mod built_in_rules;
 pub mod cluster;
 pub mod error;
 pub mod folder;

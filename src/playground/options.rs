@@ -13,9 +13,9 @@ pub struct Options {
     /// The port of health, readiness and metrics.
     #[arg(long, default_value_t = 8307, env = "SHARDLOOM_PLAYGROUND_ADMIN_PORT")]
     pub admin_port: u16,
-    /// The rules to serve; they must name the playground's servers as rules/playground does.
-    #[arg(long, default_value = "rules/playground", value_name = "DIR")]
-    pub rules: PathBuf,
+    /// The rules to serve, naming the servers as rules/playground does (default: that folder, else a copy built in).
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
     /// The `mariadbd` or `mysqld` to start (default: the one that is installed).
     #[arg(long, env = "SHARDLOOM_MYSQLD", value_name = "PATH")]
     pub server: Option<PathBuf>,

@@ -35,6 +35,7 @@ impl ProxyChild {
     /// Starts it in front of a cluster and waits until it greets.
     pub async fn start(
         options: &Options,
+        rules: &Path,
         cluster: &LocalCluster,
         log_arguments: &[String],
     ) -> Result<Self, PlaygroundError> {
@@ -42,7 +43,7 @@ impl ProxyChild {
         let output = File::create(&log).map_err(PlaygroundError::io("cannot write the proxy's log"))?;
         let errors = output.try_clone().map_err(PlaygroundError::io("cannot write the proxy's log"))?;
         let program = std::env::current_exe().map_err(PlaygroundError::io("cannot find this program's own file"))?;
-        let rules = format!("--rules={}", options.rules.display());
+        let rules = format!("--rules={}", rules.display());
         let mut command = Command::new(program);
         command.args(log_arguments).arg("serve").arg(&rules);
         command.envs(environment(options, cluster)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));

@@ -8,6 +8,7 @@ use mysql_async::prelude::Queryable;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::binary::{ServerBinary, find_program};
+use super::built_in_rules;
 use super::cluster::{ClusterSpec, LocalCluster};
 use super::error::PlaygroundError;
 use super::folder;
@@ -66,12 +67,13 @@ async fn run(options: &Options, log_arguments: &[String]) -> Result<(), Playgrou
     eprintln!("playground: starting 2 groups, each a primary and a replica, of {}", binary.version);
     let cluster = LocalCluster::start(&binary, &folder::base()?, "playground", &ClusterSpec::default()).await?;
     make_physical_schemas(&cluster).await?;
-    let mut proxy = ProxyChild::start(options, &cluster, log_arguments).await?;
+    let rules = built_in_rules::choose(options, cluster.folder())?;
+    let mut proxy = ProxyChild::start(options, &rules, &cluster, log_arguments).await?;
     if !options.no_shop {
         eprintln!("playground: filling the schema {} through the proxy", shop::SCHEMA);
         fill_shop(options.port).await?;
     }
-    print_welcome(options, &cluster, proxy.log());
+    print_welcome(options, &rules, &cluster, proxy.log());
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         if let Some(error) = proxy.ended() {
@@ -82,8 +84,8 @@ async fn run(options: &Options, log_arguments: &[String]) -> Result<(), Playgrou
 
 /// What can be known to fail before anything is started.
 fn check(options: &Options) -> Result<(), PlaygroundError> {
-    if !options.rules.is_dir() {
-        return Err(PlaygroundError::NoRules { path: options.rules.clone() });
+    if let Some(path) = options.rules.as_ref().filter(|path| !path.is_dir()) {
+        return Err(PlaygroundError::NoRules { path: path.clone() });
     }
     let ports = [(options.port, "for MySQL clients", "--port"), (options.admin_port, "for metrics", "--admin-port")];
     match ports.into_iter().find(|(port, ..)| !port::is_free(*port)) {
@@ -109,7 +111,7 @@ async fn fill_shop(port: u16) -> Result<(), PlaygroundError> {
     conn.disconnect().await.map_err(PlaygroundError::sql("log out from the proxy"))
 }
 
-fn print_welcome(options: &Options, cluster: &LocalCluster, log: &Path) {
+fn print_welcome(options: &Options, rules: &Path, cluster: &LocalCluster, log: &Path) {
     let servers = cluster.groups.iter().enumerate().map(|(number, group)| {
         let replicas: Vec<String> = group.replicas.iter().map(|replica| replica.port().to_string()).collect();
         format!("g{number} primary {} replica {}", group.primary.port(), replicas.join(", "))
@@ -132,7 +134,7 @@ Ctrl-C stops everything and removes it.",
         connect_line(options.port),
         servers.collect::<Vec<_>>().join("; "),
         options.admin_port,
-        options.rules.display(),
+        rules.display(),
         log.display(),
     );
 }

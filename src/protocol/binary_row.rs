@@ -3,7 +3,7 @@
 
 use super::text_row::CellSpan;
 use super::types::{BinaryLayout, ColumnType};
-use super::value::{Value, skip};
+use super::value::Value;
 use super::wire::Reader;
 use super::{ProtocolError, Result};
 
@@ -23,26 +23,28 @@ pub fn index(payload: &[u8], types: &[ColumnType], spans: &mut Vec<CellSpan>) ->
         return Err(ProtocolError::Malformed { what: "a binary row has another header" });
     }
     let bitmap = reader.bytes(bitmap_len(types.len()))?;
+    let position = |reader: &Reader<'_>| (payload.len() - reader.remaining().len()) as u32;
     for (column, &kind) in types.iter().enumerate() {
-        let at = payload.len() - reader.remaining().len();
+        let at = position(&reader);
         let bit = column + BITMAP_OFFSET;
-        let null = bitmap[bit / 8] & (1 << (bit % 8)) != 0;
-        if !null {
-            skip(kind, &mut reader)?;
+        if bitmap[bit / 8] & (1 << (bit % 8)) != 0 {
+            spans.push(CellSpan { at, start: at, end: at, null: true });
+            continue;
         }
-        let end = payload.len() - reader.remaining().len();
-        let start = match kind.binary_layout() {
-            Some(BinaryLayout::LengthEncoded) if !null => end - lenenc_value_len(&payload[at..end]),
-            Some(BinaryLayout::ShortLength) if !null => at + 1,
-            _ => at,
+        let len = match kind.binary_layout() {
+            Some(BinaryLayout::Fixed(width)) => reader.bytes(width.into())?.len(),
+            Some(BinaryLayout::LengthEncoded) => reader.lenenc_bytes()?.len(),
+            Some(BinaryLayout::ShortLength) => {
+                let len = reader.u8()?;
+                reader.bytes(len.into())?.len()
+            }
+            Some(BinaryLayout::Nothing) => 0,
+            None => return Err(ProtocolError::Malformed { what: "a value has an unknown type" }),
         };
-        spans.push(CellSpan { at: at as u32, start: start as u32, end: end as u32, null });
+        let end = position(&reader);
+        spans.push(CellSpan { at, start: end - len as u32, end, null: false });
     }
     if reader.is_empty() { Ok(()) } else { Err(ProtocolError::Malformed { what: "a binary row has more cells" }) }
-}
-
-fn lenenc_value_len(encoded: &[u8]) -> usize {
-    Reader::new(encoded, "").lenenc_bytes().map_or(0, <[u8]>::len)
 }
 
 /// Decodes one cell that [`index`] found.

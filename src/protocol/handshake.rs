@@ -83,7 +83,8 @@ impl<'a> HandshakeV10<'a> {
         out.put_u8(if has_plugin { SCRAMBLE_LEN as u8 + 1 } else { 0 });
         out.put_slice(&[0; 6]);
         out.put_u32_le(self.capabilities.extended());
-        put_nul_bytes(out, &self.scramble[PART_1_LEN..]);
+        out.put_slice(&self.scramble[PART_1_LEN..]);
+        out.put_u8(0);
         if has_plugin {
             put_nul_bytes(out, self.auth_plugin);
         }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
-use super::drain::Phase;
+use super::drain::{OnList, Tasks};
 use super::greeting::{Newcomer, greet};
 use super::listener::Listener;
 use super::{Accepted, Directory, Drain, Gate, Peer, ServerError, ServerOptions, TlsPolicy};
@@ -46,7 +46,8 @@ pub struct Server {
 #[derive(Clone)]
 pub struct ServerHandle {
     gate: Arc<Gate>,
-    phase: Arc<watch::Sender<Phase>>,
+    draining: Arc<watch::Sender<bool>>,
+    tasks: Tasks,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
 }
@@ -60,9 +61,9 @@ impl Server {
         }
         let places = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
         let gate = Arc::new(Gate::new(options, directory)?);
-        let phase = Arc::new(watch::Sender::new(Phase::Running));
+        let draining = Arc::new(watch::Sender::new(false));
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS_AT_ONCE));
-        Ok(Self { listeners, handle: ServerHandle { gate, phase, places, refusals } })
+        Ok(Self { listeners, handle: ServerHandle { gate, draining, tasks: Tasks::default(), places, refusals } })
     }
 
     /// The TCP addresses that are listened on.
@@ -83,12 +84,12 @@ impl Server {
             let (handle, sessions) = (handle.clone(), sessions.clone());
             tokio::spawn(async move { handle.accept_loop(listener, sessions).await });
         }
-        Drain(handle.phase.subscribe()).requested().await;
+        handle.watch().requested().await;
         let timeout = handle.gate.options.drain_timeout();
         info!(connections = handle.connections(), "draining");
         if tokio::time::timeout(timeout, handle.all_gone()).await.is_err() {
             warn!(connections = handle.connections(), "cutting off the sessions that are left");
-            handle.phase.send_replace(Phase::Closing);
+            handle.tasks.abort_all();
             handle.all_gone().await;
         }
     }
@@ -97,11 +98,7 @@ impl Server {
 impl ServerHandle {
     /// Stops taking connections and asks sessions to end.
     pub fn drain(&self) {
-        self.phase.send_if_modified(|phase| {
-            let first = *phase == Phase::Running;
-            *phase = (*phase).max(Phase::Draining);
-            first
-        });
+        self.draining.send_replace(true);
     }
 
     /// How many clients are connected.
@@ -148,16 +145,16 @@ impl ServerHandle {
     }
 
     fn watch(&self) -> Drain {
-        Drain(self.phase.subscribe())
+        Drain(self.draining.subscribe())
     }
 
     fn admit<S: Sessions>(&self, io: Io, peer: Peer, sessions: &Arc<S>) {
         let counters = &self.gate.counters;
         if let Ok(place) = self.places.clone().try_acquire_owned() {
-            count(&counters.accepted);
+            let nth = counters.accepted.fetch_add(1, Ordering::Relaxed);
             let newcomer = Newcomer { io, peer, drain: self.watch(), refusal: None };
-            let (handle, sessions) = (self.clone(), sessions.clone());
-            tokio::spawn(async move { handle.serve(newcomer, place, sessions).await });
+            let sessions = sessions.clone();
+            self.tasks.spawn(nth, |on_list| serve(self.gate.clone(), newcomer, sessions, (place, on_list)));
             return;
         }
         count(&counters.refused);
@@ -171,35 +168,35 @@ impl ServerHandle {
             let _ = greet(gate, newcomer).await;
         });
     }
+}
 
-    async fn serve<S: Sessions>(&self, newcomer: Newcomer, _place: OwnedSemaphorePermit, sessions: Arc<S>) {
-        let (peer, mut drain) = (newcomer.peer, newcomer.drain.clone());
-        let session = async {
-            // The greeting's state is large and short-lived; on the heap it does not weigh on the session's task.
-            match Box::pin(greet(self.gate.clone(), newcomer)).await {
-                Ok(accepted) => sessions.serve(accepted).await,
-                Err(error) => self.log_refusal(&peer, &error),
-            }
-        };
-        tokio::select! {
-            () = session => {}
-            () = drain.reached(Phase::Closing) => debug!(%peer, "session cut off"),
-        }
+/// One client from its greeting to its end. What it holds meanwhile is given back when the task ends, also when it is
+/// cut off.
+async fn serve<S: Sessions>(
+    gate: Arc<Gate>,
+    newcomer: Newcomer,
+    sessions: Arc<S>,
+    _held: (OwnedSemaphorePermit, OnList),
+) {
+    let peer = newcomer.peer;
+    // The greeting's state is large and short-lived; on the heap it does not weigh on the session's task.
+    match Box::pin(greet(gate.clone(), newcomer)).await {
+        Ok(accepted) => sessions.serve(accepted).await,
+        Err(error) => log_refusal(&gate, &peer, &error),
     }
+}
 
-    fn log_refusal(&self, peer: &Peer, error: &ServerError) {
-        match error {
-            // A probe of a load balancer connects and goes away.
-            ServerError::Net(error) => debug!(%peer, %error, "client left before it was logged in"),
-            ServerError::AccessDenied { .. } | ServerError::DatabaseDenied { .. } | ServerError::UnknownDatabase(_) => {
-                info!(%peer, %error, "login refused");
-                return;
-            }
-            ServerError::KeyFile { .. } => error!(%peer, %error, "login failed"),
-            _ => info!(%peer, %error, "login failed"),
+fn log_refusal(gate: &Gate, peer: &Peer, error: &ServerError) {
+    match error {
+        // A probe of a load balancer connects and goes away.
+        ServerError::Net(error) => debug!(%peer, %error, "client left before it was logged in"),
+        ServerError::AccessDenied { .. } | ServerError::DatabaseDenied { .. } | ServerError::UnknownDatabase(_) => {
+            info!(%peer, %error, "login refused");
+            return;
         }
-        count(&self.gate.counters.aborted);
+        _ => info!(%peer, %error, "login failed"),
     }
+    count(&gate.counters.aborted);
 }
 
 fn count(counter: &AtomicU64) {

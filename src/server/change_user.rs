@@ -25,8 +25,8 @@ pub struct ChangedUser {
 }
 
 impl Gate {
-    /// Runs the exchange of a COM_CHANGE_USER whose body (behind the command byte) is given. On an error the session
-    /// sends it and closes the connection, as MySQL does.
+    /// Runs the exchange of a COM_CHANGE_USER whose body (behind the command byte) is given. An error is for the session
+    /// to send; MySQL then closes the connection, MariaDB lets the old user go on.
     pub async fn change_user(
         &self,
         stream: &mut PacketStream,

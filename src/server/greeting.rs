@@ -173,6 +173,9 @@ impl<'a> Greeting<'a> {
             return Err(ServerError::SecureTransportRequired);
         }
         let login = self.log_in(&response, offered).await?;
+        if self.drain.is_requested() {
+            return Err(ServerError::ShuttingDown);
+        }
         self.welcome(&login).await?;
         Ok(login)
     }

@@ -7,7 +7,7 @@ use mysql_async::{ClientIdentity, OptsBuilder, SslOpts};
 
 use super::*;
 use crate::net::{Io, NetError, PacketStream};
-use crate::protocol::auth::AuthPlugin;
+use crate::protocol::auth::{AuthPlugin, Scramble};
 use crate::protocol::auth_packets::AuthReply;
 use crate::protocol::rsa_key::RsaKey;
 use crate::protocol::{
@@ -290,7 +290,17 @@ async fn nonsense_is_a_bad_handshake() {
 async fn exchange(raw: &mut PacketStream, user: &[u8], plugin: &[u8], password: &[u8]) -> Vec<Vec<u8>> {
     let packet = raw.read_packet().await.unwrap();
     let hello = HandshakeV10::parse(&packet).unwrap();
-    let respond = |name: &[u8], scramble: &crate::protocol::auth::Scramble| {
+    answer_hello(raw, &hello.scramble, user, plugin, password).await
+}
+
+async fn answer_hello(
+    raw: &mut PacketStream,
+    scramble: &Scramble,
+    user: &[u8],
+    plugin: &[u8],
+    password: &[u8],
+) -> Vec<Vec<u8>> {
+    let respond = |name: &[u8], scramble: &Scramble| {
         AuthPlugin::from_name(name).map(|p| p.respond(password, scramble).as_bytes().to_vec()).unwrap_or_default()
     };
     let response = HandshakeResponse {
@@ -298,7 +308,7 @@ async fn exchange(raw: &mut PacketStream, user: &[u8], plugin: &[u8], password: 
         max_packet_bytes: 1 << 24,
         charset: 45,
         user,
-        auth_response: &respond(plugin, &hello.scramble),
+        auth_response: &respond(plugin, scramble),
         database: None,
         auth_plugin: Some(plugin),
         attributes: b"",
@@ -451,6 +461,17 @@ async fn a_drain_ends_sessions_and_takes_no_more() {
     server.done.await.unwrap();
     assert!(conn.ping().await.is_err());
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.is_err());
+}
+
+#[tokio::test]
+async fn who_logs_in_while_the_server_drains_is_told_so() {
+    let server = start(options()).await;
+    let mut raw = server.raw().await;
+    let scramble = HandshakeV10::parse(&raw.read_packet().await.unwrap()).unwrap().scramble;
+    server.handle.drain();
+    let said = answer_hello(&mut raw, &scramble, b"app", b"mysql_native_password", b"secret").await;
+    assert_eq!(ErrPacket::parse(&said[0]).map(|error| error.errno), Ok(1053));
+    server.done.await.unwrap();
 }
 
 #[tokio::test]

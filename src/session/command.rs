@@ -69,7 +69,9 @@ impl Session {
                 self.client.put_end(self.status(), 0);
             }
             Command::Refused { name } => {
-                return Err(SqlError::not_supported(name, "send it to the backends themselves").into());
+                tracing::debug!(name, "a command for administrators of one server is refused");
+                let message = "Access denied; you need (at least one of) the SUPER privilege(s) for this operation";
+                return Err(SqlError::client(1227, "42000", message).into());
             }
         }
         Ok(Flow::Continue)

@@ -20,7 +20,11 @@ impl Session {
         match statement {
             SessionStatement::Set(items) => self.set(items, &text.sql).await?,
             SessionStatement::SetTransaction(set) => self.set_transaction(set).await?,
-            SessionStatement::Use(name) => self.use_schema(&name.text)?,
+            SessionStatement::Use(name) => {
+                self.use_schema(&name.text)?;
+                self.answer_schema_change();
+                return Ok(Flow::Continue);
+            }
             SessionStatement::Begin(begin) => self.begin(begin).await?,
             SessionStatement::Commit(end) => return self.end_transaction(true, end).await,
             SessionStatement::Rollback(end) => return self.end_transaction(false, end).await,

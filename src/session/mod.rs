@@ -40,7 +40,7 @@ pub use shared::{Shared, Snapshot};
 pub use state::{Diagnostic, State};
 
 use crate::backend::Flavour;
-use crate::execute::{Client, Entered, Interrupt, Watch};
+use crate::execute::{Client, Entered, Interrupt};
 use crate::net::NetError;
 use crate::protocol::{Capabilities, OkPacket, StatusFlags};
 use crate::sql::Literal;
@@ -110,6 +110,8 @@ pub struct Session {
     more_results: bool,
     /// The statement that runs wants binary rows.
     binary_rows: bool,
+    /// The statement that runs was answered with a backend's error.
+    statement_failed: bool,
     /// Used again for each statement.
     literals: Vec<Literal>,
     collation: u16,
@@ -138,6 +140,7 @@ impl Session {
             snapshot: None,
             more_results: false,
             binary_rows: false,
+            statement_failed: false,
             literals: Vec::new(),
             collation: identity.collation,
             host: identity.host,
@@ -239,9 +242,6 @@ impl Session {
         }
     }
 
-    fn watch(&self) -> Watch<'_> {
-        Watch { entry: &self.entry }
-    }
 
     /// The status flags of an answer that the proxy gives itself.
     fn status(&self) -> StatusFlags {

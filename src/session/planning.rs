@@ -103,7 +103,11 @@ impl Session {
     /// What was known of a statement's tables is asked anew: after DDL, or when it turned out to be stale.
     pub(super) fn invalidate(&self, plan: &Plan, snapshot: &Snapshot) {
         for table in &plan.tables {
-            snapshot.catalog.invalidate(&table.schema, &table.table);
+            if table.table.is_empty() {
+                snapshot.catalog.invalidate_schema(&table.schema);
+            } else {
+                snapshot.catalog.invalidate(&table.schema, &table.table);
+            }
         }
     }
 }

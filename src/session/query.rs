@@ -34,9 +34,10 @@ impl Session {
             }
             self.more_results = scanned.next_statement.is_some();
             let statement = Text { sql: rest.slice(..scanned.statement_end) };
+            self.statement_failed = false;
             let flow = self.statement(statement, scanned).await?;
             match scanned.next_statement {
-                Some(next) if flow == Flow::Continue => rest = rest.slice(next..),
+                Some(next) if flow == Flow::Continue && !self.statement_failed => rest = rest.slice(next..),
                 _ => return Ok(flow),
             }
         }
@@ -45,7 +46,11 @@ impl Session {
     /// Runs one statement, whose literals are in `self.literals`.
     pub(super) async fn statement(&mut self, text: Text, scanned: Scan) -> Result<Flow, Failure> {
         match scanned.verb {
-            Verb::None => return Err(SqlError::client(1065, "42000", "Query was empty").into()),
+            Verb::None if text.sql.trim_ascii().is_empty() => {
+                return Err(SqlError::client(1065, "42000", "Query was empty").into());
+            }
+            // Nothing but comments: an error for MySQL, nothing at all for MariaDB.
+            Verb::None => return self.pass_through(&text.sql).await,
             Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Replace | Verb::With => {}
             _ => {
                 if let Some(statement) = session_statement::parse(&text.sql, self.state.lex_mode) {

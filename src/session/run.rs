@@ -443,6 +443,7 @@ impl Session {
     pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>) {
         self.state.diagnostics.clear();
         if let Some(error) = &outcome.error {
+            self.statement_failed = true;
             self.shared.metrics.error("backend_error", crate::error::Fault::Backend);
             self.state.row_count = -1;
             self.state.diagnostics.push(Diagnostic {

@@ -96,6 +96,8 @@ impl Shared {
     pub fn note_error(&self, error: &SqlError) {
         self.metrics.error(error.kind, error.fault);
         match error.fault {
+            // What a server answers to a client's statement is the client's business.
+            _ if error.kind == "backend_error" => tracing::debug!(%error, "a server refused"),
             crate::error::Fault::Client => tracing::debug!(%error, "refused"),
             _ => tracing::warn!(%error, kind = error.kind, "a statement failed"),
         }

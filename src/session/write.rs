@@ -82,6 +82,11 @@ impl Session {
         bound: &Bound,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Failure> {
+        let mut outcome = outcome;
+        if bound.same_rows {
+            // Each shard changed the same rows, and reported them.
+            outcome.affected_rows /= bound.shards.len().max(1) as u64;
+        }
         let affected_rows = outcome.affected_rows;
         self.note_outcome(&outcome, bound.insert_id);
         self.note_write();

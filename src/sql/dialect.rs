@@ -2,9 +2,9 @@
 //!
 //! What the parser lets a dialect decide is decided here; what it does not is rewritten before ([`super::prepass`]).
 
+use super::prepass;
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Ident, Interval, MemberOf, ObjectName, Statement,
-    UnaryOperator,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Ident, Interval, ObjectName, Statement, UnaryOperator,
 };
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -102,8 +102,10 @@ impl Dialect for ShardloomDialect {
         match &parser.peek_token_ref().token {
             // read as a prefix, together with the variable before it
             Token::Assignment => Some(Ok(self.prec_unknown())),
-            Token::Word(word) if word.keyword == Keyword::MOD => Some(Ok(self.prec_value(Precedence::MulDivModOp))),
-            Token::Word(_) if is_sounds_like(parser) => Some(Ok(self.prec_value(Precedence::Like))),
+            Token::CustomBinaryOperator(operator) => Some(Ok(self.prec_value(match operator.as_str() {
+                prepass::DIV => Precedence::MulDivModOp,
+                _ => Precedence::Like,
+            }))),
             _ => None,
         }
     }
@@ -165,7 +167,7 @@ impl Dialect for Defaults {
 }
 
 /// The reserved words that may follow a table or a select item, and so are no alias without `AS`.
-fn is_reserved(keyword: Keyword) -> bool {
+pub(super) fn is_reserved(keyword: Keyword) -> bool {
     use Keyword::*;
     matches!(
         keyword,
@@ -201,6 +203,7 @@ fn is_reserved(keyword: Keyword) -> bool {
             | LIMIT
             | LOCK
             | MOD
+            | OFFSET
             | NATURAL
             | NOT
             | NULL
@@ -398,48 +401,21 @@ fn call(name: Ident, arguments: Vec<Expr>) -> Expr {
     })
 }
 
+/// `x REGEXP NULL`: the parser's own way takes it for an odd `IS NULL`.
 fn infix(parser: &mut Parser, left: &Expr, precedence: u8) -> Result<Option<Expr>, ParserError> {
-    // the parser's own way takes `REGEXP NULL` for an odd `IS NULL`
     let word = |parser: &Parser, at| match &parser.peek_nth_token_ref(at).token {
         Token::Word(word) => word.keyword,
         _ => Keyword::NoKeyword,
     };
     let negated = word(parser, 0) == Keyword::NOT;
-    if matches!(word(parser, usize::from(negated)), Keyword::REGEXP | Keyword::RLIKE) {
-        let regexp = word(parser, usize::from(negated)) == Keyword::REGEXP;
-        for _ in 0..=usize::from(negated) {
-            parser.next_token();
-        }
-        let pattern = Box::new(parser.parse_subexpr(precedence)?);
-        return Ok(Some(Expr::RLike { negated, expr: Box::new(left.clone()), pattern, regexp }));
-    }
-    let op = if parser.parse_keyword(Keyword::DIV) {
-        BinaryOperator::MyIntegerDivide
-    } else if parser.parse_keyword(Keyword::MOD) {
-        BinaryOperator::Modulo
-    } else if parser.parse_keyword(Keyword::MEMBER) {
-        let _ = parser.parse_keyword(Keyword::OF);
-        parser.expect_token(&Token::LParen)?;
-        let array = Box::new(parser.parse_expr()?);
-        parser.expect_token(&Token::RParen)?;
-        return Ok(Some(Expr::MemberOf(MemberOf { value: Box::new(left.clone()), array })));
-    } else if is_sounds_like(parser) {
-        parser.next_token();
-        parser.next_token();
-        BinaryOperator::Custom("SOUNDS LIKE".to_owned())
-    } else {
+    let at = usize::from(negated);
+    let operator = word(parser, at);
+    if !matches!(operator, Keyword::REGEXP | Keyword::RLIKE) || word(parser, at + 1) != Keyword::NULL {
         return Ok(None);
-    };
-    let right = Box::new(parser.parse_subexpr(precedence)?);
-    Ok(Some(Expr::BinaryOp { left: Box::new(left.clone()), op, right }))
-}
-
-fn is_sounds_like(parser: &Parser) -> bool {
-    matches!(
-        (&parser.peek_nth_token_ref(0).token, &parser.peek_nth_token_ref(1).token),
-        (Token::Word(sounds), Token::Word(like))
-            if sounds.quote_style.is_none()
-                && sounds.value.eq_ignore_ascii_case("SOUNDS")
-                && like.keyword == Keyword::LIKE
-    )
+    }
+    for _ in 0..=at {
+        parser.next_token();
+    }
+    let pattern = Box::new(parser.parse_subexpr(precedence)?);
+    Ok(Some(Expr::RLike { negated, expr: Box::new(left.clone()), pattern, regexp: operator == Keyword::REGEXP }))
 }

@@ -6,6 +6,7 @@
 
 use super::lexer::{LexMode, Lexer, Token, TokenKind};
 pub use super::literal::{Literal, LiteralKind};
+pub use super::normalised::normalised;
 pub use super::verb::Verb;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 

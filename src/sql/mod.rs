@@ -19,8 +19,10 @@ pub mod dialect;
 pub mod digest;
 mod foreign_words;
 pub mod lexer;
+mod limits;
 pub mod literal;
 pub mod names;
+mod normalised;
 pub mod parse;
 mod prepass;
 pub mod session_statement;
@@ -36,3 +38,6 @@ pub use literal::{Literal, LiteralKind};
 pub use parse::{Notes, ParseError, Parsed, parse};
 pub use session_statement::SessionStatement;
 pub use splice::{Piece, Splice, SpliceBuilder};
+
+#[cfg(test)]
+mod fuzz_tests;

@@ -2,6 +2,7 @@
 
 use super::dialect::ShardloomDialect;
 use super::lexer::{LexMode, Lexer, TokenKind};
+use super::limits;
 use super::prepass::{self, Tokens};
 use super::tokens;
 use crate::error::{Fault, Report};
@@ -12,6 +13,12 @@ use std::ops::ControlFlow;
 
 /// How deep expressions and queries may be nested.
 const NESTING_LIMIT: usize = 128;
+
+/// Up to so many joins are parsed on the stack of the task: each takes some 20 KiB in a debug build.
+const JOINS_ON_OWN_STACK: usize = 10;
+
+/// The stack that the parser gets for more joins: enough for all that the limits let through.
+const PARSER_STACK_BYTES: usize = 16 << 20;
 
 /// How much of the text an error shows, as the server does.
 const ERROR_NEAR_BYTES: usize = 80;
@@ -102,8 +109,8 @@ pub enum ParseError {
     /// `a LIKE b LIKE c`: MySQL does not allow it, and MariaDB reads it in a way of its own.
     #[error("Shardloom cannot parse this statement: put parentheses around '{0}'")]
     Ambiguous(String),
-    /// Too deep.
-    #[error("Shardloom cannot parse this statement: more than {NESTING_LIMIT} levels of nesting")]
+    /// Nested too deep, or a chain of operators, joins or queries too long.
+    #[error("Shardloom cannot parse this statement: it is nested too deep, or connects too much in a row")]
     TooDeep,
 }
 
@@ -134,6 +141,9 @@ impl Report for ParseError {
 }
 
 /// Parses the one statement in `sql` (see [`super::split`] for texts of several). A `;` may end it.
+///
+/// Where the parser descends into expressions and queries it looks after its stack itself. Where it descends into joins
+/// it does not, so for many of them it gets a larger one.
 pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
     let mut tokens = tokens::tokens(sql, 0, sql.len(), mode);
     while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
@@ -142,6 +152,34 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
     if tokens.is_empty() {
         return Err(ParseError::Empty);
     }
+    let joins = limits::check(&tokens)?;
+    let mut notes = notes_of_text(sql, mode);
+    let mut tokens = Tokens(tokens);
+    prepass::rewrite(&mut tokens, &mut notes);
+    let mut tokens = tokens.0;
+    notes.assignments = tokens.iter().any(|token| token.token == Token::Assignment);
+    tokens.push(TokenWithSpan { token: Token::EOF, span: tokens::span(sql.len(), sql.len()) });
+    let parsed =
+        if joins > JOINS_ON_OWN_STACK { stacker::grow(PARSER_STACK_BYTES, || tree(tokens)) } else { tree(tokens) };
+    let statement = parsed.map_err(|error| describe(error, sql))?;
+    if let ControlFlow::Break(chain) = visit_expressions(&statement, chained_predicate) {
+        return Err(ParseError::Ambiguous(chain));
+    }
+    Ok(Parsed { statement, notes })
+}
+
+fn tree(tokens: Vec<TokenWithSpan>) -> Result<Statement, ParserError> {
+    let dialect = ShardloomDialect;
+    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_LIMIT).with_tokens_with_locations(tokens);
+    let mut statement = parser.parse_statement()?;
+    if parser.peek_token_ref().token != Token::EOF {
+        return parser.expected_ref("end of statement", parser.peek_token_ref());
+    }
+    limits::balance(&mut statement);
+    Ok(statement)
+}
+
+fn notes_of_text(sql: &[u8], mode: LexMode) -> Notes {
     let mut notes = Notes::default();
     for token in Lexer::new(sql, mode) {
         match token.kind {
@@ -151,24 +189,7 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<Parsed, ParseError> {
             _ => {}
         }
     }
-    let mut rewritten = Tokens(tokens);
-    prepass::rewrite(&mut rewritten, &mut notes);
-    let mut tokens = rewritten.0;
-    notes.assignments = tokens.iter().any(|token| token.token == Token::Assignment);
-    tokens.push(TokenWithSpan { token: Token::EOF, span: tokens::span(sql.len(), sql.len()) });
-    let dialect = ShardloomDialect;
-    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_LIMIT).with_tokens_with_locations(tokens);
-    let statement = parser
-        .parse_statement()
-        .and_then(|statement| match &parser.peek_token_ref().token {
-            Token::EOF => Ok(statement),
-            _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
-        })
-        .map_err(|error| describe(error, sql))?;
-    if let ControlFlow::Break(chain) = visit_expressions(&statement, chained_predicate) {
-        return Err(ParseError::Ambiguous(chain));
-    }
-    Ok(Parsed { statement, notes })
+    notes
 }
 
 /// A predicate (`LIKE`, `IN`, `BETWEEN`, …) that is an operand of another one, without parentheses.
@@ -181,7 +202,7 @@ fn chained_predicate(expr: &Expr) -> ControlFlow<String> {
             | Expr::InSubquery { .. }
             | Expr::Between { .. }
             | Expr::MemberOf(_) => true,
-            Expr::BinaryOp { op, .. } => matches!(op, BinaryOperator::Custom(_)),
+            Expr::BinaryOp { op, .. } => is_sounds_like(op),
             _ => false,
         }
     }
@@ -190,13 +211,17 @@ fn chained_predicate(expr: &Expr) -> ControlFlow<String> {
         Expr::InList { expr, .. } | Expr::InSubquery { expr, .. } => [expr, expr],
         Expr::Between { expr, high, .. } => [expr, high],
         Expr::MemberOf(member) => [&member.value, &member.value],
-        Expr::BinaryOp { left, op: BinaryOperator::Custom(_), right } => [left, right],
+        Expr::BinaryOp { left, op, right } if is_sounds_like(op) => [left, right],
         _ => return ControlFlow::Continue(()),
     };
     match operands.into_iter().find(|operand| is_predicate(operand)) {
         Some(operand) => ControlFlow::Break(operand.to_string()),
         None => ControlFlow::Continue(()),
     }
+}
+
+fn is_sounds_like(op: &BinaryOperator) -> bool {
+    matches!(op, BinaryOperator::Custom(name) if name == prepass::SOUNDS_LIKE)
 }
 
 /// The parser's message ends in ` at Line: 1, Column: n`, where n is our offset.

@@ -6,3 +6,4 @@ mod login;
 mod pooling;
 mod replay;
 mod running;
+mod topology;

@@ -208,3 +208,51 @@ async fn checking_out_an_idle_connection_is_cheap() {
     // Shown, not judged: the build is unoptimised and the machine shared.
     eprintln!("checkout and return: {} ns", started.elapsed().as_nanos() / rounds);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whatever_happens_to_a_connection_its_place_comes_back() {
+    let pool = shared().pool_with(|spec| {
+        spec.limits.max_waiting = 1000;
+        spec.limits.wait_timeout = Duration::from_secs(60);
+        spec.limits.max_lifetime = Duration::from_millis(200);
+    });
+    let clients: Vec<_> = (0..32_usize)
+        .map(|client| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                for round in 0..20_usize {
+                    let flavour = Flavour::from_index((client + round) % 4);
+                    // Some give up while they wait or connect.
+                    let wanted = tokio::time::timeout(
+                        Duration::from_millis(1 + (client as u64 % 5) * 50),
+                        pool.checkout(flavour),
+                    );
+                    let Ok(lease) = wanted.await else { continue };
+                    let mut lease = lease.unwrap();
+                    match (client * 7 + round) % 5 {
+                        0 => lease.discard(),
+                        1 => {
+                            lease.queue_query(b"SELECT 1");
+                            lease.flush().await.unwrap();
+                        }
+                        2 => {
+                            lease.query("SELECT 1").await.unwrap();
+                            lease.mark_dirty();
+                        }
+                        _ => drop(lease.query("SELECT 1").await.unwrap()),
+                    }
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let stats = crate::backend::ServerStats::of(&"g0".into(), crate::backend::Role::Primary, &pool);
+    assert!(stats.open <= 4 && stats.in_use == 0 && stats.waiting == 0, "{stats:?}");
+    // All four can be had at once, in any mixture.
+    let mut all = Vec::new();
+    for index in 0..4 {
+        all.push(pool.checkout(Flavour::from_index(index % 2)).await.unwrap());
+    }
+}

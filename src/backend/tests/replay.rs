@@ -143,11 +143,46 @@ async fn no_schema_means_no_schema() {
     let mut conn = pool.checkout(Flavour::OWN).await.unwrap();
     let before = conn.thread_id();
     run(&mut conn, &settings(Some("mysql"), &[("autocommit", "0")]), false, "DO 1").await.unwrap();
+    drop(conn);
+    let mut conn = pool.checkout(Flavour::OWN).await.unwrap();
     let want = settings(None, &[("autocommit", "0")]);
     let (got, _) =
         run(&mut conn, &want, false, "SELECT CONCAT(COALESCE(DATABASE(), 'none'), @@autocommit + 0)").await.unwrap();
     assert_eq!(got, "none0");
     assert_eq!(conn.thread_id(), before);
+}
+
+#[tokio::test]
+async fn a_transaction_is_not_ended_to_leave_a_schema() {
+    let pool = shared().pool();
+    let mut conn = pool.checkout(Flavour::OWN).await.unwrap();
+    run(&mut conn, &settings(Some("mysql"), &[]), false, "SET @mine = 1").await.unwrap();
+    let (got, _) = run(&mut conn, &Settings::none(), false, "SELECT CONCAT(DATABASE(), @mine)").await.unwrap();
+    assert_eq!(got, "mysql1");
+}
+
+#[tokio::test]
+async fn without_autocommit_a_failed_statement_leaves_nothing_behind() {
+    let pool = shared().pool();
+    let mut conn = pool.checkout(Flavour::OWN).await.unwrap();
+    for sql in [
+        "DROP DATABASE IF EXISTS half_done",
+        "CREATE DATABASE half_done",
+        "CREATE TABLE half_done.t (a INT PRIMARY KEY)",
+        "INSERT INTO half_done.t VALUES (1), (2)",
+    ] {
+        conn.query(sql).await.unwrap();
+    }
+    let manual = settings(None, &[("autocommit", "0")]);
+    // The duplicate is found after the first row was locked.
+    let failed = run(&mut conn, &manual, true, "INSERT INTO half_done.t VALUES (3), (1)").await;
+    assert!(matches!(failed, Err(BackendError::Server(e)) if e.errno == 1062));
+    drop(conn);
+    let mut conn = pool.checkout(Flavour::OWN).await.unwrap();
+    let mut other = pool.checkout(Flavour::OWN).await.unwrap();
+    other.query("SET SESSION innodb_lock_wait_timeout = 1").await.unwrap();
+    other.query("INSERT INTO half_done.t VALUES (3)").await.expect("the lock outlived its session");
+    run(&mut conn, &Settings::none(), false, "DROP DATABASE half_done").await.unwrap();
 }
 
 #[tokio::test]

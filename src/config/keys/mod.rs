@@ -159,7 +159,8 @@ impl Kind {
 }
 
 impl Absent {
-    fn words(self) -> String {
+    /// What holds, in words.
+    pub(super) fn words(self) -> String {
         match self {
             Self::Required => "required".into(),
             Self::Default(value) => format!("`{value}`"),

@@ -1,5 +1,6 @@
 //! `schemas`.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::config::problem::Place;
 use crate::config::reader::{Context, MapReader};
 use crate::config::schema::{DataNode, KeyGenerator, Schema, Strategy, Table};
 use crate::config::yaml::{Name, Node};
-use crate::route::algorithm::AlgorithmSpec;
+use crate::route::algorithm::{Algorithm, AlgorithmSpec};
 
 /// The groups that data nodes may name, in the order of their ids.
 pub(super) struct Groups<'a> {
@@ -36,6 +37,18 @@ pub(super) struct Scope<'a> {
     pub(super) groups: &'a Groups<'a>,
     pub(super) algorithms: BTreeMap<&'a str, Option<AlgorithmSpec>>,
     pub(super) generators: BTreeMap<&'a str, Option<KeyGenerator>>,
+    /// Rings by their description.
+    rings: RefCell<BTreeMap<String, Arc<dyn Algorithm>>>,
+}
+
+impl Scope<'_> {
+    /// One ring for all tables on the same shards: a ring of many virtual nodes takes much memory.
+    pub(super) fn share(&self, algorithm: Arc<dyn Algorithm>) -> Arc<dyn Algorithm> {
+        if algorithm.name() != "consistent_hash" {
+            return algorithm;
+        }
+        Arc::clone(self.rings.borrow_mut().entry(algorithm.describe()).or_insert(algorithm))
+    }
 }
 
 /// Reads one logical schema.
@@ -60,6 +73,7 @@ pub(super) fn read<'a>(
             .map(|(n, node)| (n.text.as_str(), algorithm::read(context, &n.place, node)))
             .collect(),
         generators: generators.iter().map(|(n, node)| (n.text.as_str(), table::generator(context, n, node))).collect(),
+        rings: RefCell::default(),
     };
     let mut schema =
         Schema { name: Arc::from(name.text.as_str()), default_group, tables: BTreeMap::new(), binding: vec![] };

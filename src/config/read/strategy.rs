@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use super::algorithm;
 use super::schema::Scope;
+use crate::config::group::GroupId;
 use crate::config::keys;
 use crate::config::reader::MapReader;
 use crate::config::schema::{DataNode, Level, Strategy};
@@ -36,7 +39,7 @@ pub(super) fn read(map: MapReader<'_>, nodes: Option<&[DataNode]>, scope: &Scope
     let nodes = nodes?;
     let plain = |strategy| Some(Arranged { strategy, nodes: None });
     if has("strategy") {
-        return plain(Strategy::OneLevel(one??.level(map, "strategy", &targets(scope, nodes.iter(), true)?)?));
+        return plain(Strategy::OneLevel(one??.level(map, "strategy", &targets(scope, nodes.iter(), true)?, scope)?));
     }
     let databases = Databases::of(nodes);
     match (has("database_strategy"), has("table_strategy")) {
@@ -50,10 +53,14 @@ pub(super) fn read(map: MapReader<'_>, nodes: Option<&[DataNode]>, scope: &Scope
             map,
             "database_strategy",
             &targets(scope, nodes.iter(), true)?,
+            scope,
         )?)),
-        (false, true) if databases.0.len() == 1 => {
-            plain(Strategy::OneLevel(table??.level(map, "table_strategy", &targets(scope, nodes.iter(), true)?)?))
-        }
+        (false, true) if databases.0.len() == 1 => plain(Strategy::OneLevel(table??.level(
+            map,
+            "table_strategy",
+            &targets(scope, nodes.iter(), true)?,
+            scope,
+        )?)),
         (true, false) => {
             let text = "several tables in one database and no 'table_strategy'";
             context.problem(map.place_of("database_strategy"), text, "add 'table_strategy'");
@@ -71,8 +78,8 @@ pub(super) fn read(map: MapReader<'_>, nodes: Option<&[DataNode]>, scope: &Scope
                 return None;
             };
             let (database, table) = (database??, table??);
-            let database = database.level(map, "database_strategy", &databases.targets(scope)?);
-            let table = table.level(map, "table_strategy", &databases.table_targets(width)?);
+            let database = database.level(map, "database_strategy", &databases.targets(scope)?, scope);
+            let table = table.level(map, "table_strategy", &databases.table_targets(width)?, scope);
             let strategy = Strategy::TwoLevel { database: database?, table: table? };
             Some(Arranged { strategy, nodes: Some(databases.into_nodes()) })
         }
@@ -118,9 +125,9 @@ fn written(map: MapReader<'_>, scope: &Scope<'_>) -> Option<Written> {
 }
 
 impl Written {
-    fn level(self, map: MapReader<'_>, key: &str, targets: &Targets) -> Option<Level> {
+    fn level(self, map: MapReader<'_>, key: &str, targets: &Targets, scope: &Scope<'_>) -> Option<Level> {
         match self.spec.build(targets) {
-            Ok(algorithm) => Some(Level { columns: self.columns, algorithm }),
+            Ok(algorithm) => Some(Level { columns: self.columns, algorithm: scope.share(algorithm) }),
             Err(why) => {
                 let fix = "make the algorithm and the data nodes agree";
                 map.context.problem(map.place_of(key), format!("the algorithm does not fit: {why}"), fix);
@@ -146,17 +153,11 @@ struct Databases(Vec<Vec<DataNode>>);
 
 impl Databases {
     fn of(nodes: &[DataNode]) -> Self {
-        let mut databases: Vec<Vec<DataNode>> = Vec::new();
+        let mut databases: IndexMap<(GroupId, &str), Vec<DataNode>> = IndexMap::new();
         for node in nodes {
-            let same = |tables: &&mut Vec<DataNode>| {
-                tables.first().is_some_and(|first| first.group == node.group && first.schema == node.schema)
-            };
-            match databases.iter_mut().find(same) {
-                Some(tables) => tables.push(node.clone()),
-                None => databases.push(vec![node.clone()]),
-            }
+            databases.entry((node.group, &*node.schema)).or_default().push(node.clone());
         }
-        Self(databases)
+        Self(databases.into_values().collect())
     }
 
     /// How many tables each database has, when that is the same for all.

@@ -1,5 +1,7 @@
 //! The rules as a whole.
 
+mod documented;
+mod nonsense;
 mod problems;
 mod reading;
 mod reload;

@@ -189,6 +189,33 @@ a13: {type: consistent_hash, virtual_nodes: 16, weights: [1, 0]}";
 }
 
 #[test]
+fn tables_on_the_same_shards_share_a_ring() {
+    let rules = Rules::from_files(&SHOP).unwrap();
+    let shop = rules.schema("shop").unwrap();
+    let algorithm = |table: &str| Arc::clone(&shop.table(table).unwrap().levels().next().unwrap().algorithm);
+    assert!(Arc::ptr_eq(&algorithm("orders"), &algorithm("order_items")));
+}
+
+#[test]
+fn many_nodes_are_read_in_no_time() {
+    let start = std::time::Instant::now();
+    let rules = schema(
+        "tables:
+  t:
+    data_nodes: g0.s_{0..255}.t_{0..255}
+    database_strategy: {columns: a, algorithm: {type: jump}}
+    table_strategy: {columns: b, algorithm: {type: hash_mod}}
+  u:
+    data_nodes: g0.u_{0..65535}
+    strategy: {columns: a, algorithm: {type: consistent_hash, virtual_nodes: 8}}",
+    )
+    .unwrap();
+    assert_eq!(rules.schema("s").unwrap().table("t").unwrap().nodes.len(), 65_536);
+    // Seconds would mean that something is quadratic; this is far below, in a debug build too.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}
+
+#[test]
 fn tls_and_scratch_and_listeners() {
     let rules = Rules::from_files(&[
         ("around.yaml", AROUND),

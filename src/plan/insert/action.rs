@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::config::KeyGenerator;
-use crate::plan::Ids;
+use crate::plan::KeySource;
 use crate::plan::anchor::Span;
 use crate::plan::error::PlanError;
 use crate::plan::template::{Filling, InsertFilling, Template};
@@ -92,7 +92,7 @@ impl InsertAction {
         &self,
         values: &Values<'_>,
         session: &dyn SessionValues,
-        ids: Ids<'_>,
+        ids: KeySource<'_>,
     ) -> Result<Bound, PlanError> {
         self.check_numbered(values)?;
         let generated = self.generate(values, ids)?;
@@ -149,7 +149,7 @@ impl InsertAction {
     }
 
     /// The generated key of each row that has none of its own.
-    fn generate(&self, values: &Values<'_>, ids: Ids<'_>) -> Result<Vec<Option<u64>>, PlanError> {
+    fn generate(&self, values: &Values<'_>, ids: KeySource<'_>) -> Result<Vec<Option<u64>>, PlanError> {
         let Some(generated) = &self.generated else { return Ok(Vec::new()) };
         let lacks = |row: &Row| is_missing(&row.generated, generated.zero_generates, values);
         let missing = self.rows.iter().filter(|row| lacks(row)).count();
@@ -160,7 +160,7 @@ impl InsertAction {
             return Err(PlanError::Internal("rows of different shapes"));
         }
         let count = u32::try_from(missing).map_err(|_| PlanError::not_supported("so many rows", "split them"))?;
-        let mut made = ids(generated.generator, count)?;
+        let mut made = ids(generated.generator, count)?.into_iter();
         self.rows
             .iter()
             .map(|row| match lacks(row) {

@@ -88,8 +88,8 @@ fn broadcast(
         let name = numbered.name.to_lowercase();
         let refused = || {
             PlanError::not_supported(
-                format!("AUTO_INCREMENT column '{name}' of the broadcast table '{}' without a value", table.name),
-                "give the value, since each server would number the row in its own way",
+                format!("rows of the broadcast table '{}' without a value for their AUTO_INCREMENT column '{name}'", table.name),
+                "since each server would number them in its own way: give the value",
             )
         };
         let columns = columns.ok_or_else(refused)?;

@@ -92,7 +92,7 @@ pub(super) fn plan(
         split,
         rows,
         generated,
-        numbered: reader.numbered.map(|_| unnumbered(&table, "")),
+        numbered: reader.numbered.map(|place| unnumbered(&table, &columns[place])),
         one_node_only: match (returns, assigns) {
             (true, _) => Some("RETURNING"),
             (_, true) => Some("user variables that are assigned"),
@@ -119,10 +119,9 @@ fn numbered(
 }
 
 fn unnumbered(table: &str, column: &str) -> PlanError {
-    let column = if column.is_empty() { String::new() } else { format!(" '{column}'") };
     PlanError::not_supported(
-        format!("AUTO_INCREMENT column{column} of the sharded table '{table}' without a value: the shards would number alike"),
-        "give the value, or name a key_generator for the column in the rules",
+        format!("rows of the sharded table '{table}' without a value for their AUTO_INCREMENT column '{column}'"),
+        "since the shards would number alike: give the value, or name a key_generator for the column in the rules",
     )
 }
 

@@ -52,6 +52,7 @@ impl ConsistentHash {
         let mut all = Vec::new();
         for (target, (label, weight)) in labels.iter().zip(weights).enumerate() {
             let shard: Arc<str> = Arc::from(label.as_str());
+            let target = u32::try_from(target).map_err(|_| "too many shards".to_owned())?;
             let count = virtual_nodes.saturating_mul(*weight);
             all.extend((0..count).map(|index| VirtualNode { shard: Arc::clone(&shard), index, target }));
         }
@@ -73,7 +74,7 @@ impl Algorithm for ConsistentHash {
     fn exact(&self, key: &[KeyValue]) -> Result<usize, RouteError> {
         let key = only(NAME, key)?;
         let node = self.ring.get(&RingKey(key)).ok_or_else(|| RouteError::NoTarget { key: key.to_string() })?;
-        Ok(node.target)
+        Ok(usize::try_from(node.target).unwrap_or_default())
     }
 
     fn describe(&self) -> String {
@@ -92,7 +93,7 @@ impl std::fmt::Debug for ConsistentHash {
 struct VirtualNode {
     shard: Arc<str>,
     index: u32,
-    target: usize,
+    target: u32,
 }
 
 impl Hash for VirtualNode {

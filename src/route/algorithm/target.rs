@@ -1,5 +1,6 @@
 //! What an algorithm chooses from.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One choice: a data node, a database of a two-level strategy, or a table of one.
@@ -41,26 +42,27 @@ impl Targets {
 
     /// The name of each choice: its table, or its schema, or its group, whichever tells them all apart.
     pub fn names(&self) -> Option<Vec<Arc<str>>> {
-        let parts: [fn(&Target) -> Option<&Arc<str>>; 3] =
-            [|t| t.table.as_ref(), |t| t.schema.as_ref(), |t| t.group.as_ref()];
-        parts.into_iter().find_map(|part| {
-            let names: Vec<Arc<str>> = self.0.iter().map(|t| part(t).cloned()).collect::<Option<_>>()?;
+        let all_differ = |names: &Vec<Arc<str>>| {
             let mut distinct = names.clone();
             distinct.sort();
             distinct.dedup();
-            (distinct.len() == names.len()).then_some(names)
-        })
+            distinct.len() == names.len()
+        };
+        let by = |part: fn(&Target) -> &Option<Arc<str>>| self.0.iter().map(|t| part(t).clone()).collect::<Option<_>>();
+        [by(|t| &t.table), by(|t| &t.schema), by(|t| &t.group)].into_iter().flatten().find(all_differ)
     }
 
     /// The label of each choice on the ring of a consistent hash: the group's name, with `#1`, `#2`, … for the second,
     /// third, … choice in the same group. Table names stay out of it, so that the tables of a binding group,
     /// which differ in them, keep equal keys together.
     pub fn ring_labels(&self) -> Vec<String> {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
         let mut labels = Vec::with_capacity(self.0.len());
-        for (index, target) in self.0.iter().enumerate() {
+        for target in &self.0 {
             let group = target.group.as_deref().unwrap_or("");
-            let before = self.0[..index].iter().filter(|t| t.group == target.group).count();
-            labels.push(if before == 0 && !group.is_empty() { group.to_owned() } else { format!("{group}#{before}") });
+            let before = seen.entry(group).or_default();
+            labels.push(if *before == 0 && !group.is_empty() { group.to_owned() } else { format!("{group}#{before}") });
+            *before += 1;
         }
         labels
     }

@@ -60,9 +60,16 @@ fn integer(unsigned: bool, bits: u8, value: &RawValue<'_>, is_alone: bool) -> No
     };
     match number {
         Some(KeyValue::Int(value)) if KeyType::int_range(unsigned, bits).contains(&value) => Key(KeyValue::Int(value)),
+        // Among members of several kinds MySQL takes the 64 bits of 18446744073709551615 for -1.
+        Some(KeyValue::Int(value)) if !is_alone && is_other_sign(unsigned, value) => Anywhere,
         Some(_) => NoMatch,
         None => Anywhere,
     }
+}
+
+/// Whether a value has 64 bits that a column with or without negative numbers reads as another value.
+fn is_other_sign(unsigned: bool, value: i128) -> bool {
+    if unsigned { value < 0 } else { value > i128::from(i64::MAX) }
 }
 
 /// An integer column and a double are compared as doubles.
@@ -241,7 +248,10 @@ mod tests {
         for value in &none {
             assert_eq!(normalise(&TINYINT, value), NoMatch, "{value:?}");
         }
-        assert_eq!(normalise(&KeyType::Int { unsigned: true, bits: 64 }, &RawValue::Int(-1)), NoMatch);
+        let (unsigned, greatest) = (KeyType::Int { unsigned: true, bits: 64 }, RawValue::Int(i128::from(u64::MAX)));
+        assert_eq!(normalise_alone(&unsigned, &RawValue::Int(-1)), NoMatch);
+        assert_eq!(normalise_alone(&BIGINT, &greatest), NoMatch);
+        assert_eq!([normalise(&unsigned, &RawValue::Int(-1)), normalise(&BIGINT, &greatest)], [Anywhere, Anywhere]);
         assert_eq!(normalise(&BIGINT, &RawValue::Decimal("42.00000000000000000001".into())), NoMatch);
     }
 
@@ -272,7 +282,7 @@ mod tests {
         let value = text("9007199254740993");
         assert_eq!(normalise(&BIGINT, &value), Anywhere);
         assert_eq!(normalise_alone(&BIGINT, &value), int(9_007_199_254_740_993));
-        assert_eq!(normalise_alone(&BIGINT, &text("18446744073709551615")), NoMatch);
+        assert_eq!(normalise_alone(&BIGINT, &text("9223372036854775808")), NoMatch);
         assert_eq!(normalise(&BIGINT, &RawValue::Int(9_007_199_254_740_993)), int(9_007_199_254_740_993));
     }
 

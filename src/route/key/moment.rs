@@ -31,7 +31,7 @@ pub struct DateTimeKey {
 impl DateKey {
     /// Whether a calendar has this day. Zero dates are no days.
     pub fn is_real(self) -> bool {
-        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let leap = self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let days = match self.month {
             4 | 6 | 9 | 11 => 30,
             2 if leap => 29,

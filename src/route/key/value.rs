@@ -27,7 +27,7 @@ pub enum KeyValue {
 impl KeyValue {
     /// A value of the rules: an integer, a decimal or a date if it looks like one, else a text.
     pub fn guess(text: &str) -> Self {
-        if let Ok(value) = text.parse::<i128>() {
+        if let Some(value) = grouped_integer(text) {
             return Self::Int(value);
         }
         if let Some(moment) = DateTimeKey::parse(text) {
@@ -125,6 +125,18 @@ impl fmt::Display for KeyValue {
     }
 }
 
+/// An integer, also with `_` between groups of three digits.
+fn grouped_integer(text: &str) -> Option<i128> {
+    let mut groups = text.split('_');
+    let first = groups.next()?;
+    let rest: Vec<&str> = groups.collect();
+    if first.is_empty() {
+        return None;
+    }
+    let are_groups = rest.iter().all(|group| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit()));
+    are_groups.then(|| format!("{first}{}", rest.concat()).parse().ok()).flatten()
+}
+
 /// Orders two plain decimals (`-12.5`, `3`): sign, whole part, fraction.
 fn order_decimals(a: &str, b: &str) -> Ordering {
     let (a_minus, b_minus) = (a.starts_with('-'), b.starts_with('-'));
@@ -207,6 +219,22 @@ mod tests {
         let noon = KeyValue::DateTime(DateTimeKey { hour: 12, ..day.into() });
         assert_eq!(KeyValue::Date(day).order(&noon), Some(Ordering::Less));
         assert_eq!(KeyValue::Date(day).order(&KeyValue::DateTime(day.into())), Some(Ordering::Equal));
+    }
+
+    #[test]
+    fn values_of_the_rules() {
+        let guess = |text| KeyValue::guess(text);
+        assert_eq!(
+            [guess("42"), guess("-7"), guess("1_000_000")],
+            [KeyValue::Int(42), KeyValue::Int(-7), KeyValue::Int(1_000_000)]
+        );
+        assert_eq!(
+            [guess("1_0"), guess("_100"), guess("DE")],
+            ["1_0", "_100", "DE"].map(|text| KeyValue::Text(text.into()))
+        );
+        assert_eq!(guess("2.50"), decimal("2.5"));
+        assert!(matches!(guess("2024-01-31"), KeyValue::Date(_)));
+        assert!(matches!(guess("2024-01-31 00:00:00"), KeyValue::DateTime(_)));
     }
 
     #[test]

@@ -14,6 +14,16 @@ pub(super) fn rewrite(tokens: &mut Tokens, notes: &mut Notes) {
             Keyword::FROM if is_frame_order(tokens, index) => tokens.remove(index, 2),
             Keyword::SQL_CALC_FOUND_ROWS => notes.calc_found_rows = true,
             Keyword::ROLLUP => notes.rollup = true,
+            Keyword::DIV if index > 0 => tokens.replace(index, Token::CustomBinaryOperator(super::DIV.to_owned())),
+            Keyword::MOD if ends_operand(tokens, index) => tokens.replace(index, Token::Mod),
+            Keyword::MEMBER if tokens.is(index + 1, &Token::LParen) && ends_operand(tokens, index) => {
+                tokens.insert(index + 1, super::word("OF", Keyword::OF));
+            }
+            Keyword::LIKE if index > 1 && tokens.is_word(index - 1, "SOUNDS") => {
+                tokens.remove(index, 1);
+                index -= 1;
+                tokens.replace(index, Token::CustomBinaryOperator(super::SOUNDS_LIKE.to_owned()));
+            }
             _ if tokens.is(index + 1, &Token::LParen) && function_tail(tokens, index) => {}
             _ if is_sequence_value(tokens, index) => sequence_value(tokens, index),
             _ => {}
@@ -22,6 +32,20 @@ pub(super) fn rewrite(tokens: &mut Tokens, notes: &mut Notes) {
             tokens.remove(index, 1);
         }
         index += 1;
+    }
+}
+
+/// Whether an operand ends before an index, so that an operator may stand there and no name.
+fn ends_operand(tokens: &Tokens, index: usize) -> bool {
+    match index.checked_sub(1).map(|before| tokens.token(before)) {
+        Some(Token::Word(_)) => {
+            !super::super::dialect::is_reserved(tokens.before(index)) || tokens.before(index) == Keyword::NULL
+        }
+        Some(Token::RParen | Token::Placeholder(_) | Token::Number(..) | Token::SingleQuotedString(_)) => true,
+        Some(
+            Token::HexStringLiteral(_) | Token::SingleQuotedByteStringLiteral(_) | Token::NationalStringLiteral(_),
+        ) => true,
+        _ => false,
     }
 }
 

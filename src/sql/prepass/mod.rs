@@ -13,6 +13,11 @@ use super::parse::Notes;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
+/// The operator `DIV` in the tree.
+pub(super) const DIV: &str = "DIV";
+/// The operator `SOUNDS LIKE` in the tree.
+pub(super) const SOUNDS_LIKE: &str = "SOUNDS LIKE";
+
 /// The tokens of a statement (without an end-of-input token) with quick answers about them.
 pub(super) struct Tokens(pub(super) Vec<TokenWithSpan>);
 

@@ -9,13 +9,15 @@ pub(super) fn rewrite(tokens: &mut Tokens, notes: &mut Notes) {
     outer_join_escapes(tokens);
     let commas = (0..tokens.len()).any(|index| tokens.is(index, &Token::Comma));
     if commas {
+        let mut insertions = Insertions::default();
         let update = tokens.find_at_top(0, |tokens, index| tokens.keyword(index) == Keyword::UPDATE);
         if let Some(at) = update.filter(|at| *at == 0 || tokens.keyword(0) == Keyword::WITH)
             && let Some(end) = tokens.find_at_top(at, |tokens, index| tokens.keyword(index) == Keyword::SET)
         {
-            cross_joins(tokens, at + 1, end);
+            cross_joins(tokens, at + 1, end, &mut insertions);
         }
-        parenthesized_lists(tokens);
+        parenthesized_lists(tokens, &mut insertions);
+        insertions.apply(tokens);
     }
     for index in 0..tokens.len() {
         notes.index_hints |= matches!(tokens.keyword(index), Keyword::USE | Keyword::FORCE | Keyword::IGNORE)
@@ -44,9 +46,29 @@ fn outer_join_escapes(tokens: &mut Tokens) {
     }
 }
 
+/// Tokens to put in front of others; collected, and then made in one go.
+#[derive(Default)]
+struct Insertions(Vec<(usize, Token)>);
+
+impl Insertions {
+    fn apply(mut self, tokens: &mut Tokens) {
+        self.0.sort_by_key(|(index, _)| *index);
+        let old = std::mem::take(&mut tokens.0);
+        tokens.0.reserve(old.len() + self.0.len());
+        let mut insertions = self.0.into_iter().peekable();
+        for (index, token) in old.into_iter().enumerate() {
+            while let Some((_, insertion)) = insertions.next_if(|(at, _)| *at <= index) {
+                tokens.0.push(super::made(insertion));
+            }
+            tokens.0.push(token);
+        }
+        tokens.0.extend(insertions.map(|(_, insertion)| super::made(insertion)));
+    }
+}
+
 /// `a JOIN b ON …, c` becomes `(a JOIN b ON …) CROSS JOIN (c)`: a comma binds looser than `JOIN`, so each side is put
-/// in parentheses. Without a comma nothing is changed. Gives the number of tokens that were added.
-fn cross_joins(tokens: &mut Tokens, from: usize, to: usize) -> usize {
+/// in parentheses. Without a comma nothing is changed.
+fn cross_joins(tokens: &mut Tokens, from: usize, to: usize, insertions: &mut Insertions) {
     let mut commas = Vec::new();
     let mut index = from;
     while index < to {
@@ -60,18 +82,16 @@ fn cross_joins(tokens: &mut Tokens, from: usize, to: usize) -> usize {
         index += 1;
     }
     if commas.is_empty() {
-        return 0;
+        return;
     }
-    let before = tokens.len();
-    tokens.insert(to, Token::RParen);
-    for comma in commas.into_iter().rev() {
+    insertions.0.push((from, Token::LParen));
+    for comma in commas {
         tokens.replace(comma, word("CROSS", Keyword::CROSS));
-        tokens.insert(comma + 1, Token::LParen);
-        tokens.insert(comma + 1, word("JOIN", Keyword::JOIN));
-        tokens.insert(comma, Token::RParen);
+        insertions.0.push((comma, Token::RParen));
+        insertions.0.push((comma + 1, word("JOIN", Keyword::JOIN)));
+        insertions.0.push((comma + 1, Token::LParen));
     }
-    tokens.insert(from, Token::LParen);
-    tokens.len() - before
+    insertions.0.push((to, Token::RParen));
 }
 
 /// Where in a query we are, at one depth of parentheses.
@@ -85,7 +105,7 @@ enum Place {
 }
 
 /// `(t1, t2)` where tables stand becomes `(t1 CROSS JOIN t2)`.
-fn parenthesized_lists(tokens: &mut Tokens) {
+fn parenthesized_lists(tokens: &mut Tokens, insertions: &mut Insertions) {
     let mut places = vec![Place::Elsewhere];
     let mut index = 0;
     while index < tokens.len() {
@@ -97,7 +117,7 @@ fn parenthesized_lists(tokens: &mut Tokens) {
                     && !begins_query(tokens, index + 1);
                 if opens_tables {
                     let end = tokens.after_parentheses(index).saturating_sub(1);
-                    cross_joins(tokens, index + 1, end);
+                    cross_joins(tokens, index + 1, end, insertions);
                 }
                 places.push(if opens_tables { Place::Tables } else { Place::Elsewhere });
             }
@@ -127,7 +147,8 @@ fn parenthesized_lists(tokens: &mut Tokens) {
 
 fn place_after(keyword: Keyword) -> Option<Place> {
     Some(match keyword {
-        Keyword::FROM | Keyword::JOIN | Keyword::STRAIGHT_JOIN | Keyword::UPDATE => Place::Tables,
+        // CROSS, where a comma was
+        Keyword::FROM | Keyword::JOIN | Keyword::STRAIGHT_JOIN | Keyword::UPDATE | Keyword::CROSS => Place::Tables,
         Keyword::ON => Place::Condition,
         Keyword::SELECT
         | Keyword::WHERE
@@ -150,7 +171,7 @@ fn place_after(keyword: Keyword) -> Option<Place> {
 fn begins_table(tokens: &Tokens, index: usize) -> bool {
     let for_join = index >= 2 && tokens.keyword(index - 2) == Keyword::FOR;
     match tokens.before(index) {
-        Keyword::FROM | Keyword::STRAIGHT_JOIN | Keyword::UPDATE => true,
+        Keyword::FROM | Keyword::STRAIGHT_JOIN | Keyword::UPDATE | Keyword::CROSS => true,
         Keyword::JOIN => !for_join, // USE INDEX FOR JOIN (…)
         _ => index > 0 && matches!(tokens.token(index - 1), Token::Comma | Token::LParen),
     }

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Criterion's benches, then the end-to-end comparison. BENCH_FLAGS goes to the latter, for example
+# BENCH_FLAGS='--seconds 4 --threads 16 --tests oltp_point_select'. BENCH_ONLY=criterion or e2e runs one of the two.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+if [ "${BENCH_ONLY:-criterion}" = criterion ]; then
+    cargo bench --benches
+fi
+if [ "${BENCH_ONLY:-e2e}" = e2e ]; then
+    cargo build --release --bin shardloom
+    # shellcheck disable=SC2086  # several options in one variable
+    python3 benches/e2e/compare.py ${BENCH_FLAGS:-}
+fi

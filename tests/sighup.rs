@@ -1,0 +1,33 @@
+//! SIGHUP reloads the rules. In a process of its own, since a signal reaches every watcher of a process.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use shardloom::config::watch::Watcher;
+
+const RULES: &str = "\
+users: [{name: app, password: ${file:secret}}]
+groups: {g0: {primary: {url: mysql://app@h0}}}
+schemas: {shop: {default_group: g0}}
+";
+
+#[tokio::test]
+async fn sighup_reads_secrets_outside_of_the_rules_again() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
+    std::fs::write(folder.path().join("secret"), "one").unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    let watcher = Watcher::start(folder.path(), move |rules| {
+        sink.lock().unwrap().push(rules.user("app").unwrap().password.reveal().to_owned());
+    });
+    std::fs::write(folder.path().join("secret"), "two").unwrap();
+    let pid = std::process::id().to_string();
+    let sent = tokio::process::Command::new("kill").args(["-HUP", &pid]).status().await.unwrap();
+    assert!(sent.success());
+    let mut status = watcher.status();
+    let applied = tokio::time::timeout(Duration::from_secs(20), status.wait_for(|status| status.applied > 0)).await;
+    applied.expect("no reload in time").unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["two"]);
+}
