@@ -63,7 +63,12 @@ pub enum ServeError {
 pub fn check(rules: &Path) -> ExitCode {
     match Rules::load(rules) {
         Ok(rules) => {
-            println!("{} groups, {} schemas, {} users: no problems", rules.groups.len(), rules.schemas.len(), rules.users.len());
+            println!(
+                "{} groups, {} schemas, {} users: no problems",
+                rules.groups.len(),
+                rules.schemas.len(),
+                rules.users.len()
+            );
             ExitCode::SUCCESS
         }
         Err(problems) => {
@@ -137,11 +142,8 @@ async fn start_admin(
     let listener = bound.map_err(|cause| ServeError::Admin { address: address.clone(), cause })?;
     tracing::info!(%address, "listening for operators");
     let shared = Arc::clone(&status.shared);
-    let admin = Admin {
-        metrics: Arc::clone(&shared.metrics),
-        digests: Arc::clone(&shared.digests),
-        status: Arc::new(status),
-    };
+    let admin =
+        Admin { metrics: Arc::clone(&shared.metrics), digests: Arc::clone(&shared.digests), status: Arc::new(status) };
     tokio::spawn(async move {
         let shutdown = async move { stopped.await.unwrap_or_default() };
         if let Err(error) = admin::serve(listener, admin, shutdown).await {

@@ -203,8 +203,21 @@ const MODIFIERS: &[&str] = &[
 ];
 
 /// The reserved words that end a select list.
-const AFTER_ITEMS: &[&str] =
-    &["FROM", "INTO", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "FOR", "LOCK", "UNION", "EXCEPT", "INTERSECT"];
+const AFTER_ITEMS: &[&str] = &[
+    "FROM",
+    "INTO",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "WINDOW",
+    "ORDER",
+    "LIMIT",
+    "FOR",
+    "LOCK",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+];
 
 /// Reads the clauses of one SELECT.
 struct Reader<'a> {
