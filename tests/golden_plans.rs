@@ -13,7 +13,7 @@ use shardloom::catalog::{CatalogView, ColumnInfo, TableInfo, TableKind};
 use shardloom::config::Rules;
 use shardloom::error::Report;
 use shardloom::plan::{NoSession, PlanContext, PlanError, plan};
-use shardloom::route::key::RawValue;
+use shardloom::route::key::{KeyType, RawValue};
 use shardloom::sql::{LexMode, scan};
 
 /// The folder of the golden files.
@@ -75,13 +75,13 @@ fn column_of(text: &str) -> ColumnInfo {
     let column_type = words.next().unwrap().to_owned();
     let rest: Vec<&str> = words.collect();
     let data_type = column_type.split('(').next().unwrap().to_owned();
+    let text_type = column_type.clone();
     let collation = rest.iter().find(|word| word.starts_with("utf8")).map(|word| (*word).to_owned());
     ColumnInfo {
         name,
         data_type,
         column_type,
-        scale: None,
-        fraction_digits: None,
+        key_type: KeyType::of_column(&text_type, collation.as_deref()),
         charset: collation.as_ref().map(|_| "utf8mb4".to_owned()),
         collation,
         nullable: true,

@@ -60,7 +60,7 @@ fn keyed(shape: &Shape, context: &PlanContext<'_>, id: RefId, table: &Arc<Table>
 /// The type of a table's column.
 pub(crate) fn key_type(info: Option<&TableInfo>, context: &PlanContext<'_>, name: &str) -> KeyType {
     match info.and_then(|info| info.column(name)) {
-        Some((_, column)) => KeyType::of_column(&column.column_type, column.collation.as_deref()),
+        Some((_, column)) => column.key_type.clone(),
         None if info.is_none() && context.assume_types => KeyType::FromLiteral,
         None => KeyType::Unknown,
     }
