@@ -313,7 +313,7 @@ impl Reader<'_> {
         self.list.push(Clause { kind, keyword: keyword.clone(), content: keyword.end..keyword.end, items: Vec::new() });
         self.position += words;
         let first = self.position;
-        let mut items = Vec::from([first..first]);
+        let mut items: Vec<Range<usize>> = std::iter::once(first..first).collect();
         while self.position < self.tokens.len() {
             if self.symbol_at(self.position, b'(') {
                 if kind == ClauseKind::Target && self.columns_begin() {
@@ -378,7 +378,7 @@ impl Reader<'_> {
             items: Vec::new(),
         });
         let inside = self.position + 1..end.saturating_sub(1);
-        let mut items = Vec::from([inside.start..inside.start]);
+        let mut items: Vec<Range<usize>> = std::iter::once(inside.start..inside.start).collect();
         for at in inside.clone() {
             if self.symbol_at(at, b',') {
                 items.push(at + 1..at + 1);
