@@ -67,6 +67,9 @@ fn sqllogictest(text: &str) -> Vec<String> {
     statements
 }
 
+/// How the statements of a file are read.
+type Reader = fn(&str) -> Vec<String>;
+
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()));
     let mut files: Vec<PathBuf> = entries.into_iter().flatten().collect();
@@ -78,8 +81,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 #[test]
 fn the_corpora_parse() {
     let Some(folder) = std::env::var_os("SHARDLOOM_CORPORA").map(PathBuf::from) else { return };
-    let sources: [(&str, &str, fn(&str) -> Vec<String>); 2] =
-        [("sql_cover", "sql", sql_cover), ("sqllogictest", "test", sqllogictest)];
+    let sources = [("sql_cover", "sql", sql_cover as Reader), ("sqllogictest", "test", sqllogictest)];
     let mut failures: Vec<String> = Vec::new();
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     for (name, extension, read) in sources {

@@ -363,7 +363,9 @@ impl Reader<'_> {
         }
         let inside = (self.position..self.tokens.len()).find(|at| !self.symbol_at(*at, b'(')).unwrap_or(0);
         let update = self.list.first().is_some_and(|clause| {
-            self.sql.get(clause.keyword.clone()).is_some_and(|text| text[..1].eq_ignore_ascii_case(b"u"))
+            self.sql
+                .get(clause.keyword.clone())
+                .is_some_and(|text| text.first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'u')))
         });
         !update && !["select", "with", "values", "table"].iter().any(|word| self.word_at(inside, word))
     }
