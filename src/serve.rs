@@ -32,6 +32,10 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the greeting shows when no backend tells its version.
 const DEFAULT_SERVER_VERSION: &str = "8.0.36";
 
+/// Stack of a worker thread: trees of statements are walked recursively, up to the nesting that the parser allows. Memory is
+/// taken only as deep as it is used.
+const WORKER_STACK_BYTES: usize = 8 << 20;
+
 /// Why the proxy could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -84,10 +88,11 @@ pub fn main(rules: &Path, filter: Option<&str>, json: bool) -> ExitCode {
         eprintln!("shardloom: {error}");
         return ExitCode::FAILURE;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(cause) => return failed(&ServeError::System { what: "cannot start the runtime", cause }),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().thread_stack_size(WORKER_STACK_BYTES).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(cause) => return failed(&ServeError::System { what: "cannot start the runtime", cause }),
+        };
     match runtime.block_on(serve(rules.to_owned())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
