@@ -16,6 +16,9 @@ use crate::merge::MergeSpec;
 use crate::route::source::Source;
 use crate::route::values::Values;
 
+/// As many rows as there are: the greatest number that a parameter can have.
+const NO_LIMIT: u64 = i64::MAX as u64;
+
 /// What a plan does.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
@@ -98,6 +101,8 @@ pub(crate) struct Limit {
     pub count: Source,
     /// After how many.
     pub offset: Option<Source>,
+    /// The shards may stop after as many rows as are needed of all.
+    pub on_shards: bool,
 }
 
 /// A statement that every node of a table gets.
@@ -139,8 +144,7 @@ impl Routed {
             return self.relayed(values, session, &target);
         }
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
-        let targets: Vec<Target> =
-            reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
+        let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
     }
 
@@ -150,9 +154,6 @@ impl Routed {
         let mut open = Vec::new();
         let mut group: Option<GroupId> = None;
         for (index, unit) in self.units.iter().enumerate() {
-            if unit.place.nodes().is_empty() {
-                continue;
-            }
             let reached = unit.nodes(values);
             match reached.single() {
                 Some(node) if unit.place.broadcast().is_none() => {
@@ -196,20 +197,15 @@ impl Routed {
         let group = self.units[colocated.driver].place.nodes().get(node).map(|node| node.group);
         let group = group.ok_or(PlanError::Internal("a node that the table does not have"))?;
         let mut nodes = vec![node; self.units.len()];
-        for (index, unit) in self.units.iter().enumerate() {
-            if !colocated.members.contains(&index) && !unit.place.nodes().is_empty() {
+        for index in 0..self.units.len() {
+            if !colocated.members.contains(&index) {
                 self.settle(&[index], group, &mut nodes)?;
             }
         }
         Ok(Target { nodes, group })
     }
 
-    fn relayed(
-        &self,
-        values: &Values<'_>,
-        session: &dyn SessionValues,
-        target: &Target,
-    ) -> Result<Bound, PlanError> {
+    fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
         let statement = self.statement(&self.relay, values, session, target, 0);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
@@ -225,7 +221,7 @@ impl Routed {
         let mut shard_limit = 0;
         if let (Some(limit), Some(spec)) = (&scatter.limit, &scatter.merge) {
             let (count, offset) = limit.numbers(values)?;
-            shard_limit = count.saturating_add(offset);
+            shard_limit = if limit.on_shards { count.saturating_add(offset).min(NO_LIMIT) } else { NO_LIMIT };
             merge = Some(Arc::new(MergeSpec { limit: Some(count), offset, ..(**spec).clone() }));
         }
         let statement = |target| self.statement(&scatter.template, values, session, target, shard_limit);
@@ -259,7 +255,14 @@ impl Routed {
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
-        ShardStatement { node: label.unwrap_or(&self.home.label).clone(), group: target.group, schema, sql, params, names }
+        ShardStatement {
+            node: label.unwrap_or(&self.home.label).clone(),
+            group: target.group,
+            schema,
+            sql,
+            params,
+            names,
+        }
     }
 
     /// The statement for some node, whatever the values.
@@ -295,7 +298,7 @@ impl Routed {
     /// The unit whose node gives the connection its schema: a sharded one, else any that is somewhere.
     fn lead(&self) -> Option<usize> {
         let sharded = self.units.iter().position(|unit| unit.keyed.is_some());
-        sharded.or_else(|| self.units.iter().position(|unit| !unit.place.nodes().is_empty()))
+        sharded.or_else(|| self.units.iter().position(|unit| !unit.place.is_system()))
     }
 }
 
@@ -340,7 +343,11 @@ impl Everywhere {
             for unit in rest {
                 nodes.push(beside(unit, index, node.group).ok_or_else(|| {
                     PlanError::not_supported(
-                        format!("'{}' beside '{}': they are not on the same shards", unit.place.table(), lead.place.table()),
+                        format!(
+                            "'{}' beside '{}': they are not on the same shards",
+                            unit.place.table(),
+                            lead.place.table()
+                        ),
                         "name tables that are bound, or broadcast",
                     )
                 })?);

@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 
 use super::types::{Bound, ParamSource, Params, SessionValues};
 use super::{Plan, PlanError};
-use crate::id::Snowflake;
 use crate::merge::{AggregateFunction, MergeSpec, SortKey};
 use crate::route::key::RawValue;
 use crate::sql::Literal;
 
 impl Plan {
     /// What would be sent where, and what is done with the answers: a line for the plan, two for each shard, one for
-    /// each step of the merge. Generated keys are shown as if they were made by worker 0.
+    /// each step of the merge. Generated keys are shown as 1, 2, …, parameters that are not given as what they may be.
     pub fn describe(
         &self,
         sql: &[u8],
@@ -19,8 +18,7 @@ impl Plan {
         params: &[RawValue<'_>],
         session: &dyn SessionValues,
     ) -> Result<String, PlanError> {
-        let example = Snowflake::new(0, crate::id::snowflake::DEFAULT_EPOCH_MS, u64::MAX);
-        let bound = self.bind(sql, literals, params, session, &|_, count| example.reserve(count))?;
+        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok((1..=u64::from(count)).collect()))?;
         Ok(self.text(sql, &bound))
     }
 
@@ -70,7 +68,8 @@ fn steps(merge: &MergeSpec, text: &mut String) {
     if !merge.aggregates.is_empty() || !merge.group.is_empty() {
         let functions: Vec<String> =
             merge.aggregates.iter().map(|aggregate| aggregated(aggregate.column, &aggregate.function)).collect();
-        let of = if merge.group.is_empty() { "one row".to_owned() } else { format!("a row per {}", keys(&merge.group)) };
+        let of =
+            if merge.group.is_empty() { "one row".to_owned() } else { format!("a row per {}", keys(&merge.group)) };
         let functions = if functions.is_empty() { String::new() } else { format!(": {}", functions.join(", ")) };
         step(format!("{of}{functions}"));
     }

@@ -8,7 +8,7 @@ use super::action::Action;
 use super::error::PlanError;
 use super::query::Subject;
 use super::types::{Access, Bound, Params, SessionValues, ShardStatement, StatementKind, Text};
-use super::{Ids, Plan, PlanContext, opaque};
+use super::{KeySource, Plan, PlanContext, opaque};
 use crate::route::key::RawValue;
 use crate::sql::session_statement::Explain;
 use crate::sql::{Literal, scan};
@@ -35,7 +35,10 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
     let scanned = scan(text, context.mode, &mut literals);
     let inner = super::plan(&context, text, &scanned, &literals)?;
     if explain.executes && inner.access != Access::Read {
-        return Err(PlanError::not_supported("EXPLAIN ANALYZE of a statement that writes", "explain it without ANALYZE"));
+        return Err(PlanError::not_supported(
+            "EXPLAIN ANALYZE of a statement that writes",
+            "explain it without ANALYZE",
+        ));
     }
     let start = explain.statement.start;
     let literals_before = subject.literals.iter().filter(|literal| (literal.end as usize) <= start).count();
@@ -64,10 +67,10 @@ impl ExplainAction {
         literals: &[Literal],
         params: &[RawValue<'_>],
         session: &dyn SessionValues,
-        ids: Ids<'_>,
+        ids: KeySource<'_>,
     ) -> Result<Bound, PlanError> {
         let (range, inner) = self.inside(sql, literals);
-        let bound = self.inner.bind(&sql[range.clone()], &inner, params, session, ids)?;
+        let bound = self.inner.bind_with(&sql[range.clone()], &inner, params, session, ids)?;
         let first = bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))?;
         let shards = vec![prefixed(sql, range, first)];
         Ok(Bound { shards, ..Bound::default() })

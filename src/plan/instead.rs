@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::error::PlanError;
 use super::types::{Bound, Params, SessionValues, ShardStatement, Text};
 use super::{Ids, Plan, PlanContext};
+use crate::id::IdError;
 use crate::sql::{Literal, scan};
 
 /// Another statement, and its plan.
@@ -26,8 +27,10 @@ impl Instead {
     }
 
     /// Its statements.
-    pub fn bind(&self, session: &dyn SessionValues, ids: Ids<'_>) -> Result<Bound, PlanError> {
-        let mut bound = self.plan.bind(&self.sql, &self.literals, &[], session, ids)?;
+    pub fn bind(&self, session: &dyn SessionValues) -> Result<Bound, PlanError> {
+        // it inserts nothing
+        let none: Ids<'_> = &|_, _| Err(IdError::OutOfRange);
+        let mut bound = self.plan.bind(&self.sql, &self.literals, &[], session, none)?;
         bound.shards.iter_mut().for_each(|shard| self.written_out(shard));
         Ok(bound)
     }

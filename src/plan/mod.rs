@@ -72,6 +72,9 @@ pub struct PlanContext<'a> {
 /// Makes keys: a number of them, from a generator of the rules.
 pub type Ids<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<IdBlock, IdError>;
 
+/// The same, inside: keys of any origin.
+type KeySource<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<Vec<u64>, PlanError>;
+
 /// What is done with every text of one fingerprint.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -105,6 +108,17 @@ impl Plan {
         session: &dyn SessionValues,
         ids: Ids<'_>,
     ) -> Result<Bound, PlanError> {
+        self.bind_with(sql, literals, params, session, &|generator, count| Ok(ids(generator, count)?.collect()))
+    }
+
+    fn bind_with(
+        &self,
+        sql: &[u8],
+        literals: &[Literal],
+        params: &[RawValue<'_>],
+        session: &dyn SessionValues,
+        ids: KeySource<'_>,
+    ) -> Result<Bound, PlanError> {
         let values = self.values(sql, literals, params);
         match &self.action {
             Action::Routed(routed) => routed.bind(&values, session),
@@ -112,7 +126,7 @@ impl Plan {
             Action::Everywhere(everywhere) => action::bind_everywhere(everywhere, &values, session),
             Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
             Action::Given(given) => Ok(given.bind()),
-            Action::Instead(instead) => instead.bind(session, ids),
+            Action::Instead(instead) => instead.bind(session),
         }
     }
 
@@ -126,8 +140,8 @@ impl Plan {
             Action::Explain(explain) => explain.sample(sql, literals),
             Action::Instead(instead) => instead.sample(),
             Action::Everywhere(_) | Action::Given(_) => {
-                let none: Ids<'_> = &|_, _| Err(IdError::OutOfRange);
-                let bound = self.bind(sql, literals, &[], &NoSession, none)?;
+                let none: KeySource<'_> = &|_, _| Ok(Vec::new());
+                let bound = self.bind_with(sql, literals, &[], &NoSession, none)?;
                 bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))
             }
         }
@@ -169,6 +183,9 @@ pub fn plan(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Lite
         | Verb::Update
         | Verb::Delete
         | Verb::Do => data(&subject),
+        Verb::Grant | Verb::Revoke => {
+            Err(PlanError::not_supported("accounts and privileges", "users are defined by the rules"))
+        }
         _ => opaque::plan(&subject, "this statement"),
     }
 }

@@ -3,54 +3,67 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::error::PlanError;
 use super::keys::Keys;
-use super::shape::{Builder, RefId, RefKind, SessionCall};
+use super::shape::{Builder, RefKind, SessionCall, TableRef};
 use super::system::{View, is_view};
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
 use crate::sql::splice::Piece;
 
-
 /// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
-pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> TemplateBuilder {
+pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> Result<TemplateBuilder, PlanError> {
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];
-        let everywhere = target == Some(unit);
-        if let Some(views) = views(builder, *id) {
-            let alias = reference.alias.is_none().then(|| reference.name.as_str().into());
+        if let Some(views) = views(builder, reference)? {
+            let alias = reference.alias.is_none().then(|| name_in(builder, reference).into());
             template.slot(reference.range.clone(), Slot::View { unit, views, alias });
             continue;
         }
-        let alias = (reference.alias.is_none() && !everywhere).then(|| reference.name.as_str().into());
-        template.slot(reference.range.clone(), Slot::Table { unit, alias });
+        let everywhere = target == Some(unit);
+        let written = builder.sql.get(reference.range.clone()).unwrap_or_default();
+        let alias = (reference.alias.is_none() && !everywhere).then(|| name_in(builder, reference).into());
+        template.slot(reference.range.clone(), Slot::Table { unit, written: written.into(), alias });
     }
     for qualifier in &builder.shape.qualifiers {
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
         let reference = &builder.shape.refs[qualifier.table];
-        let written: Box<[u8]> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
-        if qualifier.with_schema && views(builder, qualifier.table).is_some() {
+        if qualifier.schema.is_some() && views(builder, reference)?.is_some() {
             template.pieces(qualifier.range.clone(), [Piece::from(&*quoted(reference.visible_name()))]);
-        } else if target == Some(unit) && reference.alias.is_none() {
-            template.slot(qualifier.range.clone(), Slot::Qualifier { unit, written });
-        } else if qualifier.with_schema {
+            continue;
+        }
+        let written: Box<[u8]> = builder.sql.get(qualifier.range.clone()).unwrap_or_default().into();
+        if target == Some(unit) && reference.alias.is_none() {
+            let schema = qualifier.schema.as_deref().map(Into::into);
+            template.slot(qualifier.range.clone(), Slot::Qualifier { unit, schema, written });
+        } else if let Some(schema) = &qualifier.schema {
             let visible = reference.visible_name().into();
-            template.slot(qualifier.range.clone(), Slot::SchemaQualifier { unit, written, visible });
+            let schema = schema.as_str().into();
+            template.slot(qualifier.range.clone(), Slot::SchemaQualifier { unit, schema, written, visible });
         }
     }
     session_values(builder, &mut template);
-    template
+    Ok(template)
 }
 
 /// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.
-fn views(builder: &Builder<'_>, id: RefId) -> Option<Arc<[View]>> {
-    let RefKind::Table { place, info } = &builder.shape.refs[id].kind else { return None };
+fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
+    let RefKind::Table { place, info } = &reference.kind else { return Ok(None) };
     if !is_view(place) {
-        return None;
+        return Ok(None);
     }
     let groups: Vec<_> = place.nodes().iter().map(|node| node.group).collect();
     let rules = builder.context.rules;
-    groups.iter().map(|group| View::new(rules, place.table(), info.as_deref(), *group, &groups)).collect()
+    let view = |group| View::new(rules, place.table(), info.as_deref(), group, &groups);
+    groups.iter().map(|group| view(*group)).collect()
+}
+
+/// The name of a table without its schema, as it is written.
+fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
+    let outline = builder.outline;
+    let last = outline.index_at(reference.range.end).checked_sub(1).and_then(|index| outline.tokens().get(index));
+    last.map(|token| token.bytes(builder.sql)).unwrap_or_default()
 }
 
 /// Session values become literals; the column keeps the name that the call gave it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::PlanContext;
 use super::error::PlanError;
-use crate::config::{DataNode, Schema, Table};
+use crate::config::{DataNode, GroupId, Schema, Table};
 
 /// Schemas that every server has, and that no rule divides.
 pub(crate) const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "mysql", "performance_schema", "sys"];
@@ -26,13 +26,11 @@ pub(crate) enum Place {
         /// Where.
         node: DataNode,
     },
-    /// In a schema that every server has.
+    /// In a schema that every server has: asked on the home group.
     System {
         /// The schema, in lower case.
         schema: String,
-        /// The table, as written.
-        table: String,
-        /// Where a view of `information_schema` is read; none where that does not matter.
+        /// Where, under the names that were written; never empty. Several: each shows what the others do not.
         nodes: Vec<DataNode>,
     },
 }
@@ -51,7 +49,7 @@ impl Place {
         match self {
             Self::Ruled { table, .. } => &table.name,
             Self::Default { node, .. } => &node.table,
-            Self::System { table, .. } => table,
+            Self::System { nodes, .. } => nodes.first().map_or("", |node| &node.table),
         }
     }
 
@@ -71,13 +69,18 @@ impl Place {
         }
     }
 
-    /// The nodes it is on; those of a system table are the groups that it is read from.
+    /// The nodes it is on; never empty.
     pub fn nodes(&self) -> &[DataNode] {
         match self {
             Self::Ruled { table, .. } => &table.nodes,
             Self::Default { node, .. } => std::slice::from_ref(node),
             Self::System { nodes, .. } => nodes,
         }
+    }
+
+    /// Whether it is in a schema that every server has.
+    pub fn is_system(&self) -> bool {
+        matches!(self, Self::System { .. })
     }
 }
 
@@ -100,11 +103,18 @@ pub(crate) fn schema_of<'a>(
     context.rules.schema(name).map(Some).ok_or_else(|| PlanError::UnknownSchema(name.to_owned()))
 }
 
+/// Where statements go that no table sends anywhere.
+pub(crate) fn home_group(context: &PlanContext<'_>) -> GroupId {
+    let home = context.schema.and_then(|schema| schema.home_group());
+    home.or_else(|| context.rules.group_ids().next()).unwrap_or(GroupId(0))
+}
+
 /// Where a table is.
 pub(crate) fn locate(context: &PlanContext<'_>, schema: Option<&str>, table: &str) -> Result<Place, PlanError> {
     let Some(found) = schema_of(context, schema)? else {
-        let schema = schema.unwrap_or_default().to_ascii_lowercase();
-        return Ok(Place::System { schema, table: table.to_owned(), nodes: Vec::new() });
+        let written = schema.unwrap_or_default();
+        let node = DataNode { group: home_group(context), schema: written.into(), table: table.into() };
+        return Ok(Place::System { schema: written.to_ascii_lowercase(), nodes: vec![node] });
     };
     if let Some(rule) = found.table(table) {
         return Ok(Place::Ruled { schema: Arc::clone(found), table: Arc::clone(rule) });

@@ -11,9 +11,11 @@ use super::hint::Hints;
 use super::keys::{Colocated, Keys, colocate};
 use super::names::base;
 use super::outline::Outline;
+use super::place;
 use super::scatter;
 use super::shape::{Builder, Met};
-use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, Pins, StatementKind};
+use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLiteral, Pins, StatementKind};
+use super::unit::Unit;
 use super::{Plan, PlanContext};
 use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::{Literal, Parsed, Scan};
@@ -78,8 +80,7 @@ impl<'a> Subject<'a> {
     pub fn home(&self) -> Home {
         let rules = self.context.rules;
         let schema = self.context.schema;
-        let group = self.hints.group.or_else(|| schema.and_then(|schema| schema.home_group()));
-        let group = group.or_else(|| rules.group_ids().next()).unwrap_or(crate::config::GroupId(0));
+        let group = self.hints.group.unwrap_or_else(|| place::home_group(self.context));
         let schema = schema.and_then(|schema| schema.physical_name_on(group));
         let name = rules.groups.get(group.index()).map_or_else(|| "?".into(), |group| group.name.clone());
         let label = schema.as_ref().map_or_else(|| Arc::clone(&name), |schema| format!("{name}.{schema}").into());
@@ -103,6 +104,14 @@ impl<'a> Subject<'a> {
             return Ok(());
         }
         Err(PlanError::not_supported("a table in this place of a statement", "write the statement in another way"))
+    }
+
+    /// A plan whose action holds the text as it is: other literals make another plan.
+    pub fn only_for_these_literals(&self, mut plan: Plan) -> Plan {
+        let pinned = self.literals.iter().enumerate().filter(|(_, literal)| literal.kind.is_value());
+        plan.pinned =
+            pinned.map(|(index, literal)| PinnedLiteral { index, text: literal.bytes(self.sql).into() }).collect();
+        plan
     }
 
     /// A plan around an action.
@@ -131,9 +140,9 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     let mut schemas = Vec::new();
     super::system::settle(&mut builder, query, &mut schemas)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
-    let relay = base(&builder, &keys, None).build(subject.sql.len(), subject.literals)?;
+    let relay = base(&builder, &keys, None)?.build(subject.sql.len(), subject.literals)?;
     let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
-        Ok(colocated) => (Some(colocated), PlanError::Internal("tables that meet are apart")),
+        Ok(colocated) => (Some(colocated), groups_apart(&keys)),
         Err(apart) => (None, tables_apart(&keys, apart, query)),
     };
     let mut pinned = Vec::new();
@@ -178,6 +187,16 @@ pub(crate) fn inner(query: &Query) -> &Query {
     }
 }
 
+/// Why tables on several groups cannot be read together.
+fn groups_apart(keys: &Keys) -> PlanError {
+    let fixed = keys.units.iter().find(|unit| unit.keyed.is_none() && unit.place.broadcast().is_none());
+    let what = match fixed {
+        Some(unit) => format!("'{}' together with shards on other groups", unit.place.table()),
+        None => "tables of several groups in one query".to_owned(),
+    };
+    PlanError::not_supported(what, "read them one by one, or make it a broadcast table")
+}
+
 /// Why tables that are not joined on their keys cannot be read from several shards.
 fn tables_apart(keys: &Keys, apart: Option<(usize, usize)>, query: &Query) -> PlanError {
     let name = |unit: usize| keys.units.get(unit).map_or("?", |unit| unit.place.table());
@@ -187,11 +206,18 @@ fn tables_apart(keys: &Keys, apart: Option<(usize, usize)>, query: &Query) -> Pl
             PlanError::not_supported("UNION, INTERSECT or EXCEPT over several shards", instead)
         }
         Some((one, other)) if one != other => PlanError::not_supported(
-            format!("a query over several shards of '{}' and '{}', which are not joined on their sharding keys", name(one), name(other)),
+            format!(
+                "a query over several shards of '{}' and '{}', which are not joined on their sharding keys",
+                name(one),
+                name(other)
+            ),
             "join binding tables on all columns of their keys, or restrict each to one shard",
         ),
         Some((one, _)) => PlanError::not_supported(
-            format!("several shards of '{}' in a subquery, in WITH or on the nullable side of an outer join", name(one)),
+            format!(
+                "several shards of '{}' in a subquery, in WITH or on the nullable side of an outer join",
+                name(one)
+            ),
             instead,
         ),
         None => PlanError::not_supported("tables of several groups in one query", "read them one by one"),
@@ -213,8 +239,13 @@ pub(crate) fn logical_tables(keys: &Keys) -> Vec<LogicalTable> {
 
 /// The physical names that differ from the logical ones.
 pub(crate) fn name_map(keys: &Keys) -> Option<Arc<NameMap>> {
+    names_of(&keys.units)
+}
+
+/// The physical names of some tables that differ from the logical ones.
+pub(crate) fn names_of(units: &[Unit]) -> Option<Arc<NameMap>> {
     let mut entries: Vec<NameEntry> = Vec::new();
-    for unit in keys.units.iter().filter(|unit| !super::system::is_view(&unit.place)) {
+    for unit in units.iter().filter(|unit| !unit.place.is_system()) {
         let (schema, table) = (unit.place.schema(), unit.place.table());
         for node in unit.place.nodes() {
             let known = |entry: &NameEntry| entry.physical_table == node.table && entry.physical_schema == node.schema;

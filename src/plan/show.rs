@@ -1,98 +1,85 @@
-//! SHOW TABLES, TABLE STATUS, COLUMNS, INDEX, CREATE TABLE, and DESCRIBE.
+//! SHOW and DESCRIBE of tables: logical tables are shown, physical ones are not.
 //!
-//! What is said of one table is asked of its first node, under the name it has there; lists of tables are queries over
-//! `information_schema`, whose plan ([`super::system`]) knows what is shown.
+//! What describes one table is asked on its first node. Lists of tables are queries over `information_schema`, whose plan
+//! ([`super::system`]) knows what is shown.
 
+use std::ops::Range;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::action::Action;
 use super::error::PlanError;
 use super::given::{Given, GivenStatement};
 use super::instead::Instead;
-use super::place::{self, Place, is_system_schema};
+use super::keys::Keys;
+use super::place::{self, Place};
 use super::query::Subject;
+use super::shape::Met;
 use super::system::literal;
-use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLiteral, Pins, StatementKind};
-use super::unit::quoted;
+use super::types::{LogicalTable, NameEntry, NameMap, StatementKind};
+use super::unit::{Unit, quoted};
 use super::{Plan, opaque};
 use crate::config::{DataNode, Schema};
-use crate::sql::session_statement::{Describe, Filter, Show, ShowCreate, TableName};
+use crate::route::condition::Condition;
+use crate::sql::names::{Name, TableName};
+use crate::sql::session_statement::{Describe, Filter, Show, ShowCreate};
 
-/// Plans SHOW.
+/// Plans a SHOW.
 pub(crate) fn plan(subject: &Subject<'_>, show: &Show) -> Result<Plan, PlanError> {
     match show {
-        Show::Tables { full, schema, filter } => match listed_schema(subject, schema.as_ref().map(|name| &*name.text))? {
-            Some(schema) => tables(subject, &schema, *full, filter),
-            None => opaque::plan(subject, "SHOW TABLES"),
+        Show::Tables { full, schema, filter } => match listed(subject, schema.as_ref())? {
+            Some(schema) => tables(subject, schema, *full, filter),
+            None => Ok(opaque::home(subject, &[])),
         },
-        Show::TableStatus { schema, filter } => match listed_schema(subject, schema.as_ref().map(|name| &*name.text))? {
-            Some(schema) => table_status(subject, &schema, filter),
-            None => opaque::plan(subject, "SHOW TABLE STATUS"),
+        Show::TableStatus { schema, filter } => match listed(subject, schema.as_ref())? {
+            Some(schema) => table_status(subject, schema, filter),
+            None => Ok(opaque::home(subject, &[])),
         },
-        Show::Columns { full, extended, table, filter } => {
-            let words = format!("{}{}", if *extended { "EXTENDED " } else { "" }, if *full { "FULL " } else { "" });
-            about(subject, table, "SHOW COLUMNS", false, &|name| {
-                format!("SHOW {words}COLUMNS FROM {name}{}", filter_text(subject, filter))
-            })
+        Show::Columns { table, .. } => of_table(subject, table, false),
+        Show::Index { table, .. } => of_table(subject, table, true),
+        Show::Create { kind: ShowCreate::Table | ShowCreate::View | ShowCreate::Sequence, name } => {
+            of_table(subject, name, true)
         }
-        Show::Index { table, filter } => {
-            about(subject, table, "SHOW INDEX", true, &|name| {
-                format!("SHOW INDEX FROM {name}{}", filter_text(subject, filter))
-            })
-        }
-        Show::Create { kind: kind @ (ShowCreate::Table | ShowCreate::View), name } => {
-            let word = if *kind == ShowCreate::Table { "TABLE" } else { "VIEW" };
-            about(subject, name, "SHOW CREATE", true, &|name| format!("SHOW CREATE {word} {name}"))
-        }
-        _ => opaque::plan(subject, "this SHOW"),
+        _ => Ok(opaque::home(subject, &[])),
     }
 }
 
-/// Plans DESCRIBE.
+/// Plans `DESCRIBE table`.
 pub(crate) fn describe(subject: &Subject<'_>, describe: &Describe) -> Result<Plan, PlanError> {
-    about(subject, &describe.table, "DESCRIBE", false, &|name| match &describe.column {
-        Some(column) => format!("DESCRIBE {name} {}", string(subject, column)),
-        None => format!("DESCRIBE {name}"),
-    })
+    of_table(subject, &describe.table, false)
 }
 
-/// The logical schema whose tables are listed; `None` for one that every server has.
-fn listed_schema(subject: &Subject<'_>, written: Option<&str>) -> Result<Option<Arc<Schema>>, PlanError> {
-    match written {
-        Some(name) if is_system_schema(name) => Ok(None),
-        written => place::schema_of(subject.context, written).map(|schema| schema.cloned()),
-    }
-}
-
-/// A statement about one table, sent to its first node. `in_rows`: the answer's rows name the table too.
-fn about(
-    subject: &Subject<'_>,
-    table: &TableName,
-    what: &str,
-    in_rows: bool,
-    text: &dyn Fn(&str) -> String,
-) -> Result<Plan, PlanError> {
-    let written = table.schema.as_ref().map(|schema| &*schema.text);
+/// A statement about one table: on its first node.
+fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Result<Plan, PlanError> {
+    let written = table.schema.as_ref().map(|schema| schema.text.as_str());
     let place = place::locate(subject.context, written, &table.table.text)?;
-    let Some(node) = place.nodes().first().cloned() else { return opaque::plan(subject, what) };
-    let renamed = *node.table != *place.table();
-    if in_rows && renamed && subject.context.prepared {
-        return Err(PlanError::not_supported(format!("{what} as a prepared statement"), "send it as a text"));
-    }
-    let names = names_beside(subject, &place, &node);
-    let sql = text(&format!("{}.{}", quoted(&node.schema), quoted(&node.table)));
-    let label = format!("{}.{}.{}", subject.context.rules.group(node.group).name, node.schema, node.table);
-    let statement = GivenStatement {
-        label: label.into(),
-        group: node.group,
-        schema: Some(Arc::clone(&node.schema)),
-        sql: Bytes::from(sql),
+    let keys = Keys {
+        units: vec![Unit::new(subject.context.rules, place.clone(), written, &table.table.text, None, Condition::Any)],
+        refs: Vec::new(),
     };
-    let given = Given { statements: vec![statement], merge: None, names, names_in_rows: in_rows && renamed };
-    let named = LogicalTable { schema: place.schema().into(), table: place.table().into() };
-    Ok(plan_of(subject, vec![named], Action::Given(given)))
+    let unit = &keys.units[0];
+    let home = subject.home();
+    let (group, label, sql) = match unit.node(0) {
+        Some(node) if !place.is_system() => {
+            let name = format!("{}.{}", quoted(&node.schema), quoted(&node.table));
+            (node.group, Arc::clone(&unit.labels[0]), renamed(subject, table, &name))
+        }
+        _ => (home.group, Arc::clone(&home.label), subject.sql.to_vec()),
+    };
+    let names = if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
+    let names_in_rows = names_in_rows && unit.node(0).is_some_and(|node| *node.table != *place.table());
+    if names_in_rows && subject.context.prepared {
+        return Err(PlanError::not_supported("SHOW of a sharded table as a prepared statement", "send it as a text"));
+    }
+    let of_node = unit.node(0).filter(|_| !place.is_system()).map(|node| Arc::clone(&node.schema));
+    let schema = of_node.or(home.schema);
+    let given = Given {
+        statements: vec![GivenStatement { label, group, schema, sql: sql.into() }],
+        merge: None,
+        names,
+        names_in_rows,
+    };
+    let plan = subject.plan(StatementKind::Select, &Met::default(), &keys, Action::Given(given));
+    Ok(subject.only_for_these_literals(plan))
 }
 
 /// The logical names of the table and of all others in its database: a foreign key may name them.
@@ -112,6 +99,34 @@ fn names_beside(subject: &Subject<'_>, place: &Place, node: &DataNode) -> Option
     }
     entries.retain(|entry| entry.physical_table != entry.table || entry.physical_schema != entry.schema);
     (!entries.is_empty()).then(|| Arc::new(NameMap { entries }))
+}
+
+/// The text with another name of the table; `FROM schema` behind it is left out.
+fn renamed(subject: &Subject<'_>, table: &TableName, name: &str) -> Vec<u8> {
+    let sql = subject.sql;
+    let text = |range: Range<usize>| sql.get(range).unwrap_or_default();
+    let table_range = table.table.range.clone();
+    let (before, after) = match &table.schema {
+        Some(schema) if schema.range.start < table_range.start => (schema.range.start, table_range.end),
+        _ => (table_range.start, table_range.end),
+    };
+    let mut out = text(0..before).to_vec();
+    out.extend_from_slice(name.as_bytes());
+    match &table.schema {
+        Some(schema) if schema.range.start > table_range.end => {
+            let word = subject.outline.index_at(schema.range.start).checked_sub(1);
+            let start = word.and_then(|index| subject.outline.tokens().get(index)).map_or(after, |token| token.start);
+            out.extend_from_slice(text(after..start));
+            out.extend_from_slice(text(schema.range.end..sql.len()));
+        }
+        _ => out.extend_from_slice(text(after..sql.len())),
+    }
+    out
+}
+
+/// The schema that a list of tables is asked for; `None` for one that every server has.
+fn listed<'a>(subject: &'a Subject<'_>, schema: Option<&Name>) -> Result<Option<&'a Arc<Schema>>, PlanError> {
+    place::schema_of(subject.context, schema.map(|schema| schema.text.as_str()))
 }
 
 fn tables(subject: &Subject<'_>, schema: &Schema, full: bool, filter: &Filter) -> Result<Plan, PlanError> {
@@ -185,48 +200,13 @@ fn list(subject: &Subject<'_>, schema: &Schema, items: &str, filter: &Filter) ->
     };
     let instead = Instead::new(subject.context, sql)?;
     let named = LogicalTable { schema: Arc::clone(&schema.name), table: "".into() };
-    Ok(plan_of(subject, vec![named], Action::Instead(instead)))
-}
-
-/// A plan that holds for this very text.
-fn plan_of(subject: &Subject<'_>, tables: Vec<LogicalTable>, action: Action) -> Plan {
-    let pinned = subject.literals.iter().enumerate().map(|(index, literal)| PinnedLiteral {
-        index,
-        text: literal.bytes(subject.sql).into(),
-    });
-    Plan {
-        kind: StatementKind::Select,
-        access: Access::Read,
-        pins: Pins::default(),
-        needs: Needs::default(),
-        server_hint: subject.hints.server,
-        pinned: pinned.collect(),
-        tables,
-        assigned_variables: Vec::new(),
-        mode: subject.context.mode,
-        action,
-    }
-}
-
-fn filter_text(subject: &Subject<'_>, filter: &Filter) -> String {
-    let text = |range: &std::ops::Range<usize>| {
-        String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default()).into_owned()
-    };
-    match filter {
-        Filter::None => String::new(),
-        Filter::Like { range, .. } => format!(" LIKE {}", text(range)),
-        Filter::Where(range) => format!(" WHERE {}", text(range)),
-    }
+    let keys = Keys { units: Vec::new(), refs: Vec::new() };
+    let mut plan = subject.plan(StatementKind::Select, &Met::default(), &keys, Action::Instead(instead));
+    plan.tables = vec![named];
+    Ok(subject.only_for_these_literals(plan))
 }
 
 /// A name in backticks, whatever it is.
 fn name(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
-}
-
-/// A string as this session's sql_mode reads it.
-fn string(subject: &Subject<'_>, text: &str) -> String {
-    let text = text.replace('\'', "''");
-    let text = if subject.context.mode.no_backslash_escapes { text } else { text.replace('\\', "\\\\") };
-    format!("'{text}'")
 }

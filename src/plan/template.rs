@@ -21,8 +21,15 @@ pub(crate) enum Slot {
     Table {
         /// Which.
         unit: usize,
+        /// What was written.
+        written: Box<[u8]>,
         /// The alias to add where the physical name differs; `None` where there is one, or none may be.
-        alias: Option<Box<str>>,
+        alias: Option<Box<[u8]>>,
+    },
+    /// The name of a table in place of a list of them.
+    Name {
+        /// Which.
+        unit: usize,
     },
     /// A view of `information_schema`, as a derived table.
     View {
@@ -31,19 +38,24 @@ pub(crate) enum Slot {
         /// The view on each of its nodes.
         views: Arc<[View]>,
         /// The alias to add; `None` where there is one.
-        alias: Option<Box<str>>,
+        alias: Option<Box<[u8]>>,
     },
     /// The qualifier of a column, where no alias may be given to the table.
     Qualifier {
         /// Of which table.
         unit: usize,
+        /// The schema, if one was written.
+        schema: Option<Box<str>>,
         /// What was written.
         written: Box<[u8]>,
     },
-    /// The qualifier of a column with a schema: becomes the table's visible name where that is an alias now.
+    /// The qualifier of a column with a schema: becomes the table's visible name where that is an alias now, or where
+    /// the schema is another one.
     SchemaQualifier {
         /// Of which table.
         unit: usize,
+        /// The schema as written.
+        schema: Box<str>,
         /// What was written.
         written: Box<[u8]>,
         /// The visible name.
@@ -121,12 +133,6 @@ impl TemplateBuilder {
         self.splice.replace(range, pieces);
     }
 
-    /// Inserts a text.
-    pub fn insert(&mut self, at: usize, text: &str) {
-        self.always_changes = true;
-        self.splice.insert(at, text);
-    }
-
     /// Makes the text keep account of its parameters: needed where some are copied, dropped or computed. Those in
     /// `replaced` are written by other slots.
     pub fn account_params(&mut self, params: &[usize], replaced: &[Range<usize>]) {
@@ -148,12 +154,7 @@ impl TemplateBuilder {
         if self.slots.len() > usize::from(u16::MAX) {
             return Err(PlanError::not_supported("a statement of this size", "split it"));
         }
-        Ok(Template {
-            splice,
-            slots: self.slots,
-            own_params: self.own_params,
-            always_changes: self.always_changes,
-        })
+        Ok(Template { splice, slots: self.slots, own_params: self.own_params, always_changes: self.always_changes })
     }
 }
 
@@ -205,6 +206,12 @@ impl Filling<'_> {
         }
     }
 
+    /// Whether a qualifier, with or without this schema, names the table still.
+    fn is_named(&self, unit: usize, schema: Option<&str>) -> bool {
+        let node = || self.units.get(unit)?.node(*self.nodes.get(unit)?);
+        self.as_written(unit) && schema.is_none_or(|schema| node().is_none_or(|node| *node.schema == *schema))
+    }
+
     fn replaces_any(&self, values: &[SessionValue]) -> bool {
         values.iter().any(|value| self.session.value(value).is_some())
     }
@@ -220,34 +227,38 @@ impl Slot {
     /// Whether the slot would write what stands there.
     fn is_unchanged(&self, filling: &Filling<'_>) -> bool {
         match self {
-            Self::Table { unit, .. } | Self::Qualifier { unit, .. } | Self::SchemaQualifier { unit, .. } => {
-                filling.as_written(*unit)
-            }
+            Self::Table { unit, .. } => filling.as_written(*unit),
+            Self::Qualifier { unit, schema, .. } => filling.is_named(*unit, schema.as_deref()),
+            Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
             Self::View { .. } => false,
             Self::Session { value, .. } => filling.session.value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
-            Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
+            Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
         }
     }
 
     fn write(&self, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         match self {
-            Self::Table { unit, alias } => self.write_table(*unit, alias.as_deref(), filling, out),
+            Self::Table { unit, written, .. } if filling.as_written(*unit) => out.extend_from_slice(written),
+            Self::Qualifier { unit, schema, written } if filling.is_named(*unit, schema.as_deref()) => {
+                out.extend_from_slice(written);
+            }
+            Self::Table { unit, alias, .. } => {
+                filling.write_name(*unit, out);
+                if let Some(alias) = alias {
+                    out.extend_from_slice(b" AS ");
+                    out.extend_from_slice(alias);
+                }
+            }
             Self::View { unit, views, alias } => {
                 if let Some(view) = filling.nodes.get(*unit).and_then(|node| views.get(*node)) {
                     view.write(filling.session, alias.as_deref(), out);
                 }
             }
-            Self::Qualifier { unit, written } => {
-                if filling.as_written(*unit) {
-                    out.extend_from_slice(written);
-                } else {
-                    filling.write_name(*unit, out);
-                }
-            }
-            Self::SchemaQualifier { unit, written, visible } => {
-                if filling.as_written(*unit) {
+            Self::Qualifier { unit, .. } | Self::Name { unit } => filling.write_name(*unit, out),
+            Self::SchemaQualifier { unit, schema, written, visible } => {
+                if filling.is_named(*unit, Some(schema)) {
                     out.extend_from_slice(written);
                 } else {
                     quote_name(visible, out);
@@ -273,20 +284,6 @@ impl Slot {
                     insert.rows(out, params);
                 }
             }
-        }
-    }
-
-    fn write_table(&self, unit: usize, alias: Option<&str>, filling: &Filling<'_>, out: &mut Vec<u8>) {
-        if filling.as_written(unit) {
-            if let Some(unit) = filling.units.get(unit) {
-                unit.write_as_written(out);
-            }
-            return;
-        }
-        filling.write_name(unit, out);
-        if let Some(alias) = alias {
-            out.extend_from_slice(b" AS ");
-            quote_name(alias, out);
         }
     }
 }

@@ -79,15 +79,6 @@ impl Unit {
         }
         quote_name(&node.table, out);
     }
-
-    /// Writes the name as it was written.
-    pub fn write_as_written(&self, out: &mut Vec<u8>) {
-        if let Some(schema) = &self.written_schema {
-            quote_name(schema, out);
-            out.push(b'.');
-        }
-        quote_name(&self.written_name, out);
-    }
 }
 
 /// Writes a name, in backticks where it needs them.

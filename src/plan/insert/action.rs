@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::config::KeyGenerator;
-use crate::plan::Ids;
+use crate::plan::KeySource;
 use crate::plan::anchor::Span;
 use crate::plan::error::PlanError;
 use crate::plan::template::{Filling, InsertFilling, Template};
@@ -92,7 +92,7 @@ impl InsertAction {
         &self,
         values: &Values<'_>,
         session: &dyn SessionValues,
-        ids: Ids<'_>,
+        ids: KeySource<'_>,
     ) -> Result<Bound, PlanError> {
         self.check_numbered(values)?;
         let generated = self.generate(values, ids)?;
@@ -135,8 +135,7 @@ impl InsertAction {
         let unit = &self.unit[0];
         let data_node = &unit.place.nodes()[node];
         let schema = Arc::clone(&data_node.schema);
-        let filling =
-            Filling { units: &self.unit, nodes: &[node], schema: &schema, session, limit_count: 0, insert };
+        let filling = Filling { units: &self.unit, nodes: &[node], schema: &schema, session, limit_count: 0, insert };
         let (sql, params) = template.fill(values, &filling);
         ShardStatement {
             node: Arc::clone(&unit.labels[node]),
@@ -149,7 +148,7 @@ impl InsertAction {
     }
 
     /// The generated key of each row that has none of its own.
-    fn generate(&self, values: &Values<'_>, ids: Ids<'_>) -> Result<Vec<Option<u64>>, PlanError> {
+    fn generate(&self, values: &Values<'_>, ids: KeySource<'_>) -> Result<Vec<Option<u64>>, PlanError> {
         let Some(generated) = &self.generated else { return Ok(Vec::new()) };
         let lacks = |row: &Row| is_missing(&row.generated, generated.zero_generates, values);
         let missing = self.rows.iter().filter(|row| lacks(row)).count();
@@ -160,7 +159,7 @@ impl InsertAction {
             return Err(PlanError::Internal("rows of different shapes"));
         }
         let count = u32::try_from(missing).map_err(|_| PlanError::not_supported("so many rows", "split them"))?;
-        let mut made = ids(generated.generator, count)?;
+        let mut made = ids(generated.generator, count)?.into_iter();
         self.rows
             .iter()
             .map(|row| match lacks(row) {
@@ -190,7 +189,10 @@ impl InsertAction {
             StoreError::Route(error) => error.into(),
             StoreError::NoHint => PlanError::Hint {
                 hint: "shard_value".to_owned(),
-                problem: format!("the table '{}' is placed by hint; say /* shardloom: shard_value=… */", unit.place.table()),
+                problem: format!(
+                    "the table '{}' is placed by hint; say /* shardloom: shard_value=… */",
+                    unit.place.table()
+                ),
             },
         })
     }

@@ -3,7 +3,9 @@
 mod action;
 mod rows;
 
-use sqlparser::ast::{Assignment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert, OnInsert, SetExpr, TableObject};
+use sqlparser::ast::{
+    Assignment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert, OnInsert, SetExpr, TableObject,
+};
 
 use super::Plan;
 use super::action::{Action, Everywhere, Routed};
@@ -48,13 +50,14 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
 
 /// Into a table that is on one node: there, with all that it reads.
 fn relay(subject: &Subject<'_>, builder: &Builder<'_>, keys: &Keys, block: BlockId) -> Result<Action, PlanError> {
-    let template = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let template = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let refused = PlanError::not_supported(
         "INSERT … SELECT from tables of several shards",
         "read the rows first, and insert them as VALUES",
     );
     // what it reads must be on the target's group: the target is one of the tables that must meet
-    let colocated = colocate(&builder.shape, subject.context, keys, block).ok().filter(|colocated| colocated.members.is_empty());
+    let colocated =
+        colocate(&builder.shape, subject.context, keys, block).ok().filter(|colocated| colocated.members.is_empty());
     Ok(Action::Routed(Routed {
         units: keys.units.clone(),
         colocated,
@@ -88,8 +91,11 @@ fn broadcast(
         let name = numbered.name.to_lowercase();
         let refused = || {
             PlanError::not_supported(
-                format!("AUTO_INCREMENT column '{name}' of the broadcast table '{}' without a value", table.name),
-                "give the value, since each server would number the row in its own way",
+                format!(
+                    "rows of the broadcast table '{}' without a value for their AUTO_INCREMENT column '{name}'",
+                    table.name
+                ),
+                "since each server would number them in its own way: give the value",
             )
         };
         let columns = columns.ok_or_else(refused)?;
@@ -98,7 +104,7 @@ fn broadcast(
             return Err(refused());
         }
     }
-    let template = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let template = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let names = name_map(keys);
     Ok(Action::Everywhere(vec![Everywhere { units: keys.units.clone(), template, names, same_rows: true }]))
 }
@@ -186,7 +192,9 @@ impl Builder<'_> {
         let gives = |expr: &Expr| match self.constant(expr) {
             crate::route::source::Source::Literal { index, .. } => {
                 let literal = self.literals.get(index as usize);
-                literal.is_some_and(|literal| !literal.bytes(self.sql).iter().all(|byte| matches!(byte, b'0' | b'.' | b'\'' | b' ')))
+                literal.is_some_and(|literal| {
+                    !literal.bytes(self.sql).iter().all(|byte| matches!(byte, b'0' | b'.' | b'\'' | b' '))
+                })
             }
             _ => false,
         };

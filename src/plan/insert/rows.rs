@@ -15,9 +15,9 @@ use crate::plan::query::{Subject, name_map};
 use crate::plan::shape::Builder;
 use crate::plan::template::Slot;
 use crate::plan::unit::quoted;
+use crate::sql::Parsed;
 use crate::sql::spans;
 use crate::sql::splice::Piece as TextPiece;
-use crate::sql::Parsed;
 
 /// Plans an INSERT into a sharded table.
 pub(super) fn plan(
@@ -63,8 +63,7 @@ pub(super) fn plan(
             .map_err(|column| unnumbered(&table, &column))?,
         width: columns.len(),
     };
-    let key_is_generated =
-        |name: &str| generator.as_ref().is_some_and(|generator| *generator.column == *name);
+    let key_is_generated = |name: &str| generator.as_ref().is_some_and(|generator| *generator.column == *name);
     for (name, place) in keyed.columns.iter().zip(&reader.keys) {
         if place.is_none() && !key_is_generated(name) {
             return Err(PlanError::MissingKey(name.to_string()));
@@ -82,7 +81,7 @@ pub(super) fn plan(
         zero_generates,
         set: if insert.assignments.is_empty() { None } else { Some(quoted(&generator.column).into()) },
     });
-    let relay = base(builder, keys, Some(0)).build(subject.sql.len(), subject.literals)?;
+    let relay = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let split = split_template(subject, builder, keys, insert, generated.as_ref())?;
     let returns = insert.returning.is_some();
     let assigns = builder.shape.met.assigns_variable;
@@ -92,7 +91,7 @@ pub(super) fn plan(
         split,
         rows,
         generated,
-        numbered: reader.numbered.map(|_| unnumbered(&table, "")),
+        numbered: reader.numbered.map(|place| unnumbered(&table, &columns[place])),
         one_node_only: match (returns, assigns) {
             (true, _) => Some("RETURNING"),
             (_, true) => Some("user variables that are assigned"),
@@ -119,10 +118,9 @@ fn numbered(
 }
 
 fn unnumbered(table: &str, column: &str) -> PlanError {
-    let column = if column.is_empty() { String::new() } else { format!(" '{column}'") };
     PlanError::not_supported(
-        format!("AUTO_INCREMENT column{column} of the sharded table '{table}' without a value: the shards would number alike"),
-        "give the value, or name a key_generator for the column in the rules",
+        format!("rows of the sharded table '{table}' without a value for their AUTO_INCREMENT column '{column}'"),
+        "since the shards would number alike: give the value, or name a key_generator for the column in the rules",
     )
 }
 
@@ -134,7 +132,7 @@ fn split_template(
     insert: &Insert,
     generated: Option<&Generated>,
 ) -> Result<crate::plan::template::Template, PlanError> {
-    let mut template = base(builder, keys, Some(0));
+    let mut template = base(builder, keys, Some(0))?;
     let region = region(subject, insert)?;
     template.slot(region.clone(), Slot::Rows);
     if let (Some(generated), Some(last)) = (generated, insert.columns.last())
@@ -249,9 +247,15 @@ impl Reader<'_, '_> {
         let literals = self.subject.literals;
         let pieces = match self.generated {
             Some(place) => vec![
-                Piece::Text(Span::of(&(range.start..cells[place].start), literals), self.params(range.start..cells[place].start)),
+                Piece::Text(
+                    Span::of(&(range.start..cells[place].start), literals),
+                    self.params(range.start..cells[place].start),
+                ),
                 Piece::Generated(Span::of(&cells[place], literals), self.params(cells[place].clone())),
-                Piece::Text(Span::of(&(cells[place].end..range.end), literals), self.params(cells[place].end..range.end)),
+                Piece::Text(
+                    Span::of(&(cells[place].end..range.end), literals),
+                    self.params(cells[place].end..range.end),
+                ),
             ],
             None => vec![Piece::Text(Span::of(&range, literals), self.params(range))],
         };

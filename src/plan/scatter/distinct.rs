@@ -2,7 +2,7 @@
 
 use super::key::{Clause, Key, is_descending};
 use super::{Weave, refused};
-use crate::merge::KeyExpression;
+use crate::merge::{KeyExpression, Pad, SortKey};
 use crate::plan::error::PlanError;
 use crate::sql::splice::Piece;
 
@@ -40,6 +40,10 @@ impl Weave<'_, '_> {
             self.add_order(vec![Piece::from(&*rest)]);
         }
         self.spec.distinct = true;
+        // 'a' and 'a ' may be equal, but are told apart by their weights on the shards: these send both, and must not
+        // take them for two rows of LIMIT
+        let padded = |key: &SortKey| key.weight.as_ref().is_some_and(|weight| weight.pad != Pad::None);
+        self.limit_shards = !self.spec.order.iter().any(padded);
         Ok(())
     }
 

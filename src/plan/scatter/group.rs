@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr};
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+};
 
 use super::items::{Item, PLACE};
 use super::key::{Clause, Key, is_descending, of_merge};
 use super::{Weave, refused};
 use crate::merge::{AggregateColumn, AggregateFunction, KeyExpression, Weight};
 use crate::plan::error::PlanError;
+use crate::plan::functions::{FunctionKind, classify};
 use crate::plan::shape::{ColumnId, bare, is_aggregated, is_constant};
 use crate::sql::splice::Piece;
 
@@ -49,15 +52,13 @@ impl Weave<'_, '_> {
         let expr = self.expr_of(item).cloned().ok_or(PlanError::Internal("an item without expression"))?;
         let position = item.position.ok_or(PlanError::Internal("an item without place"))?;
         match bare(&expr) {
-            Expr::Function(function) if is_aggregated(&expr) && function.over.is_none() && is_call(function) => {
+            Expr::Function(function) if is_aggregate(function) => {
                 let function = self.aggregate(function, item, whole)?;
                 self.spec.aggregates.push(AggregateColumn { column: position, function });
                 Ok(())
             }
             expr if is_aggregated(expr) => Err(refused("an expression over aggregates")),
-            expr if implicit && !is_constant(expr) => {
-                Err(refused("a column beside aggregates without GROUP BY"))
-            }
+            expr if implicit && !is_constant(expr) => Err(refused("a column beside aggregates without GROUP BY")),
             _ => Ok(()),
         }
     }
@@ -139,7 +140,8 @@ impl Weave<'_, '_> {
         for (order, range) in orders.iter().zip(self.clauses.order.clone()) {
             let Some(key) = self.key(&order.expr, range, Clause::Order)? else { continue };
             let found = groups.iter().position(|group| self.same_key(group, &key));
-            let found = found.ok_or_else(|| refused("ORDER BY something else than a GROUP BY key, on groups that lie"))?;
+            let found =
+                found.ok_or_else(|| refused("ORDER BY something else than a GROUP BY key, on groups that lie"))?;
             if !std::mem::replace(&mut used[found], true) {
                 let group = groups[found].clone();
                 let sort = self.group_key(&group, is_descending(order))?;
@@ -170,10 +172,17 @@ impl Weave<'_, '_> {
     }
 }
 
-/// Whether a function is called on plain arguments, nothing added.
-fn is_call(function: &Function) -> bool {
-    let plain = function.filter.is_none() && function.within_group.is_empty() && function.null_treatment.is_none();
-    plain && matches!(&function.args, FunctionArguments::List(list) if list.clauses.is_empty())
+/// Whether a function is an aggregate, called on plain arguments, which hold no aggregate themselves.
+fn is_aggregate(function: &Function) -> bool {
+    let kind = classify(&function.name.to_string(), 1);
+    if kind != FunctionKind::Aggregate || arguments(function).into_iter().any(is_aggregated) {
+        return false;
+    }
+    let plain = function.over.is_none()
+        && function.filter.is_none()
+        && function.within_group.is_empty()
+        && function.null_treatment.is_none();
+    plain && matches!(&function.args, FunctionArguments::List(_))
 }
 
 /// The arguments of a call that are expressions.

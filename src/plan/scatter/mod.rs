@@ -46,6 +46,8 @@ struct Weave<'w, 'a> {
     /// The columns that the shards add.
     hidden: Vec<Vec<Piece>>,
     spec: MergeSpec,
+    /// The first rows of each shard are enough for LIMIT.
+    limit_shards: bool,
     pinned: &'w mut Vec<PinnedLiteral>,
 }
 
@@ -67,7 +69,7 @@ pub(crate) fn plan<'a>(
     let lost = PlanError::Internal("the clauses of a query were not found");
     let select_at = crate::sql::spans::range_of(select.select_token.0.span).ok_or_else(|| lost.clone())?.start;
     let clauses = subject.outline.clauses(subject.sql, select_at).ok_or_else(|| lost.clone())?;
-    let template = base(builder, keys, None);
+    let template = base(builder, keys, None)?;
     let mut weave = Weave {
         subject,
         builder,
@@ -81,6 +83,7 @@ pub(crate) fn plan<'a>(
         template,
         hidden: Vec::new(),
         spec: MergeSpec::default(),
+        limit_shards: true,
         pinned,
     };
     weave.read_items()?;
@@ -223,7 +226,7 @@ impl Weave<'_, '_> {
         };
         let Some(count) = count else { return Err(refused("OFFSET without LIMIT")) };
         let source = |expr: &sqlparser::ast::Expr| self.builder.constant(expr);
-        let limit = Limit { count: source(count), offset: offset.map(source) };
+        let limit = Limit { count: source(count), offset: offset.map(source), on_shards: self.limit_shards };
         let known = |source: &Source| matches!(source, Source::Literal { negative: false, .. } | Source::Param(_));
         if !known(&limit.count) || !limit.offset.as_ref().is_none_or(known) {
             return Err(refused("a LIMIT that is no number"));

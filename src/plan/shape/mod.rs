@@ -195,8 +195,8 @@ pub(crate) struct Qualifier {
     pub range: Range<usize>,
     /// The reference that it names.
     pub table: RefId,
-    /// Whether a schema is part of it.
-    pub with_schema: bool,
+    /// The schema, if it is part of it.
+    pub schema: Option<String>,
 }
 
 /// A call of a session function, or a system variable, in an expression.

@@ -182,7 +182,8 @@ impl Builder<'_> {
             }
             FunctionKind::Lock => met.lock_function = true,
             FunctionKind::Effect => {
-                let waits = ["sleep", "benchmark", "load_file"].iter().any(|harmless| name.eq_ignore_ascii_case(harmless));
+                let waits =
+                    ["sleep", "benchmark", "load_file"].iter().any(|harmless| name.eq_ignore_ascii_case(harmless));
                 met.leaves_state |= !waits;
                 met.effect.get_or_insert(name);
             }
@@ -201,7 +202,8 @@ impl Builder<'_> {
     /// Notes a qualifier, if it names a table of the statement.
     pub(in crate::plan) fn qualifier(&mut self, parts: &[Ident], block: BlockId) {
         if let (Some(table), Some(range)) = (self.qualified(parts, block), name_range(parts)) {
-            self.shape.qualifiers.push(Qualifier { range, table, with_schema: parts.len() > 1 });
+            let schema = parts.first().filter(|_| parts.len() > 1).map(|schema| schema.value.clone());
+            self.shape.qualifiers.push(Qualifier { range, table, schema });
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::catalog::TableInfo;
 use crate::config::{GroupId, Rules, Schema};
+use crate::plan::error::PlanError;
 use crate::plan::types::SessionValues;
-use crate::plan::unit::quote_name;
 
 /// Columns that name the table which a row is about: schema and table.
 const TABLES: &[(&str, &str)] = &[
@@ -85,8 +85,18 @@ pub(crate) struct View {
 
 impl View {
     /// A view as it is shown by one of the `groups` that are read; `None` if it is shown as it is.
-    pub fn new(rules: &Rules, name: &str, info: Option<&TableInfo>, group: GroupId, groups: &[GroupId]) -> Option<Self> {
-        let scope = Scope::of(info, name)?;
+    pub fn new(
+        rules: &Rules,
+        name: &str,
+        info: Option<&TableInfo>,
+        group: GroupId,
+        groups: &[GroupId],
+    ) -> Result<Option<Self>, PlanError> {
+        let Some(scope) = Scope::of(info, name) else { return Ok(None) };
+        if info.is_none() {
+            let what = format!("information_schema.{name}, whose columns are not known");
+            return Err(PlanError::not_supported(what, "try again"));
+        }
         let shown = Shown::on(rules, group, groups);
         let (rows, schema) = match scope {
             Scope::Table { schema, table } => (shown.table_conditions(schema, table), schema),
@@ -95,18 +105,18 @@ impl View {
         let is_first = groups.first() == Some(&group);
         let system = is_first.then(|| format!("{schema} = 'information_schema'").into());
         let select = shown.select(scope, name, info);
-        Some(Self { select, rows, system })
+        Ok(Some(Self { select, rows, system }))
     }
 
     /// Writes it as a derived table.
-    pub fn write(&self, session: &dyn SessionValues, alias: Option<&str>, out: &mut Vec<u8>) {
+    pub fn write(&self, session: &dyn SessionValues, alias: Option<&[u8]>, out: &mut Vec<u8>) {
         let allowed = self.rows.iter().filter(|(schema, _)| session.may_use(schema)).map(|(_, rows)| &**rows);
         let conditions: Vec<&str> = allowed.chain(self.system.as_deref()).collect();
         let condition = if conditions.is_empty() { "FALSE".to_owned() } else { conditions.join(" OR ") };
         out.extend_from_slice(format!("({} WHERE {condition})", self.select).as_bytes());
         if let Some(alias) = alias {
             out.extend_from_slice(b" AS ");
-            quote_name(alias, out);
+            out.extend_from_slice(alias);
         }
     }
 }
@@ -236,23 +246,34 @@ impl<'a> Shown<'a> {
             })
             .collect();
         let list = if mapped.is_empty() || list.is_empty() { "*".to_owned() } else { list.join(", ") };
-        format!("SELECT {list} FROM information_schema.{view}").into()
+        format!("SELECT {list} FROM information_schema.{}", view.to_ascii_uppercase()).into()
     }
 
     /// CASE expressions for the columns that name a table, where names differ.
     fn map_tables(&self, schema_column: &str, table_column: &str, mapped: &mut BTreeMap<String, String>) {
-        let (mut schemas, mut tables) = (String::new(), String::new());
+        let mut by_database: BTreeMap<&str, Vec<&Part<'_>>> = BTreeMap::new();
         for part in &self.parts {
-            let condition = format!(
-                " WHEN {schema_column} = {} AND {table_column} = {}",
-                literal(part.physical_schema),
-                literal(part.physical_table)
-            );
-            if *part.physical_schema != *part.schema.name {
-                schemas.push_str(&format!("{condition} THEN {}", literal(&part.schema.name)));
+            by_database.entry(part.physical_schema).or_default().push(part);
+        }
+        let (mut schemas, mut tables) = (String::new(), String::new());
+        for (database, parts) in by_database {
+            let here = format!(" WHEN {schema_column} = {}", literal(database));
+            let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for part in &parts {
+                owners.entry(&part.schema.name).or_default().push(part.physical_table);
             }
-            if part.physical_table != part.table {
-                tables.push_str(&format!("{condition} THEN {}", literal(part.table)));
+            let is_default = self.rules.schemas.values().any(|s| *s.name == *database && s.default_group == Some(self.group));
+            let several = owners.len() > 1 || is_default;
+            for (owner, names) in owners.into_iter().filter(|(owner, _)| *owner != database) {
+                let which = if several { format!(" AND {table_column} IN ({})", literals(&names)) } else { String::new() };
+                schemas.push_str(&format!("{here}{which} THEN {}", literal(owner)));
+            }
+            let renamed = parts.iter().filter(|part| part.physical_table != part.table);
+            let cases: String = renamed
+                .map(|part| format!(" WHEN {} THEN {}", literal(part.physical_table), literal(part.table)))
+                .collect();
+            if !cases.is_empty() {
+                tables.push_str(&format!("{here} THEN CASE {table_column}{cases} ELSE {table_column} END"));
             }
         }
         for (cases, column) in [(schemas, schema_column), (tables, table_column)] {
