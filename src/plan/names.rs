@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::error::PlanError;
 use super::keys::Keys;
 use super::shape::{Builder, RefKind, SessionCall, TableRef};
-use super::system::{View, is_view};
+use super::place::Place;
+use super::system::{Asked, View, is_view};
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
 use crate::sql::splice::Piece;
@@ -55,7 +56,12 @@ fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View
     }
     let groups: Vec<_> = place.nodes().iter().map(|node| node.group).collect();
     let rules = builder.context.rules;
-    let view = |group| View::new(rules, place.table(), info.as_deref(), group, &groups);
+    let schemas = match place {
+        Place::System { only, .. } => only.as_deref(),
+        _ => None,
+    };
+    let asked = Asked { groups: &groups, schemas };
+    let view = |group| View::new(rules, place.table(), info.as_deref(), group, &asked);
     groups.iter().map(|group| view(*group)).collect()
 }
 

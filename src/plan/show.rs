@@ -135,7 +135,7 @@ fn tables(subject: &Subject<'_>, schema: &Schema, full: bool, filter: &Filter) -
         _ => format!("Tables_in_{}", schema.name),
     };
     let kind = if full { ", TABLE_TYPE AS `Table_type`" } else { "" };
-    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), filter)
+    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), &name(&title), filter)
 }
 
 /// Columns of SHOW TABLE STATUS (*SHOW TABLE STATUS Statement*), by those of `information_schema.TABLES`.
@@ -174,18 +174,26 @@ fn table_status(subject: &Subject<'_>, schema: &Schema, filter: &Filter) -> Resu
         .filter(|(column, _)| is_there(column))
         .map(|(column, title)| format!("{column} AS `{title}`"))
         .collect();
-    list(subject, schema, &items.join(", "), filter)
+    list(subject, schema, &items.join(", "), "`Name`", filter)
 }
 
-/// A query over the tables of a schema.
-fn list(subject: &Subject<'_>, schema: &Schema, items: &str, filter: &Filter) -> Result<Plan, PlanError> {
+/// A query over the tables of a schema; `first` is the title of their names.
+fn list(
+    subject: &Subject<'_>,
+    schema: &Schema,
+    items: &str,
+    first: &str,
+    filter: &Filter,
+) -> Result<Plan, PlanError> {
     let condition = format!("TABLE_SCHEMA = {}", literal(&schema.name));
+    // servers list tables in the order of the bytes of their names
+    let order = "ORDER BY CAST(TABLE_NAME AS BINARY)";
     let sql = match filter {
         Filter::Where(range) => {
             let given = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
             format!(
                 "SELECT * FROM (SELECT {items} FROM information_schema.TABLES WHERE {condition}) AS `TABLES` \
-                 WHERE {given} ORDER BY 1"
+                 WHERE {given} ORDER BY CAST({first} AS BINARY)"
             )
         }
         Filter::Like { range, .. } => {
@@ -193,10 +201,10 @@ fn list(subject: &Subject<'_>, schema: &Schema, items: &str, filter: &Filter) ->
             // names differ in case, as on most servers
             format!(
                 "SELECT {items} FROM information_schema.TABLES WHERE {condition} \
-                 AND CAST(TABLE_NAME AS BINARY) LIKE {pattern} ORDER BY 1"
+                 AND CAST(TABLE_NAME AS BINARY) LIKE {pattern} {order}"
             )
         }
-        Filter::None => format!("SELECT {items} FROM information_schema.TABLES WHERE {condition} ORDER BY 1"),
+        Filter::None => format!("SELECT {items} FROM information_schema.TABLES WHERE {condition} {order}"),
     };
     let instead = Instead::new(subject.context, sql)?;
     let named = LogicalTable { schema: Arc::clone(&schema.name), table: "".into() };

@@ -17,7 +17,7 @@ use super::place::Place;
 use super::shape::{Builder, RefKind};
 use super::types::PinnedLiteral;
 use crate::config::{DataNode, GroupId, Rules, Schema};
-pub(crate) use view::{View, literal};
+pub(crate) use view::{Asked, View, literal};
 
 /// Its name.
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
@@ -79,11 +79,11 @@ pub(crate) fn settle(
         all
     };
     let groups = groups_for(builder.context.rules, &all, home);
-    for id in ids {
+    for (id, wanted) in ids.into_iter().zip(wanted) {
         let name = builder.shape.refs[id].name.clone();
-        if let RefKind::Table { place: Place::System { schema, nodes, .. }, info } = &mut builder.shape.refs[id].kind {
+        if let RefKind::Table { place: Place::System { schema, nodes, only }, info } = &mut builder.shape.refs[id].kind {
             // what no schema has any two groups would show twice
-            let is_scoped = info.as_deref().is_none_or(view::is_scoped);
+            let is_scoped = view::is_scoped(info.as_deref(), &name);
             let groups = if is_scoped { groups.as_slice() } else { &groups[..1] };
             let node = |group: &GroupId| DataNode {
                 group: *group,
@@ -91,6 +91,8 @@ pub(crate) fn settle(
                 table: name.as_str().into(),
             };
             *nodes = groups.iter().map(node).collect();
+            let is_all = wanted.len() == builder.context.rules.schemas.len();
+            *only = (!is_all).then(|| wanted.iter().map(|schema| Arc::clone(&schema.name)).collect());
         }
     }
     Ok(())
