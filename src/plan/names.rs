@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::error::PlanError;
 use super::keys::Keys;
-use super::shape::{Builder, RefKind, SessionCall, TableRef};
 use super::place::Place;
+use super::shape::{Builder, RefKind, SessionCall, TableRef};
 use super::system::{Asked, View, is_view};
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;

@@ -15,7 +15,7 @@ use super::place::{self, Place};
 use super::query::Subject;
 use super::shape::Met;
 use super::system::literal;
-use super::types::{LogicalTable, NameEntry, NameMap, StatementKind};
+use super::types::{LogicalTable, NameEntry, NameMap, StatementKind, ViewName};
 use super::unit::{Unit, quoted};
 use super::{Plan, opaque};
 use crate::config::{DataNode, Schema};
@@ -65,7 +65,8 @@ fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Re
         }
         _ => (home.group, Arc::clone(&home.label), subject.sql.to_vec()),
     };
-    let names = if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
+    let names =
+        if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
     let names_in_rows = names_in_rows && unit.node(0).is_some_and(|node| *node.table != *place.table());
     if names_in_rows && subject.context.prepared {
         return Err(PlanError::not_supported("SHOW of a sharded table as a prepared statement", "send it as a text"));
@@ -98,7 +99,7 @@ fn names_beside(subject: &Subject<'_>, place: &Place, node: &DataNode) -> Option
         }
     }
     entries.retain(|entry| entry.physical_table != entry.table || entry.physical_schema != entry.schema);
-    (!entries.is_empty()).then(|| Arc::new(NameMap { entries }))
+    (!entries.is_empty()).then(|| Arc::new(NameMap { entries, views: Vec::new() }))
 }
 
 /// The text with another name of the table; `FROM schema` behind it is left out.
@@ -129,13 +130,21 @@ fn listed<'a>(subject: &'a Subject<'_>, schema: Option<&Name>) -> Result<Option<
     place::schema_of(subject.context, schema.map(|schema| schema.text.as_str()))
 }
 
+/// What MariaDB calls the view behind SHOW TABLES.
+const TABLE_NAMES: &str = "TABLE_NAMES";
+
+/// SHOW TABLES.
 fn tables(subject: &Subject<'_>, schema: &Schema, full: bool, filter: &Filter) -> Result<Plan, PlanError> {
     let title = match filter {
         Filter::Like { pattern, .. } => format!("Tables_in_{} ({})", schema.name, String::from_utf8_lossy(pattern)),
         _ => format!("Tables_in_{}", schema.name),
     };
+    // MariaDB's lists are of a view of their own
+    let info = subject.context.catalog.table("information_schema", "TABLES");
+    let is_mariadb = info.is_some_and(|info| info.column("TEMPORARY").is_some());
+    let view = if is_mariadb { TABLE_NAMES } else { "TABLES" };
     let kind = if full { ", TABLE_TYPE AS `Table_type`" } else { "" };
-    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), &name(&title), filter)
+    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), &name(&title), view, filter)
 }
 
 /// Columns of SHOW TABLE STATUS (*SHOW TABLE STATUS Statement*), by those of `information_schema.TABLES`.
@@ -163,6 +172,7 @@ const STATUS_COLUMNS: &[(&str, &str)] = &[
     ("TEMPORARY", "Temporary"),
 ];
 
+/// SHOW TABLE STATUS: the numbers of a sharded table are those of one of its parts.
 fn table_status(subject: &Subject<'_>, schema: &Schema, filter: &Filter) -> Result<Plan, PlanError> {
     let info = subject.context.catalog.table("information_schema", "TABLES");
     let is_there = |column: &str| match &info {
@@ -174,15 +184,16 @@ fn table_status(subject: &Subject<'_>, schema: &Schema, filter: &Filter) -> Resu
         .filter(|(column, _)| is_there(column))
         .map(|(column, title)| format!("{column} AS `{title}`"))
         .collect();
-    list(subject, schema, &items.join(", "), "`Name`", filter)
+    list(subject, schema, &items.join(", "), "`Name`", "TABLES", filter)
 }
 
-/// A query over the tables of a schema; `first` is the title of their names.
+/// A query over the tables of a schema; `first` is the title of their names, `view` what it is said to be from.
 fn list(
     subject: &Subject<'_>,
     schema: &Schema,
     items: &str,
     first: &str,
+    view: &str,
     filter: &Filter,
 ) -> Result<Plan, PlanError> {
     let condition = format!("TABLE_SCHEMA = {}", literal(&schema.name));
@@ -192,7 +203,7 @@ fn list(
         Filter::Where(range) => {
             let given = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
             format!(
-                "SELECT * FROM (SELECT {items} FROM information_schema.TABLES WHERE {condition}) AS `TABLES` \
+                "SELECT * FROM (SELECT {items} FROM information_schema.TABLES WHERE {condition}) AS {view} \
                  WHERE {given} ORDER BY CAST({first} AS BINARY)"
             )
         }
@@ -200,13 +211,17 @@ fn list(
             let pattern = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
             // names differ in case, as on most servers
             format!(
-                "SELECT {items} FROM information_schema.TABLES WHERE {condition} \
+                "SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} \
                  AND CAST(TABLE_NAME AS BINARY) LIKE {pattern} {order}"
             )
         }
-        Filter::None => format!("SELECT {items} FROM information_schema.TABLES WHERE {condition} {order}"),
+        Filter::None => format!("SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} {order}"),
     };
-    let instead = Instead::new(subject.context, sql)?;
+    let mut instead = Instead::new(subject.context, sql)?;
+    if view == TABLE_NAMES {
+        let label = ViewName { visible: view.into(), view: view.into(), prefixed_names: true };
+        instead.names = Some(Arc::new(NameMap { entries: Vec::new(), views: vec![label] }));
+    }
     let named = LogicalTable { schema: Arc::clone(&schema.name), table: "".into() };
     let keys = Keys { units: Vec::new(), refs: Vec::new() };
     let mut plan = subject.plan(StatementKind::Select, &Met::default(), &keys, Action::Instead(instead));

@@ -14,8 +14,8 @@ use sqlparser::ast::Query;
 
 use super::error::PlanError;
 use super::place::Place;
-use super::shape::{Builder, RefKind};
-use super::types::PinnedLiteral;
+use super::shape::{Builder, RefKind, TableRef};
+use super::types::{NameMap, PinnedLiteral, ViewName};
 use crate::config::{DataNode, GroupId, Rules, Schema};
 pub(crate) use view::{Asked, View, literal};
 
@@ -27,12 +27,27 @@ pub(crate) fn is_view(place: &Place) -> bool {
     matches!(place, Place::System { schema, .. } if schema == INFORMATION_SCHEMA)
 }
 
+/// The views that derived tables stand for, so that columns are labelled as the views' own.
+pub(crate) fn names(builder: &Builder<'_>) -> Option<Arc<NameMap>> {
+    let view = |reference: &TableRef| match &reference.kind {
+        RefKind::Table { place, info } if is_view(place) && view::is_scoped(info.as_deref(), &reference.name) => {
+            let visible = reference.visible_name().into();
+            Some(ViewName { visible, view: reference.name.to_ascii_uppercase().into(), prefixed_names: false })
+        }
+        _ => None,
+    };
+    let views: Vec<ViewName> = builder.shape.refs.iter().filter_map(view).collect();
+    (!views.is_empty()).then(|| Arc::new(NameMap { entries: Vec::new(), views }))
+}
+
 /// Its views beside tables of the user: the rows of both are on different servers, or named differently.
 pub(crate) fn refuse_mixed(builder: &Builder<'_>) -> Result<(), PlanError> {
-    let places = || builder.shape.refs.iter().filter_map(|reference| match &reference.kind {
-        RefKind::Table { place, .. } => Some(place),
-        _ => None,
-    });
+    let places = || {
+        builder.shape.refs.iter().filter_map(|reference| match &reference.kind {
+            RefKind::Table { place, .. } => Some(place),
+            _ => None,
+        })
+    };
     if places().any(is_view) && !places().all(is_view) {
         return Err(PlanError::not_supported(
             "information_schema beside other tables in one statement",
@@ -81,7 +96,8 @@ pub(crate) fn settle(
     let groups = groups_for(builder.context.rules, &all, home);
     for (id, wanted) in ids.into_iter().zip(wanted) {
         let name = builder.shape.refs[id].name.clone();
-        if let RefKind::Table { place: Place::System { schema, nodes, only }, info } = &mut builder.shape.refs[id].kind {
+        if let RefKind::Table { place: Place::System { schema, nodes, only }, info } = &mut builder.shape.refs[id].kind
+        {
             // what no schema has any two groups would show twice
             let is_scoped = view::is_scoped(info.as_deref(), &name);
             let groups = if is_scoped { groups.as_slice() } else { &groups[..1] };

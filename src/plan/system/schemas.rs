@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, Value};
+use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, TableFactor, Value};
 
 use crate::config::Schema;
 use crate::plan::query::inner;
-use crate::plan::shape::{Builder, RefId};
+use crate::plan::shape::{Builder, RefId, RefKind};
 use crate::plan::types::PinnedLiteral;
 use crate::sql::spans;
 
@@ -14,21 +14,17 @@ use crate::sql::spans;
 const ENDINGS: &[&str] = &["_schema", "schema_name"];
 
 /// The schemas that rows of a reference can be of; all where the query does not say.
-pub(super) fn of(
-    builder: &Builder<'_>,
-    query: &Query,
-    id: RefId,
-    pinned: &mut Vec<PinnedLiteral>,
-) -> Vec<Arc<Schema>> {
+pub(super) fn of(builder: &Builder<'_>, query: &Query, id: RefId, pinned: &mut Vec<PinnedLiteral>) -> Vec<Arc<Schema>> {
     let rules = builder.context.rules;
     let all = || rules.schemas.values().cloned().collect();
-    // one block: a name means the same everywhere in it
-    if builder.shape.blocks.len() != 1 {
+    let tables = builder.shape.refs.iter().filter(|reference| matches!(reference.kind, RefKind::Table { .. })).count();
+    // a name means the same everywhere in one block, and there is no doubt about a single table
+    if builder.shape.blocks.len() != 1 && tables != 1 {
         return all();
     }
-    let SetExpr::Select(select) = &*inner(query).body else { return all() };
+    let Some(select) = innermost(query) else { return all() };
     let conditions = Conditions::of(select);
-    let alone = builder.shape.refs.len() == 1;
+    let alone = tables == 1;
     let mut names = vec![builder.shape.refs[id].visible_name().to_lowercase()];
     let mut next = 0;
     while let Some(name) = names.get(next).cloned() {
@@ -46,6 +42,18 @@ pub(super) fn of(
         next += 1;
     }
     all()
+}
+
+/// The SELECT that reads tables: the outer one, or that of a derived table which stands alone in FROM.
+fn innermost(query: &Query) -> Option<&Select> {
+    let SetExpr::Select(select) = &*inner(query).body else { return None };
+    match select.from.as_slice() {
+        [only] if only.joins.is_empty() => match &only.relation {
+            TableFactor::Derived { subquery, .. } => innermost(subquery),
+            _ => Some(select),
+        },
+        _ => Some(select),
+    }
 }
 
 /// The schema that a constant names. A schema that is none of ours has no rows anywhere.
@@ -110,7 +118,8 @@ impl<'a> Conditions<'a> {
                 self.read(left);
                 self.read(right);
             }
-            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (schema_column(left), schema_column(right)) {
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (schema_column(left), schema_column(right))
+            {
                 (Some(Some(left)), Some(Some(right))) => self.same.push((left, right)),
                 (Some(qualifier), None) if is_constant(right) => self.constants.push((qualifier, right)),
                 (None, Some(qualifier)) if is_constant(left) => self.constants.push((qualifier, left)),
