@@ -14,7 +14,7 @@ use super::keys::Keys;
 use super::place::{self, Place};
 use super::query::Subject;
 use super::shape::Met;
-use super::system::literal;
+use super::system::{is_mariadb, literal};
 use super::types::{LogicalTable, NameEntry, NameMap, StatementKind, ViewName};
 use super::unit::{Unit, quoted};
 use super::{Plan, opaque};
@@ -140,9 +140,7 @@ fn tables(subject: &Subject<'_>, schema: &Schema, full: bool, filter: &Filter) -
         _ => format!("Tables_in_{}", schema.name),
     };
     // MariaDB's lists are of a view of their own
-    let info = subject.context.catalog.table("information_schema", "TABLES");
-    let is_mariadb = info.is_some_and(|info| info.column("TEMPORARY").is_some());
-    let view = if is_mariadb { TABLE_NAMES } else { "TABLES" };
+    let view = if is_mariadb(subject.context) { TABLE_NAMES } else { "TABLES" };
     let kind = if full { ", TABLE_TYPE AS `Table_type`" } else { "" };
     list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), &name(&title), view, filter)
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::Query;
 
+use super::PlanContext;
 use super::error::PlanError;
 use super::place::Place;
 use super::shape::{Builder, RefKind, TableRef};
@@ -38,6 +39,12 @@ pub(crate) fn names(builder: &Builder<'_>) -> Option<Arc<NameMap>> {
     };
     let views: Vec<ViewName> = builder.shape.refs.iter().filter_map(view).collect();
     (!views.is_empty()).then(|| Arc::new(NameMap { entries: Vec::new(), views }))
+}
+
+/// Whether the servers are MariaDB's, as far as the catalog knows.
+pub(crate) fn is_mariadb(context: &PlanContext<'_>) -> bool {
+    let tables = context.catalog.table(INFORMATION_SCHEMA, "TABLES");
+    tables.is_some_and(|tables| tables.column("TEMPORARY").is_some())
 }
 
 /// Its views beside tables of the user: the rows of both are on different servers, or named differently.

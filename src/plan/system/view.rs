@@ -76,6 +76,8 @@ pub(crate) struct Asked<'a> {
     pub groups: &'a [GroupId],
     /// The logical schemas; `None` for all.
     pub schemas: Option<&'a [Arc<str>]>,
+    /// Names of columns, as they are to be written.
+    pub spelled: &'a [String],
 }
 
 /// A view on one group.
@@ -110,7 +112,7 @@ impl View {
         };
         let is_first = asked.groups.first() == Some(&group);
         let system = is_first.then(|| format!("{schema} = 'information_schema'").into());
-        let select = shown.select(scope, name, info);
+        let select = shown.select(scope, name, info, asked.spelled);
         Ok(Some(Self { select, rows, system }))
     }
 
@@ -235,7 +237,7 @@ impl<'a> Shown<'a> {
         self.schemas.iter().filter_map(|schema| named(schema)).collect()
     }
 
-    fn select(&self, scope: Scope, view: &str, info: Option<&TableInfo>) -> Box<str> {
+    fn select(&self, scope: Scope, view: &str, info: Option<&TableInfo>, spelled: &[String]) -> Box<str> {
         let mut mapped: BTreeMap<String, String> = BTreeMap::new();
         match scope {
             Scope::Table { schema, table } => {
@@ -256,13 +258,21 @@ impl<'a> Shown<'a> {
             Scope::Schema(column) => self.map_schema(column, &mut mapped),
         }
         let columns = info.map(TableInfo::visible_columns).into_iter().flatten();
+        let mut respelled = false;
         let list: Vec<String> = columns
-            .map(|column| match mapped.get(&column.name.to_ascii_uppercase()) {
-                Some(expression) => format!("{expression} AS {}", column.name),
-                None => column.name.clone(),
+            .map(|column| {
+                let written = spelled.iter().find(|name| name.eq_ignore_ascii_case(&column.name));
+                let name = written.unwrap_or(&column.name);
+                respelled |= *name != column.name;
+                match mapped.get(&column.name.to_ascii_uppercase()) {
+                    Some(expression) => format!("{expression} AS {name}"),
+                    None if *name != column.name => format!("{} AS {name}", column.name),
+                    None => name.clone(),
+                }
             })
             .collect();
-        let list = if mapped.is_empty() || list.is_empty() { "*".to_owned() } else { list.join(", ") };
+        let is_plain = (mapped.is_empty() && !respelled) || list.is_empty();
+        let list = if is_plain { "*".to_owned() } else { list.join(", ") };
         format!("SELECT {list} FROM information_schema.{}", view.to_ascii_uppercase()).into()
     }
 
