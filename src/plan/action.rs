@@ -42,6 +42,8 @@ pub(crate) struct Home {
     pub schema: Option<Arc<str>>,
     /// What EXPLAIN ROUTE calls it.
     pub label: Arc<str>,
+    /// The logical schema that the client has chosen.
+    pub chosen: Option<Arc<str>>,
 }
 
 /// A statement that goes where its tables are.
@@ -249,9 +251,11 @@ impl Routed {
             session,
             limit_count,
             insert: None,
+            chosen: self.home.chosen.as_deref(),
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
+<<<<<<< HEAD
         ShardStatement {
             node: label.unwrap_or(&self.home.label).clone(),
             group: target.group,
@@ -260,6 +264,10 @@ impl Routed {
             params,
             names,
         }
+=======
+        let node = label.unwrap_or(&self.home.label).clone();
+        ShardStatement { node, group: target.group, schema, sql, params, names, rows: 0 }
+>>>>>>> h5
     }
 
     /// The statement for some node, whatever the values.
@@ -351,7 +359,7 @@ impl Everywhere {
             }
             let schema = Arc::clone(&node.schema);
             let filling =
-                Filling { units: &self.units, nodes: &nodes, schema: &schema, session, limit_count: 0, insert: None };
+                Filling { units: &self.units, nodes: &nodes, schema: &schema, session, limit_count: 0, insert: None, chosen: None };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {
                 node: Arc::clone(&lead.labels[index]),
@@ -360,6 +368,7 @@ impl Everywhere {
                 sql,
                 params,
                 names: self.names.clone(),
+                rows: 0,
             });
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::error::PlanError;
+use super::functions::SessionFunction;
 use super::shape::SessionValue;
 use super::types::{ParamSource, Params, SessionValues, Text};
 use super::unit::{Unit, quote_name};
@@ -161,6 +162,8 @@ pub(crate) struct Filling<'a> {
     pub limit_count: u64,
     /// The parts of an INSERT.
     pub insert: Option<&'a dyn InsertFilling>,
+    /// The logical schema that the client has chosen.
+    pub chosen: Option<&'a str>,
 }
 
 /// The parts of an INSERT that differ from shard to shard.
@@ -201,8 +204,17 @@ impl Filling<'_> {
         self.as_written(unit) && schema.is_none_or(|schema| node().is_none_or(|node| *node.schema == *schema))
     }
 
+    /// The text of a session value; none if the server's own answer is the right one.
+    fn session_value(&self, value: &SessionValue) -> Option<String> {
+        let is_database = *value == SessionValue::Function(SessionFunction::Database);
+        if is_database && self.chosen == Some(self.schema) {
+            return None;
+        }
+        self.session.value(value)
+    }
+
     fn replaces_any(&self, values: &[SessionValue]) -> bool {
-        values.iter().any(|value| self.session.value(value).is_some())
+        values.iter().any(|value| self.session_value(value).is_some())
     }
 
     fn write_name(&self, unit: usize, out: &mut Vec<u8>) {
@@ -220,7 +232,7 @@ impl Slot {
             Self::Qualifier { unit, schema, .. } => filling.is_named(*unit, schema.as_deref()),
             Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
-            Self::Session { value, .. } => filling.session.value(value).is_none(),
+            Self::Session { value, .. } => filling.session_value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
             Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
         }
@@ -253,7 +265,7 @@ impl Slot {
             }
             Self::LimitCount { param } => write_number(filling.limit_count, *param, out, params),
             Self::LimitOffset { param } => write_number(0, *param, out, params),
-            Self::Session { value, written } => match filling.session.value(value) {
+            Self::Session { value, written } => match filling.session_value(value) {
                 Some(text) => out.extend_from_slice(text.as_bytes()),
                 None => out.extend_from_slice(written),
             },
