@@ -421,7 +421,9 @@ fn cursors_hand_out_rows_in_portions() {
             client.execute_with_cursor(&statement, &[]).rows();
             let between = client.rows("SELECT 7").scalar();
             let portion = client.fetch(&statement, 1).rows().rows;
-            (opened.columns, rows, between, portion)
+            // A server's cursor reads from a temporary table, whose columns have other flags.
+            let names: Vec<String> = opened.columns.into_iter().map(|column| column.name).collect();
+            (names, rows, between, portion)
         });
     }
 }

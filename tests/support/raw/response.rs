@@ -89,7 +89,7 @@ impl fmt::Display for ErrPacket {
 
 /// Column definition:
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html>.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Column {
     pub schema: String,
     pub table: String,
