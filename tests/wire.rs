@@ -31,7 +31,7 @@ const SCHEMA_RULES: &str = "
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
     let rules = Rules::schema(SCHEMA, SCHEMA_RULES).and_schema(SECOND_SCHEMA, SCHEMA_RULES);
-    ProxyProcess::start(Backends::shared(), &rules)
+    ProxyProcess::start_shared(&rules)
 });
 
 /// The servers to compare, with tables and rows made on each.
