@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
@@ -102,12 +102,30 @@ fn server_killed_during_a_result() {
 /// Reads what is left of an answer. `None`: the connection was closed, which a client notices too.
 fn read_until_error(client: &mut RawClient) -> Option<ErrPacket> {
     loop {
-        let packet = client.wire.receive().ok()?;
+        let packet = match client.wire.receive() {
+            Ok(packet) => packet,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("neither an error nor an end came"),
+            Err(_) => return None,
+        };
         match packet[0] {
             0xff => return Some(ErrPacket::parse(&packet)),
             0xfe if packet.len() < 100 => panic!("the result ended as if it were complete"),
             _ => {}
         }
+    }
+}
+
+#[test]
+fn server_killed_between_rows() {
+    let (backends, proxy) = ruinable(Rules::default());
+    let mut client = connect(&proxy.url());
+    client.send_query("SELECT a.id, REPEAT('x', 2000) FROM notes a JOIN notes b ON a.id >= 0");
+    client.wire.receive().unwrap();
+    backends.with_local(|cluster| cluster.groups[0].primary.kill()).unwrap();
+    // Rows that are on their way still come, and the packet that ends them has the next number.
+    if let Some(error) = read_until_error(&mut client) {
+        assert_eq!((error.errno, error.sqlstate.as_str()), (2013, "HY000"), "{error}");
+        assert!(works(&mut client, 1), "the connection goes on with the other group");
     }
 }
 

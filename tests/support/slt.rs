@@ -11,8 +11,8 @@
 //! - `proxy`: only for the proxy, which must not answer with an error
 //! - `plain`: only for the plain server
 //!
-//! Words after these: `text` (not prepared), `loose` (of columns only the names are compared, of errors only number and
-//! state; a reason stands in a comment). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
+//! Words after these: `text` (not prepared), `loose` (of columns only names and classes of types are compared, of errors
+//! only number and state; a reason stands in a comment). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
 //! `connection b` makes the records after it use another connection. `#` begins a comment.
 
 use super::backends::Url;
@@ -202,8 +202,11 @@ fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
             }
             rows.columns.iter_mut().for_each(|column| column.flags &= !INCIDENTAL_COLUMN_FLAGS);
             if loose {
-                rows.columns =
-                    rows.columns.into_iter().map(|column| Column { name: column.name, ..Column::default() }).collect();
+                rows.columns = rows
+                    .columns
+                    .into_iter()
+                    .map(|column| Column { kind: column.class(), name: column.name, ..Column::default() })
+                    .collect();
             }
             Response::Rows(rows)
         }
