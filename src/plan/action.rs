@@ -143,7 +143,8 @@ impl Routed {
             return self.relayed(values, session, &target);
         }
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
-        let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
+        let targets: Vec<Target> =
+            reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
     }
 
@@ -204,7 +205,12 @@ impl Routed {
         Ok(Target { nodes, group })
     }
 
-    fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
+    fn relayed(
+        &self,
+        values: &Values<'_>,
+        session: &dyn SessionValues,
+        target: &Target,
+    ) -> Result<Bound, PlanError> {
         let statement = self.statement(&self.relay, values, session, target, 0);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
@@ -255,19 +261,8 @@ impl Routed {
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
-<<<<<<< HEAD
-        ShardStatement {
-            node: label.unwrap_or(&self.home.label).clone(),
-            group: target.group,
-            schema,
-            sql,
-            params,
-            names,
-        }
-=======
         let node = label.unwrap_or(&self.home.label).clone();
         ShardStatement { node, group: target.group, schema, sql, params, names, rows: 0 }
->>>>>>> h5
     }
 
     /// The statement for some node, whatever the values.
@@ -348,11 +343,7 @@ impl Everywhere {
             for unit in rest {
                 nodes.push(beside(unit, index, node.group).ok_or_else(|| {
                     PlanError::not_supported(
-                        format!(
-                            "'{}' beside '{}': they are not on the same shards",
-                            unit.place.table(),
-                            lead.place.table()
-                        ),
+                        format!("'{}' beside '{}': they are not on the same shards", unit.place.table(), lead.place.table()),
                         "name tables that are bound, or broadcast",
                     )
                 })?);
