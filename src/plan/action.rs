@@ -45,6 +45,8 @@ pub(crate) struct Home {
     pub schema: Option<Arc<str>>,
     /// What EXPLAIN ROUTE calls it.
     pub label: Arc<str>,
+    /// The logical schema that the client has chosen.
+    pub chosen: Option<Arc<str>>,
 }
 
 /// A statement that goes where its tables are.
@@ -144,7 +146,8 @@ impl Routed {
             return self.relayed(values, session, &target);
         }
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
-        let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
+        let targets: Vec<Target> =
+            reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
     }
 
@@ -205,7 +208,12 @@ impl Routed {
         Ok(Target { nodes, group })
     }
 
-    fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
+    fn relayed(
+        &self,
+        values: &Values<'_>,
+        session: &dyn SessionValues,
+        target: &Target,
+    ) -> Result<Bound, PlanError> {
         let statement = self.statement(&self.relay, values, session, target, 0);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
@@ -252,17 +260,12 @@ impl Routed {
             session,
             limit_count,
             insert: None,
+            chosen: self.home.chosen.as_deref(),
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
-        ShardStatement {
-            node: label.unwrap_or(&self.home.label).clone(),
-            group: target.group,
-            schema,
-            sql,
-            params,
-            names,
-        }
+        let node = label.unwrap_or(&self.home.label).clone();
+        ShardStatement { node, group: target.group, schema, sql, params, names, rows: 0 }
     }
 
     /// The statement for some node, whatever the values.
@@ -343,18 +346,14 @@ impl Everywhere {
             for unit in rest {
                 nodes.push(beside(unit, index, node.group).ok_or_else(|| {
                     PlanError::not_supported(
-                        format!(
-                            "'{}' beside '{}': they are not on the same shards",
-                            unit.place.table(),
-                            lead.place.table()
-                        ),
+                        format!("'{}' beside '{}': they are not on the same shards", unit.place.table(), lead.place.table()),
                         "name tables that are bound, or broadcast",
                     )
                 })?);
             }
             let schema = Arc::clone(&node.schema);
             let filling =
-                Filling { units: &self.units, nodes: &nodes, schema: &schema, session, limit_count: 0, insert: None };
+                Filling { units: &self.units, nodes: &nodes, schema: &schema, session, limit_count: 0, insert: None, chosen: None };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {
                 node: Arc::clone(&lead.labels[index]),
@@ -363,6 +362,7 @@ impl Everywhere {
                 sql,
                 params,
                 names: self.names.clone(),
+                rows: 0,
             });
         }
         Ok(())

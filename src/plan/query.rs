@@ -84,7 +84,7 @@ impl<'a> Subject<'a> {
         let schema = schema.and_then(|schema| schema.physical_name_on(group));
         let name = rules.groups.get(group.index()).map_or_else(|| "?".into(), |group| group.name.clone());
         let label = schema.as_ref().map_or_else(|| Arc::clone(&name), |schema| format!("{name}.{schema}").into());
-        Home { group, schema, label }
+        Home { group, schema, label, chosen: self.context.schema.map(|schema| Arc::clone(&schema.name)) }
     }
 
     /// Every name of a table in the tree must have been met, else something was not understood.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::PlanError;
+use super::functions::SessionFunction;
 use super::shape::SessionValue;
 use super::system::View;
 use super::types::{ParamSource, Params, SessionValues, Text};
@@ -172,6 +173,8 @@ pub(crate) struct Filling<'a> {
     pub limit_count: u64,
     /// The parts of an INSERT.
     pub insert: Option<&'a dyn InsertFilling>,
+    /// The logical schema that the client has chosen.
+    pub chosen: Option<&'a str>,
 }
 
 /// The parts of an INSERT that differ from shard to shard.
@@ -212,8 +215,17 @@ impl Filling<'_> {
         self.as_written(unit) && schema.is_none_or(|schema| node().is_none_or(|node| *node.schema == *schema))
     }
 
+    /// The text of a session value; none if the server's own answer is the right one.
+    fn session_value(&self, value: &SessionValue) -> Option<String> {
+        let is_database = *value == SessionValue::Function(SessionFunction::Database);
+        if is_database && self.chosen == Some(self.schema) {
+            return None;
+        }
+        self.session.value(value)
+    }
+
     fn replaces_any(&self, values: &[SessionValue]) -> bool {
-        values.iter().any(|value| self.session.value(value).is_some())
+        values.iter().any(|value| self.session_value(value).is_some())
     }
 
     fn write_name(&self, unit: usize, out: &mut Vec<u8>) {
@@ -232,7 +244,7 @@ impl Slot {
             Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
             Self::View { .. } => false,
-            Self::Session { value, .. } => filling.session.value(value).is_none(),
+            Self::Session { value, .. } => filling.session_value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
             Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
         }
@@ -270,7 +282,7 @@ impl Slot {
             }
             Self::LimitCount { param } => write_number(filling.limit_count, *param, out, params),
             Self::LimitOffset { param } => write_number(0, *param, out, params),
-            Self::Session { value, written } => match filling.session.value(value) {
+            Self::Session { value, written } => match filling.session_value(value) {
                 Some(text) => out.extend_from_slice(text.as_bytes()),
                 None => out.extend_from_slice(written),
             },

@@ -190,6 +190,8 @@ pub struct ShardStatement {
     pub params: Params,
     /// What to rename in metadata and errors.
     pub names: Option<Arc<NameMap>>,
+    /// How many rows of VALUES it has. (A server says `Records: n` for several rows, nothing for one.)
+    pub rows: u32,
 }
 
 /// The text of a statement for a shard.

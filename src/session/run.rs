@@ -333,7 +333,7 @@ impl Session {
             let of_group: Vec<usize> =
                 lanes.iter().enumerate().filter(|(_, l)| l.group() == shard.group).map(|(i, _)| i).collect();
             let lane = if of_group.len() < per_group {
-                lanes.push(self.lane_for(snapshot, plan, shard, role).await?);
+                self.add_lane(&mut lanes, snapshot, plan, shard, role).await?;
                 lanes.len() - 1
             } else {
                 let used = parts.iter().filter(|part: &&Part| lanes[part.lane].group() == shard.group).count();
@@ -389,6 +389,28 @@ impl Session {
         let status = self.status().with(StatusFlags::CURSOR_EXISTS);
         self.client.put_columns(columns.iter(), status);
         Ok(Cursor::Rows(kept.rows))
+    }
+
+    /// Adds a lane to those that a statement has already. If there is none to be had, those go back where they came from:
+    /// a transaction that is open on them goes on.
+    pub(super) async fn add_lane(
+        &mut self,
+        lanes: &mut Vec<Lane>,
+        snapshot: &Arc<Snapshot>,
+        plan: &Plan,
+        shard: &ShardStatement,
+        role: Role,
+    ) -> Result<(), Failure> {
+        match self.lane_for(snapshot, plan, shard, role).await {
+            Ok(lane) => lanes.push(lane),
+            Err(failure) => {
+                for lane in lanes.drain(..) {
+                    self.settle(lane, snapshot);
+                }
+                return Err(failure);
+            }
+        }
+        Ok(())
     }
 
     /// A lane for a shard's statement, with all that must come before it.
