@@ -146,8 +146,7 @@ impl Routed {
             return self.relayed(values, session, &target);
         }
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
-        let targets: Vec<Target> =
-            reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
+        let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
     }
 
@@ -208,12 +207,7 @@ impl Routed {
         Ok(Target { nodes, group })
     }
 
-    fn relayed(
-        &self,
-        values: &Values<'_>,
-        session: &dyn SessionValues,
-        target: &Target,
-    ) -> Result<Bound, PlanError> {
+    fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
         let statement = self.statement(&self.relay, values, session, target, 0);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
@@ -250,6 +244,9 @@ impl Routed {
         limit_count: u64,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
+        // views that are read elsewhere: the home's schema may not be there
+        let away = || (target.group != self.home.group && !self.units.is_empty()).then_some(0);
+        let lead = lead.or_else(away);
         let node = lead.and_then(|unit| self.units[unit].node(target.nodes[unit]));
         let schema = node.map(|node| Arc::clone(&node.schema)).or_else(|| self.home.schema.clone());
         let label = lead.and_then(|unit| self.units[unit].labels.get(target.nodes[unit]));
@@ -346,14 +343,25 @@ impl Everywhere {
             for unit in rest {
                 nodes.push(beside(unit, index, node.group).ok_or_else(|| {
                     PlanError::not_supported(
-                        format!("'{}' beside '{}': they are not on the same shards", unit.place.table(), lead.place.table()),
+                        format!(
+                            "'{}' beside '{}': they are not on the same shards",
+                            unit.place.table(),
+                            lead.place.table()
+                        ),
                         "name tables that are bound, or broadcast",
                     )
                 })?);
             }
             let schema = Arc::clone(&node.schema);
-            let filling =
-                Filling { units: &self.units, nodes: &nodes, schema: &schema, session, limit_count: 0, insert: None, chosen: None };
+            let filling = Filling {
+                units: &self.units,
+                nodes: &nodes,
+                schema: &schema,
+                session,
+                limit_count: 0,
+                insert: None,
+                chosen: None,
+            };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {
                 node: Arc::clone(&lead.labels[index]),
