@@ -80,6 +80,8 @@ fn main() -> ExitCode {
         Command::Serve { rules } => shardloom::serve::main(&rules, cli.log.log.as_deref(), cli.log.log_json),
         Command::Check { rules } => shardloom::serve::check(&rules),
         Command::Route { rules, schema, sql } => shardloom::serve::route(&rules, schema.as_deref(), &sql),
-        Command::Playground(options) => shardloom::playground::main(options, cli.log.log.as_deref().unwrap_or("info"), cli.log.log_json),
+        Command::Playground(options) => {
+            shardloom::playground::main(options, cli.log.log.as_deref().unwrap_or("info"), cli.log.log_json)
+        }
     }
 }

@@ -32,6 +32,10 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the greeting shows when no backend tells its version.
 const DEFAULT_SERVER_VERSION: &str = "8.0.36";
 
+/// Stack of a worker thread: trees of statements are walked recursively, up to the nesting that the parser allows. Memory is
+/// taken only as deep as it is used.
+const WORKER_STACK_BYTES: usize = 8 << 20;
+
 /// Why the proxy could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -63,7 +67,12 @@ pub enum ServeError {
 pub fn check(rules: &Path) -> ExitCode {
     match Rules::load(rules) {
         Ok(rules) => {
-            println!("{} groups, {} schemas, {} users: no problems", rules.groups.len(), rules.schemas.len(), rules.users.len());
+            println!(
+                "{} groups, {} schemas, {} users: no problems",
+                rules.groups.len(),
+                rules.schemas.len(),
+                rules.users.len()
+            );
             ExitCode::SUCCESS
         }
         Err(problems) => {
@@ -79,10 +88,11 @@ pub fn main(rules: &Path, filter: Option<&str>, json: bool) -> ExitCode {
         eprintln!("shardloom: {error}");
         return ExitCode::FAILURE;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(cause) => return failed(&ServeError::System { what: "cannot start the runtime", cause }),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().thread_stack_size(WORKER_STACK_BYTES).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(cause) => return failed(&ServeError::System { what: "cannot start the runtime", cause }),
+        };
     match runtime.block_on(serve(rules.to_owned())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
@@ -137,11 +147,8 @@ async fn start_admin(
     let listener = bound.map_err(|cause| ServeError::Admin { address: address.clone(), cause })?;
     tracing::info!(%address, "listening for operators");
     let shared = Arc::clone(&status.shared);
-    let admin = Admin {
-        metrics: Arc::clone(&shared.metrics),
-        digests: Arc::clone(&shared.digests),
-        status: Arc::new(status),
-    };
+    let admin =
+        Admin { metrics: Arc::clone(&shared.metrics), digests: Arc::clone(&shared.digests), status: Arc::new(status) };
     tokio::spawn(async move {
         let shutdown = async move { stopped.await.unwrap_or_default() };
         if let Err(error) = admin::serve(listener, admin, shutdown).await {

@@ -138,9 +138,7 @@ fn read_cases(text: &str) -> Vec<Case> {
 fn param(text: &str) -> RawValue<'static> {
     match text {
         "NULL" => RawValue::Null,
-        quoted if quoted.starts_with('\'') => {
-            RawValue::Text(quoted.trim_matches('\'').as_bytes().to_vec().into())
-        }
+        quoted if quoted.starts_with('\'') => RawValue::Text(quoted.trim_matches('\'').as_bytes().to_vec().into()),
         number => RawValue::Int(number.parse().unwrap()),
     }
 }

@@ -160,7 +160,7 @@ impl BackendConn {
             if !assignments.iter().all(|(name, literal)| self.server.has_accepted(name, literal.unwrap_or(DEFAULT))) {
                 risk = Risk::Untried;
             }
-            let sql = set_statement(&assignments, &self.version);
+            let sql = set_statement(&self.state.vars, &want.vars, &self.version);
             if let Some(sql) = self.state.choose_vars(&want.vars, sql) {
                 self.queue_command(code::QUERY, sql.as_bytes());
             }

@@ -110,19 +110,32 @@ impl PartialEq for Variables {
 
 impl Eq for Variables {}
 
-/// The one `SET` statement of some assignments, in the names that this server knows. The word SESSION holds for all of
-/// them, and it matters: without it, the isolation level would be that of the next transaction only.
-pub fn set_statement(assignments: &[(&str, Option<&str>)], version: &ServerVersion) -> String {
-    let mut sql = String::from("SET SESSION ");
-    for (i, (name, literal)) in assignments.iter().enumerate() {
-        if i > 0 {
-            sql.push(',');
-        }
-        sql.push_str(version.variable_name(name));
-        sql.push('=');
-        sql.push_str(literal.unwrap_or("DEFAULT"));
-    }
-    sql
+/// The variables that SET NAMES sets.
+const NAMES: [&str; 3] = ["character_set_client", "character_set_results", "collation_connection"];
+
+/// The one `SET` statement that takes a connection from `have` to `want`, in the names that this server knows. The word
+/// SESSION matters: without it, the isolation level would be that of the next transaction only.
+pub fn set_statement(have: &Variables, want: &Variables, version: &ServerVersion) -> String {
+    let assignments = have.assignments(want);
+    let names = assignments.iter().any(|(name, _)| NAMES.contains(name)).then(|| names_clause(want)).flatten();
+    let by_names = names.is_some();
+    let others = assignments
+        .iter()
+        .filter(|(name, _)| !by_names || !NAMES.contains(name))
+        .map(|(name, literal)| format!("SESSION {}={}", version.variable_name(name), literal.unwrap_or("DEFAULT")));
+    let parts: Vec<String> = names.into_iter().chain(others).collect();
+    format!("SET {}", parts.join(","))
+}
+
+/// `NAMES charset COLLATE collation`, where the three variables say just that. It is more than the three: the collation
+/// that results are labelled with follows it.
+fn names_clause(want: &Variables) -> Option<String> {
+    let [client, results, collation] = NAMES.map(|name| want.get(name));
+    let (client, results, collation) = (client?, results?, collation?);
+    let charset = client.strip_prefix('\'')?.strip_suffix('\'')?;
+    let of_charset =
+        collation.strip_prefix('\'')?.strip_prefix(charset).is_some_and(|rest| rest.starts_with(['_', '\'']));
+    (client == results && of_charset).then(|| format!("NAMES {client} COLLATE {collation}"))
 }
 
 /// What a session wants of the connection that its statement runs on. Two pointers: cheap to clone and to compare.
@@ -210,14 +223,30 @@ mod tests {
         let have = vars(&[("autocommit", "0"), ("sql_mode", "'ANSI'"), ("time_zone", "'+00:00'")]);
         let want = vars(&[("autocommit", "1"), ("time_zone", "'+00:00'"), ("transaction_isolation", "'SERIALIZABLE'")]);
         assert_eq!(
-            set_statement(&have.assignments(&want), &mysql()),
-            "SET SESSION autocommit=1,transaction_isolation='SERIALIZABLE',sql_mode=DEFAULT"
+            set_statement(&have, &want, &mysql()),
+            "SET SESSION autocommit=1,SESSION transaction_isolation='SERIALIZABLE',SESSION sql_mode=DEFAULT"
         );
         assert!(want.assignments(&want).is_empty());
         let maria = ServerVersion::parse("5.5.5-10.11.19-MariaDB");
         assert_eq!(
-            set_statement(&[("transaction_isolation", Some("'READ-COMMITTED'"))], &maria),
+            set_statement(&vars(&[]), &vars(&[("transaction_isolation", "'READ-COMMITTED'")]), &maria),
             "SET SESSION tx_isolation='READ-COMMITTED'"
+        );
+        let named = [
+            ("autocommit", "1"),
+            ("character_set_client", "'utf8mb4'"),
+            ("character_set_results", "'utf8mb4'"),
+            ("collation_connection", "'utf8mb4_unicode_ci'"),
+        ];
+        assert_eq!(
+            set_statement(&vars(&[]), &vars(&named), &maria),
+            "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_unicode_ci',SESSION autocommit=1"
+        );
+        let mut other_results = named;
+        other_results[2].1 = "NULL";
+        assert_eq!(
+            set_statement(&vars(&named), &vars(&other_results), &maria),
+            "SET SESSION character_set_results=NULL"
         );
     }
 

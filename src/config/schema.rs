@@ -44,6 +44,11 @@ impl Schema {
         self.default_group.or_else(|| self.groups().first().copied())
     }
 
+    /// Whether all of its physical schemas have its name.
+    pub fn has_physical_name(&self) -> bool {
+        self.tables.values().all(|table| table.nodes.iter().all(|node| node.schema == self.name))
+    }
+
     /// The physical schema that stands for this one on a group.
     pub fn physical_name_on(&self, group: GroupId) -> Option<Arc<str>> {
         if self.default_group == Some(group) {

@@ -132,7 +132,15 @@ pub struct Lane {
 impl Lane {
     /// A lane over a lease; `in_transaction` says whether the server has a transaction open on it.
     pub fn new(group: GroupId, lease: Lease, in_transaction: bool) -> Self {
-        Self { group, lease: Some(lease), preludes: 0, has_setup: false, answer_seq: 1, in_transaction, outcome: Outcome::default() }
+        Self {
+            group,
+            lease: Some(lease),
+            preludes: 0,
+            has_setup: false,
+            answer_seq: 1,
+            in_transaction,
+            outcome: Outcome::default(),
+        }
     }
 
     /// The group that it leads to.

@@ -5,15 +5,34 @@ use futures_util::future::join_all;
 use super::lane::{Head, Outcome, Request};
 use super::{ExecuteError, Lane};
 
-/// Runs each lane's requests in their order, all lanes at once, and adds up what they report. All lanes are waited for,
-/// also after an error: what a shard has done must be known before it can be undone.
-pub async fn run(lanes: &mut [Lane], requests: Vec<Vec<Request>>) -> Result<Outcome, ExecuteError> {
+/// How the reports of several shards become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// Each shard changed rows of its own.
+    Added,
+    /// As `Added`, for an INSERT: a shard that got one row reports no counts in its text.
+    OfRows,
+    /// Each shard changed the same rows: one report stands for all.
+    Same,
+}
+
+/// Runs each lane's requests in their order, all lanes at once, and puts together what they report. All lanes are waited
+/// for, also after an error: what a shard has done must be known before it can be undone.
+pub async fn run(lanes: &mut [Lane], requests: Vec<Vec<Request>>, sum: Sum) -> Result<Outcome, ExecuteError> {
     let results = join_all(lanes.iter_mut().zip(requests).map(|(lane, requests)| run_lane(lane, requests))).await;
     let mut total = Outcome::default();
     let mut info = Info::default();
+    let mut reports = 0;
     for result in results {
         for outcome in result? {
-            info.add(&outcome.info);
+            if sum == Sum::Same && reports > 0 {
+                continue;
+            }
+            reports += 1;
+            match sum {
+                Sum::OfRows if outcome.info.is_empty() => info.add_single_row(outcome.affected_rows),
+                _ => info.add(&outcome.info),
+            }
             total.affected_rows = total.affected_rows.saturating_add(outcome.affected_rows);
             total.warnings = total.warnings.saturating_add(outcome.warnings);
             total.status = outcome.status;
@@ -33,14 +52,16 @@ async fn run_lane(lane: &mut Lane, requests: Vec<Request>) -> Result<Vec<Outcome
         if let Head::Rows(_) = lane.read_head().await? {
             while lane.read_row().await?.is_some() {}
         }
-        outcomes.push(lane.outcome().clone());
+        if !matches!(request, Request::Command(_)) {
+            outcomes.push(lane.outcome().clone());
+        }
     }
     Ok(outcomes)
 }
 
 /// The numbers of `Rows matched: 1  Changed: 1  Warnings: 0` or `Records: 3  Duplicates: 0  Warnings: 0`, added up.
 #[derive(Debug, Default)]
-struct Info {
+pub struct Info {
     labels: Option<(&'static str, &'static str)>,
     first: u64,
     second: u64,
@@ -49,7 +70,15 @@ struct Info {
 const FORMS: &[(&str, &str)] = &[("Rows matched", "Changed"), ("Records", "Duplicates")];
 
 impl Info {
-    fn add(&mut self, text: &str) {
+    /// A row on its own: 2 affected rows mean that it replaced or changed another, 0 that it was a duplicate.
+    fn add_single_row(&mut self, affected_rows: u64) {
+        self.labels = Some(FORMS[1]);
+        self.first = self.first.saturating_add(1);
+        self.second = self.second.saturating_add(u64::from(affected_rows != 1));
+    }
+
+    /// Adds the numbers of one text.
+    pub fn add(&mut self, text: &str) {
         for form in FORMS {
             if let (Some(first), Some(second)) = (number_after(text, form.0), number_after(text, form.1)) {
                 self.labels = Some(*form);
@@ -60,7 +89,7 @@ impl Info {
     }
 
     /// The text as one server writes it, two blanks between the parts.
-    fn text(&self, warnings: u16) -> String {
+    pub fn text(&self, warnings: u16) -> String {
         self.labels.map_or_else(String::new, |(first, second)| {
             format!("{first}: {}  {second}: {}  Warnings: {warnings}", self.first, self.second)
         })

@@ -23,7 +23,9 @@ pub const DEFAULT_MAX_LAG_MS: u64 = 5_000;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
     /// The clock went back further than the bound.
-    #[error("the clock is {lag_ms} ms behind the last generated id (limit {limit_ms} ms); check the time of the proxy's host")]
+    #[error(
+        "the clock is {lag_ms} ms behind the last generated id (limit {limit_ms} ms); check the time of the proxy's host"
+    )]
     ClockBehind {
         /// Milliseconds between the clock and the last id.
         lag_ms: u64,
@@ -177,6 +179,9 @@ mod tests {
         let first = generator.reserve_at(1, 100_000).unwrap().first();
         let bridged = generator.reserve_at(1, 99_000).unwrap().first();
         assert!(bridged > first);
-        assert_eq!(generator.reserve_at(1, 90_000).unwrap_err(), IdError::ClockBehind { lag_ms: 10_000, limit_ms: 5_000 });
+        assert_eq!(
+            generator.reserve_at(1, 90_000).unwrap_err(),
+            IdError::ClockBehind { lag_ms: 10_000, limit_ms: 5_000 }
+        );
     }
 }

@@ -143,8 +143,7 @@ impl Routed {
             return self.relayed(values, session, &target);
         }
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
-        let targets: Vec<Target> =
-            reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
+        let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
     }
 
@@ -205,12 +204,7 @@ impl Routed {
         Ok(Target { nodes, group })
     }
 
-    fn relayed(
-        &self,
-        values: &Values<'_>,
-        session: &dyn SessionValues,
-        target: &Target,
-    ) -> Result<Bound, PlanError> {
+    fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
         let statement = self.statement(&self.relay, values, session, target, 0);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
@@ -343,14 +337,25 @@ impl Everywhere {
             for unit in rest {
                 nodes.push(beside(unit, index, node.group).ok_or_else(|| {
                     PlanError::not_supported(
-                        format!("'{}' beside '{}': they are not on the same shards", unit.place.table(), lead.place.table()),
+                        format!(
+                            "'{}' beside '{}': they are not on the same shards",
+                            unit.place.table(),
+                            lead.place.table()
+                        ),
                         "name tables that are bound, or broadcast",
                     )
                 })?);
             }
             let schema = Arc::clone(&node.schema);
-            let filling =
-                Filling { units: &self.units, nodes: &nodes, schema: &schema, session, limit_count: 0, insert: None, chosen: None };
+            let filling = Filling {
+                units: &self.units,
+                nodes: &nodes,
+                schema: &schema,
+                session,
+                limit_count: 0,
+                insert: None,
+                chosen: None,
+            };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {
                 node: Arc::clone(&lead.labels[index]),

@@ -153,7 +153,8 @@ impl PlanCache {
 
     /// How the cache does.
     pub fn stats(&self) -> CacheStats {
-        let sum = |count: fn(&Part) -> &AtomicU64| self.parts.iter().map(|part| count(part).load(Ordering::Relaxed)).sum();
+        let sum =
+            |count: fn(&Part) -> &AtomicU64| self.parts.iter().map(|part| count(part).load(Ordering::Relaxed)).sum();
         CacheStats {
             hits: sum(|part| &part.hits),
             misses: sum(|part| &part.misses),
@@ -202,8 +203,8 @@ fn make_room(plans: &mut Plans) -> usize {
 impl Plan {
     /// Whether the literals that the plan looked at are the same in this text.
     fn holds_for(&self, sql: &[u8], literals: &[Literal]) -> bool {
-        self.pinned.iter().all(|pinned| {
-            literals.get(pinned.index).is_some_and(|literal| literal.bytes(sql) == &*pinned.text)
-        })
+        self.pinned
+            .iter()
+            .all(|pinned| literals.get(pinned.index).is_some_and(|literal| literal.bytes(sql) == &*pinned.text))
     }
 }

@@ -73,9 +73,16 @@ impl<'d> Named<'d> {
     fn unit(&self, context: &PlanContext<'_>) -> Unit {
         let schema = self.written.name.schema.as_ref().map(|schema| schema.text.as_str());
         let name = &self.written.name.table.text;
-        Unit::new(context.rules, self.place.clone(), schema, name, self.place.sharded().map(|table| {
-            crate::route::condition::KeyedTable::new(std::sync::Arc::clone(table), Vec::new(), None)
-        }), Condition::Any)
+        Unit::new(
+            context.rules,
+            self.place.clone(),
+            schema,
+            name,
+            self.place
+                .sharded()
+                .map(|table| crate::route::condition::KeyedTable::new(std::sync::Arc::clone(table), Vec::new(), None)),
+            Condition::Any,
+        )
     }
 }
 
@@ -115,7 +122,8 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
 }
 
 fn logical(tables: &[Named<'_>]) -> Vec<LogicalTable> {
-    let of = |table: &Named<'_>| LogicalTable { schema: table.place.schema().into(), table: table.place.table().into() };
+    let of =
+        |table: &Named<'_>| LogicalTable { schema: table.place.schema().into(), table: table.place.table().into() };
     let mut all: Vec<LogicalTable> = tables.iter().map(of).collect();
     all.sort();
     all.dedup();
@@ -126,7 +134,9 @@ fn logical(tables: &[Named<'_>]) -> Vec<LogicalTable> {
 fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Plan, PlanError> {
     let first = tables.iter().find(|table| matches!(table.place, Place::Ruled { .. }));
     let name = first.map_or("", |table| table.place.table());
-    let refused = |what: &str, instead: &str| Err(PlanError::not_supported(format!("{what} '{name}', which the rules place"), instead));
+    let refused = |what: &str, instead: &str| {
+        Err(PlanError::not_supported(format!("{what} '{name}', which the rules place"), instead))
+    };
     match &ddl.kind {
         DdlKind::CreateTable { temporary: true, .. } | DdlKind::DropTable { temporary: true, .. } => {
             return refused("a temporary table with the name of", "choose another name");
@@ -205,7 +215,11 @@ fn check_beside(table: &Named<'_>, tables: &[Named<'_>]) -> Result<(), PlanError
     for target in targets {
         if target.place.sharded().is_none() || !super::keys::bound(&target.place, &table.place) {
             return Err(PlanError::not_supported(
-                format!("a reference from '{}' to '{}': they are not on the same shards", target.place.table(), table.place.table()),
+                format!(
+                    "a reference from '{}' to '{}': they are not on the same shards",
+                    target.place.table(),
+                    table.place.table()
+                ),
                 "refer to a binding table or to a broadcast table",
             ));
         }

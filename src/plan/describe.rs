@@ -68,7 +68,8 @@ fn steps(merge: &MergeSpec, text: &mut String) {
     if !merge.aggregates.is_empty() || !merge.group.is_empty() {
         let functions: Vec<String> =
             merge.aggregates.iter().map(|aggregate| aggregated(aggregate.column, &aggregate.function)).collect();
-        let of = if merge.group.is_empty() { "one row".to_owned() } else { format!("a row per {}", keys(&merge.group)) };
+        let of =
+            if merge.group.is_empty() { "one row".to_owned() } else { format!("a row per {}", keys(&merge.group)) };
         let functions = if functions.is_empty() { String::new() } else { format!(": {}", functions.join(", ")) };
         step(format!("{of}{functions}"));
     }

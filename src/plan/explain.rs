@@ -35,7 +35,10 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
     let scanned = scan(text, context.mode, &mut literals);
     let inner = super::plan(&context, text, &scanned, &literals)?;
     if explain.executes && inner.access != Access::Read {
-        return Err(PlanError::not_supported("EXPLAIN ANALYZE of a statement that writes", "explain it without ANALYZE"));
+        return Err(PlanError::not_supported(
+            "EXPLAIN ANALYZE of a statement that writes",
+            "explain it without ANALYZE",
+        ));
     }
     let start = explain.statement.start;
     let literals_before = subject.literals.iter().filter(|literal| (literal.end as usize) <= start).count();

@@ -119,9 +119,8 @@ fn condition(shape: &Shape, context: &PlanContext<'_>, id: RefId, keyed: &KeyedT
 }
 
 fn of_fact(fact: &Fact, key_columns: &dyn Fn(ColumnId) -> Vec<usize>) -> Condition {
-    let each = |column: ColumnId, make: &dyn Fn(usize) -> Condition| {
-        all(key_columns(column).into_iter().map(make).collect())
-    };
+    let each =
+        |column: ColumnId, make: &dyn Fn(usize) -> Condition| all(key_columns(column).into_iter().map(make).collect());
     match fact {
         Fact::Unknown | Fact::Same(..) => Condition::Any,
         Fact::Compare { column, comparison, value, of_rows } => each(*column, &|column| {
@@ -135,11 +134,9 @@ fn of_fact(fact: &Fact, key_columns: &dyn Fn(ColumnId) -> Vec<usize>) -> Conditi
                 Comparison::GreaterOrEqual => range(Bound::Included(value.clone()), Bound::Unbounded),
             }
         }),
-        Fact::In { column, values } => each(*column, &|column| Condition::In {
-            column,
-            values: values.clone(),
-            of_rows: false,
-        }),
+        Fact::In { column, values } => {
+            each(*column, &|column| Condition::In { column, values: values.clone(), of_rows: false })
+        }
         Fact::Truth(source) => Condition::Truth(source.clone()),
         Fact::Constants { left, comparison, right } => {
             let orders = match comparison {
@@ -236,15 +233,16 @@ fn follows(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, driver: usize,
 
 /// Whether equal keys of two tables share a node index, and that index a group.
 pub(crate) fn bound(one: &Place, other: &Place) -> bool {
-    let (Place::Ruled { schema, table: one }, Place::Ruled { schema: other_schema, table: other }) = (one, other) else {
+    let (Place::Ruled { schema, table: one }, Place::Ruled { schema: other_schema, table: other }) = (one, other)
+    else {
         return false;
     };
     let same_schema = schema.name == other_schema.name;
     same_schema && schema_binds(schema, one, other) && one.levels().count() == other.levels().count() && {
         let levels = one.levels().zip(other.levels());
         let alike = levels.map(|(a, b)| a.columns.len() == b.columns.len()).all(|same| same);
-        let groups = one.nodes.len() == other.nodes.len()
-            && one.nodes.iter().zip(&other.nodes).all(|(a, b)| a.group == b.group);
+        let groups =
+            one.nodes.len() == other.nodes.len() && one.nodes.iter().zip(&other.nodes).all(|(a, b)| a.group == b.group);
         alike && groups
     }
 }

@@ -11,13 +11,8 @@ use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
 use crate::sql::splice::Piece;
 
-
 /// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
-pub(crate) fn base(
-    builder: &Builder<'_>,
-    keys: &Keys,
-    target: Option<usize>,
-) -> Result<TemplateBuilder, PlanError> {
+pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> Result<TemplateBuilder, PlanError> {
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];

@@ -203,8 +203,21 @@ const MODIFIERS: &[&str] = &[
 ];
 
 /// The reserved words that end a select list.
-const AFTER_ITEMS: &[&str] =
-    &["FROM", "INTO", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "FOR", "LOCK", "UNION", "EXCEPT", "INTERSECT"];
+const AFTER_ITEMS: &[&str] = &[
+    "FROM",
+    "INTO",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "WINDOW",
+    "ORDER",
+    "LIMIT",
+    "FOR",
+    "LOCK",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+];
 
 /// Reads the clauses of one SELECT.
 struct Reader<'a> {
@@ -336,12 +349,12 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn clauses(sql: &[u8]) -> Clauses {
-        let outline = Outline::new(sql, LexMode::default());
-        outline.clauses(sql, sql.find("SELECT").unwrap()).unwrap()
+    fn clauses(sql: &str) -> Clauses {
+        let outline = Outline::new(sql.as_bytes(), LexMode::default());
+        outline.clauses(sql.as_bytes(), sql.find("SELECT").unwrap()).unwrap()
     }
 
-    fn texts<'a>(sql: &'a [u8], ranges: &[Range<usize>]) -> Vec<&'a str> {
+    fn texts<'a>(sql: &'a str, ranges: &[Range<usize>]) -> Vec<&'a str> {
         ranges.iter().map(|range| &sql[range.clone()]).collect()
     }
 
@@ -371,9 +384,9 @@ mod tests {
 
     #[test]
     fn the_item_around_a_call() {
-        let item = |sql: &[u8], call: &str| {
-            let outline = Outline::new(sql, LexMode::default());
-            outline.item_around(sql, sql.find(call).unwrap()).map(|range| sql[range].to_owned())
+        let item = |sql: &str, call: &str| {
+            let outline = Outline::new(sql.as_bytes(), LexMode::default());
+            outline.item_around(sql.as_bytes(), sql.find(call).unwrap()).map(|range| sql[range].to_owned())
         };
         let sql = "SELECT 1, IF(a, f(b, L()), 2) + 1, c FROM t WHERE x = M()";
         assert_eq!(item(sql, "L()").unwrap(), "IF(a, f(b, L()), 2) + 1");

@@ -108,9 +108,8 @@ impl<'a> Subject<'a> {
     /// A plan whose action holds the text as it is: other literals make another plan.
     pub fn only_for_these_literals(&self, mut plan: Plan) -> Plan {
         let pinned = self.literals.iter().enumerate().filter(|(_, literal)| literal.kind.is_value());
-        plan.pinned = pinned
-            .map(|(index, literal)| PinnedLiteral { index, text: literal.bytes(self.sql).into() })
-            .collect();
+        plan.pinned =
+            pinned.map(|(index, literal)| PinnedLiteral { index, text: literal.bytes(self.sql).into() }).collect();
         plan
     }
 
@@ -203,11 +202,18 @@ fn tables_apart(keys: &Keys, apart: Option<(usize, usize)>, query: &Query) -> Pl
             PlanError::not_supported("UNION, INTERSECT or EXCEPT over several shards", instead)
         }
         Some((one, other)) if one != other => PlanError::not_supported(
-            format!("a query over several shards of '{}' and '{}', which are not joined on their sharding keys", name(one), name(other)),
+            format!(
+                "a query over several shards of '{}' and '{}', which are not joined on their sharding keys",
+                name(one),
+                name(other)
+            ),
             "join binding tables on all columns of their keys, or restrict each to one shard",
         ),
         Some((one, _)) => PlanError::not_supported(
-            format!("several shards of '{}' in a subquery, in WITH or on the nullable side of an outer join", name(one)),
+            format!(
+                "several shards of '{}' in a subquery, in WITH or on the nullable side of an outer join",
+                name(one)
+            ),
             instead,
         ),
         None => PlanError::not_supported("tables of several groups in one query", "read them one by one"),

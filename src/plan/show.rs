@@ -104,9 +104,8 @@ fn schema_of<'a>(subject: &'a Subject<'_>, schema: Option<&Name>) -> Result<Opti
 
 /// LIKE and WHERE, as a condition on the columns of the answer.
 fn condition(subject: &Subject<'_>, filter: &Filter, column: &str) -> String {
-    let text = |range: &Range<usize>| {
-        String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default()).into_owned()
-    };
+    let text =
+        |range: &Range<usize>| String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default()).into_owned();
     match filter {
         Filter::None => String::new(),
         Filter::Like { range, .. } => format!(" WHERE {column} LIKE {}", text(range)),
@@ -196,7 +195,8 @@ fn lists(
         .into_iter()
         .map(|(group, physical)| {
             let inner = list(group, &physical);
-            let sql = format!("{outer}{hidden} FROM ({inner}) AS `TABLES`{condition} ORDER BY CAST({column} AS BINARY)");
+            let sql =
+                format!("{outer}{hidden} FROM ({inner}) AS `TABLES`{condition} ORDER BY CAST({column} AS BINARY)");
             let label = format!("{}.{physical}", rules.group(group).name).into();
             GivenStatement { label, group, schema: None, sql: sql.into() }
         })
@@ -210,4 +210,3 @@ fn lists(
     plan.tables = vec![LogicalTable { schema: Arc::clone(&schema.name), table: "".into() }];
     Ok(subject.only_for_these_literals(plan))
 }
-

@@ -45,8 +45,7 @@ fn nodes_in<'a>(
 /// The physical schemas that show at least one table: those of the first nodes, and the home of unplaced tables.
 pub(crate) fn showing(schema: &Schema) -> Vec<(GroupId, Arc<str>)> {
     let firsts = schema.tables.values().filter_map(|table| first(table));
-    let mut places: Vec<(GroupId, Arc<str>)> =
-        firsts.map(|node| (node.group, Arc::clone(&node.schema))).collect();
+    let mut places: Vec<(GroupId, Arc<str>)> = firsts.map(|node| (node.group, Arc::clone(&node.schema))).collect();
     places.extend(schema.default_group.map(|group| (group, Arc::clone(&schema.name))));
     places.sort();
     places.dedup();
@@ -64,10 +63,15 @@ pub(crate) fn visible_tables(schema: &Schema, group: GroupId, physical: &str, co
     }
     let hidden = list(all.iter().filter(|(table, node)| !stands(node, table)).map(|(_, node)| &*node.table));
     // a table that a rule places elsewhere is not shown from here, even if one of that name is left
-    let logical = list(schema.tables.values().filter(|table| {
-        !all.iter().any(|(_, node)| *node.table == *table.name)
-    }).map(|table| &*table.name));
-    let mut left_out: Vec<&str> = [hidden.as_str(), logical.as_str()].into_iter().filter(|names| !names.is_empty()).collect();
+    let logical = list(
+        schema
+            .tables
+            .values()
+            .filter(|table| !all.iter().any(|(_, node)| *node.table == *table.name))
+            .map(|table| &*table.name),
+    );
+    let mut left_out: Vec<&str> =
+        [hidden.as_str(), logical.as_str()].into_iter().filter(|names| !names.is_empty()).collect();
     left_out.dedup();
     if left_out.is_empty() { "TRUE".to_owned() } else { format!("{column} NOT IN ({})", left_out.join(", ")) }
 }
@@ -144,7 +148,8 @@ pub(crate) fn derived(
         )));
     };
     let stands = stands(context, group);
-    let columns: Vec<String> = info.columns.iter().map(|column| shown_column(about, &stands, group, &column.name)).collect();
+    let columns: Vec<String> =
+        info.columns.iter().map(|column| shown_column(about, &stands, group, &column.name)).collect();
     let (schema, name) = about.names[0];
     let mut conditions: Vec<String> = stands
         .iter()

@@ -144,12 +144,7 @@ impl TemplateBuilder {
         if self.slots.len() > usize::from(u16::MAX) {
             return Err(PlanError::not_supported("a statement of this size", "split it"));
         }
-        Ok(Template {
-            splice,
-            slots: self.slots,
-            own_params: self.own_params,
-            always_changes: self.always_changes,
-        })
+        Ok(Template { splice, slots: self.slots, own_params: self.own_params, always_changes: self.always_changes })
     }
 }
 

@@ -75,9 +75,8 @@ impl Change<'_, '_> {
         let template = base(&self.builder, &self.keys, renamed)?;
         let template = template.build(self.subject.sql.len(), self.subject.literals)?;
         let units = &self.keys.units;
-        let is_broadcast = |id: &RefId| {
-            self.keys.unit_of(*id).is_some_and(|unit| units[unit].place.broadcast().is_some())
-        };
+        let is_broadcast =
+            |id: &RefId| self.keys.unit_of(*id).is_some_and(|unit| units[unit].place.broadcast().is_some());
         let changes_broadcast = if targets.contains(&None) {
             self.refs.iter().any(is_broadcast)
         } else {
@@ -215,11 +214,7 @@ pub(crate) fn same_everywhere(met: &Met) -> Result<(), PlanError> {
 
 impl Builder<'_> {
     /// The column that an assignment sets: its table, if that is certain, and its name in lower case.
-    pub fn assigned(
-        &mut self,
-        assignment: &Assignment,
-        block: BlockId,
-    ) -> Result<(Option<RefId>, String), PlanError> {
+    pub fn assigned(&mut self, assignment: &Assignment, block: BlockId) -> Result<(Option<RefId>, String), PlanError> {
         let AssignmentTarget::ColumnName(name) = &assignment.target else {
             return Err(PlanError::not_supported("an assignment to several columns", "assign them one by one"));
         };
@@ -227,11 +222,7 @@ impl Builder<'_> {
     }
 
     /// A column named by an object name; its qualifier is noted.
-    pub fn column_name(
-        &mut self,
-        name: &ObjectName,
-        block: BlockId,
-    ) -> Result<(Option<RefId>, String), PlanError> {
+    pub fn column_name(&mut self, name: &ObjectName, block: BlockId) -> Result<(Option<RefId>, String), PlanError> {
         let parts: Vec<Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).cloned().collect();
         let Some((column, qualifier)) = parts.split_last() else {
             return Err(PlanError::Internal("a column without a name"));

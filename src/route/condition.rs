@@ -271,7 +271,8 @@ impl KeyedTable {
     /// Whether keys that the columns take as equal are on one node. Not so where texts are placed as they are written
     /// but compared without regard to case.
     pub fn equal_keys_meet(&self) -> bool {
-        let loose = |key_type: Option<&KeyType>| matches!(key_type, Some(KeyType::Text(text)) if text.fold != Fold::Exact);
+        let loose =
+            |key_type: Option<&KeyType>| matches!(key_type, Some(KeyType::Text(text)) if text.fold != Fold::Exact);
         self.table.levels().all(|level| {
             !level.algorithm.takes_text_as_written()
                 || level.columns.iter().all(|name| {
@@ -376,7 +377,10 @@ impl KeyedTable {
             if !level.algorithm.is_hint() {
                 return ShardSet::all(count);
             }
-            level.algorithm.exact(std::slice::from_ref(hint)).map_or_else(|_| ShardSet::none(count), |t| ShardSet::one(count, t))
+            level
+                .algorithm
+                .exact(std::slice::from_ref(hint))
+                .map_or_else(|_| ShardSet::none(count), |t| ShardSet::one(count, t))
         });
         self.table.combine(&targets.collect::<Vec<_>>())
     }

@@ -32,8 +32,11 @@ impl Doorman for GateDoorman {
         capabilities: Capabilities,
     ) -> BoxFuture<'a, Result<NewUser, SqlError>> {
         Box::pin(async move {
-            let changed =
-                self.gate.change_user(stream, body, capabilities, self.scramble, &self.peer).await.map_err(SqlError::from)?;
+            let changed = self
+                .gate
+                .change_user(stream, body, capabilities, self.scramble, &self.peer)
+                .await
+                .map_err(SqlError::from)?;
             self.scramble = changed.scramble;
             Ok(NewUser {
                 user: Arc::clone(&changed.account.user),

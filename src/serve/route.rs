@@ -41,8 +41,14 @@ fn described(rules: &Rules, schema: Option<&str>, sql: &str) -> Result<String, S
     let mode = LexMode::default();
     let mut literals = Vec::new();
     let scanned = scan(sql.as_bytes(), mode, &mut literals);
-    let context =
-        PlanContext { rules, schema, catalog: &NoCatalog, mode, assume_types: true, prepared: scanned.placeholders > 0 };
+    let context = PlanContext {
+        rules,
+        schema,
+        catalog: &NoCatalog,
+        mode,
+        assume_types: true,
+        prepared: scanned.placeholders > 0,
+    };
     let text = &sql.as_bytes()[..scanned.statement_end];
     let planned = plan(&context, text, &scanned, &literals).map_err(|error| error.to_string())?;
     planned.describe(text, &literals, &[], &NoSession).map_err(|error| error.to_string())

@@ -42,9 +42,7 @@ impl Status for ProxyStatus {
             loaded_at_unix_s: self.shared.loaded_at_unix_s(),
             last_load: match problems {
                 None => LastLoad::Loaded,
-                Some(problems) => {
-                    LastLoad::Rejected { problems: problems.0.iter().map(ToString::to_string).collect() }
-                }
+                Some(problems) => LastLoad::Rejected { problems: problems.0.iter().map(ToString::to_string).collect() },
             },
             schemas: snapshot.rules.schemas.keys().cloned().collect(),
             groups: snapshot.rules.groups.iter().map(|group| group.name.to_string()).collect(),
@@ -57,7 +55,9 @@ pub(super) fn connect_metrics(shared: &Arc<Shared>) {
     let pools = Arc::downgrade(shared);
     shared.metrics.show_pools(move || pools.upgrade().map(|shared| pool_samples(&shared)).unwrap_or_default());
     let plans = Arc::downgrade(shared);
-    shared.metrics.show_plan_cache(move || plans.upgrade().map(|shared| plan_cache_sample(&shared)).unwrap_or_default());
+    shared
+        .metrics
+        .show_plan_cache(move || plans.upgrade().map(|shared| plan_cache_sample(&shared)).unwrap_or_default());
 }
 
 fn pool_samples(shared: &Shared) -> Vec<PoolSample> {

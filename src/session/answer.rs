@@ -14,6 +14,8 @@ pub enum Column {
     Text(&'static str, u32),
     /// A signed integer.
     Int(&'static str),
+    /// An unsigned integer of so many digits.
+    UInt(&'static str, u32),
 }
 
 /// A cell of such a result.
@@ -46,12 +48,22 @@ impl From<i64> for Cell {
 }
 
 impl Column {
-    fn definition(self) -> ColumnDef {
-        let (name, kind, length, charset, flags) = match self {
-            Self::Text(name, characters) => {
-                (name, ColumnType::VAR_STRING, characters * 4, charset::UTF8MB4_GENERAL_CI, ColumnFlags::default())
+    /// The definition as a server gives it for what it computes. `decimals` of text tells the servers apart.
+    fn definition(self, text_decimals: u8) -> ColumnDef {
+        let numeric = ColumnFlags::NOT_NULL.with(ColumnFlags::BINARY);
+        let (name, kind, length, charset, flags, decimals) = match self {
+            Self::Text(name, characters) => (
+                name,
+                ColumnType::VAR_STRING,
+                characters * 4,
+                charset::UTF8MB4_GENERAL_CI,
+                ColumnFlags::NOT_NULL,
+                text_decimals,
+            ),
+            Self::Int(name) => (name, ColumnType::LONGLONG, 21, charset::BINARY, numeric, 0),
+            Self::UInt(name, digits) => {
+                (name, ColumnType::LONG, digits, charset::BINARY, numeric.with(ColumnFlags::UNSIGNED), 0)
             }
-            Self::Int(name) => (name, ColumnType::LONGLONG, 21, charset::BINARY, ColumnFlags::BINARY),
         };
         ColumnDef {
             catalog: Bytes::from_static(b"def"),
@@ -64,7 +76,7 @@ impl Column {
             length,
             kind,
             flags,
-            decimals: 0,
+            decimals,
             default_value: Bytes::new(),
         }
     }
@@ -73,13 +85,18 @@ impl Column {
 impl Session {
     /// Answers with rows, in the protocol of the statement that runs.
     pub(super) async fn answer_rows(&mut self, columns: &[Column], rows: &[Vec<Cell>]) -> Result<(), Failure> {
-        let definitions: Vec<ColumnDef> = columns.iter().map(|column| column.definition()).collect();
+        let text_decimals = if self.shared.is_mariadb() { 39 } else { 31 };
+        let definitions: Vec<ColumnDef> = columns.iter().map(|column| column.definition(text_decimals)).collect();
         let status = self.status();
         self.client.put_columns(definitions.iter(), status.without(StatusFlags::MORE_RESULTS_EXISTS));
         let mut payload = Vec::new();
         for row in rows {
             payload.clear();
-            if self.binary_rows { put_binary(row, &definitions, &mut payload) } else { put_text(row, &mut payload) };
+            if self.binary_rows {
+                put_binary(row, &definitions, &mut payload)
+            } else {
+                put_text(row, &mut payload)
+            };
             self.client.put_row(&payload).await?;
         }
         self.client.put_end(status, 0);

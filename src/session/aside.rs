@@ -38,11 +38,7 @@ impl Session {
 
     /// Runs `statement`, then `query`, on one connection with this session's variables, and gives the columns and the
     /// first row of the query.
-    pub(super) async fn run_aside(
-        &mut self,
-        statement: &str,
-        query: &str,
-    ) -> Result<(Vec<ColumnDef>, Cells), Failure> {
+    pub(super) async fn run_aside(&mut self, statement: &str, query: &str) -> Result<(Vec<ColumnDef>, Cells), Failure> {
         let snapshot = self.snapshot();
         let mut lane = self.lane_aside(&snapshot).await?;
         let result = ask(&mut lane, statement, query).await;

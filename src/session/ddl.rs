@@ -10,7 +10,8 @@ use futures_util::future::join_all;
 use super::run::{Input, request};
 use super::{Failure, Session, Snapshot};
 use crate::error::SqlError;
-use crate::execute::lane::{Head, Request};
+use crate::execute::lane::{Head, Outcome, Request};
+use crate::execute::write::Info;
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::plan::{Bound, Plan};
 use crate::protocol::OkPacket;
@@ -34,7 +35,10 @@ impl Session {
         let mut lanes: Vec<Lane> = Vec::new();
         let mut parts: Vec<Vec<NodePart>> = Vec::new();
         for shard in &bound.shards {
-            let known = lanes.iter().zip(&parts).position(|(lane, _)| lane.group() == shard.group && same_schema(lane, shard.schema.as_deref()));
+            let known = lanes
+                .iter()
+                .zip(&parts)
+                .position(|(lane, _)| lane.group() == shard.group && same_schema(lane, shard.schema.as_deref()));
             let index = match known {
                 Some(index) => index,
                 None => {
@@ -46,15 +50,20 @@ impl Session {
             parts[index].push(NodePart { label: shard.node.to_string(), request: request(shard, input, false) });
         }
         let total = bound.shards.len();
-        let work = async { Ok(join_all(lanes.iter_mut().zip(parts).map(|(lane, parts)| run_nodes(lane, parts))).await) };
+        let work =
+            async { Ok(join_all(lanes.iter_mut().zip(parts).map(|(lane, parts)| run_nodes(lane, parts))).await) };
         let results = match (Watch { entry: &self.entry }).guard(&self.client, work).await {
             Ok(results) => results,
             Err(error) => return Err(self.lanes_failed(lanes, error, snapshot)),
         };
-        let mut warnings = 0u16;
+        let (mut warnings, mut affected_rows, mut info) = (0u16, 0u64, Info::default());
         let mut failures = Vec::new();
-        for (count, failed) in results {
-            warnings = warnings.saturating_add(count);
+        for (outcomes, failed) in results {
+            for outcome in outcomes {
+                warnings = warnings.saturating_add(outcome.warnings);
+                affected_rows = affected_rows.saturating_add(outcome.affected_rows);
+                info.add(&outcome.info);
+            }
             failures.extend(failed);
         }
         self.state.diagnostics.clear();
@@ -72,13 +81,13 @@ impl Session {
         if let Some((_, error)) = failures.first() {
             return Err(failure_of(&failures, error, total).into());
         }
-        let ok = OkPacket {
-            status: self.status(),
-            warnings: warnings.min(self.state.diagnostics.len() as u16).max(u16::from(warnings > 0)),
-            ..OkPacket::default()
-        };
+        // The nodes warn of the same things.
+        let warnings = warnings.min(self.state.diagnostics.len() as u16);
+        let info = info.text(warnings);
+        let ok =
+            OkPacket { affected_rows, status: self.status(), warnings, info: info.as_bytes(), ..OkPacket::default() };
         self.client.put_ok(&ok);
-        self.state.row_count = 0;
+        self.state.row_count = affected_rows as i64;
         Ok(())
     }
 }
@@ -87,25 +96,25 @@ fn same_schema(lane: &Lane, schema: Option<&str>) -> bool {
     lane.schema().as_deref() == schema
 }
 
-/// Runs all parts of a lane, also behind one that failed; gives the warnings, and what failed.
-async fn run_nodes(lane: &mut Lane, parts: Vec<NodePart>) -> (u16, Vec<(String, ExecuteError)>) {
-    let mut warnings = 0u16;
+/// Runs all parts of a lane, also behind one that failed; gives what they came to, and what failed.
+async fn run_nodes(lane: &mut Lane, parts: Vec<NodePart>) -> (Vec<Outcome>, Vec<(String, ExecuteError)>) {
+    let mut outcomes = Vec::new();
     let mut failed = Vec::new();
     for part in parts {
         match run_node(lane, &part.request).await {
-            Ok(count) => warnings = warnings.saturating_add(count),
+            Ok(outcome) => outcomes.push(outcome),
             Err(error) => failed.push((part.label, error)),
         }
     }
-    (warnings, failed)
+    (outcomes, failed)
 }
 
-async fn run_node(lane: &mut Lane, request: &Request) -> Result<u16, ExecuteError> {
+async fn run_node(lane: &mut Lane, request: &Request) -> Result<Outcome, ExecuteError> {
     lane.send(request).await?;
     if let Head::Rows(_) = lane.read_head().await? {
         while lane.read_row().await?.is_some() {}
     }
-    Ok(lane.outcome().warnings)
+    Ok(lane.outcome().clone())
 }
 
 /// The error of the first node that failed; which nodes failed, unless all did alike.

@@ -3,6 +3,7 @@
 use crate::backend::BackendError;
 use crate::error::{Report, SqlError};
 use crate::execute::ExecuteError;
+use crate::execute::relay::Names;
 use crate::id::IdError;
 use crate::net::NetError;
 use crate::plan::PlanError;
@@ -22,6 +23,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The same failure, with logical names in the place of physical ones.
+    pub fn renamed(self, names: &dyn Names) -> Self {
+        let rename = |error: SqlError| SqlError { message: names.restore_text(&error.message), ..error };
+        match self {
+            Self::Sql(error) => Self::Sql(rename(error)),
+            Self::Fatal(error) => Self::Fatal(rename(error)),
+            Self::ClientGone => Self::ClientGone,
+        }
+    }
+
     /// The same failure, but the session ends with it.
     pub fn fatal(self) -> Self {
         match self {

@@ -23,9 +23,10 @@ impl Session {
         let plan = self.plan(&text, &scanned, &snapshot, false).await?;
         let bound = self.bind(&plan, &text.sql, &[])?;
         let Some(shard) = bound.shards.first() else { return Ok(()) };
-        let physical = shard.names.as_ref().and_then(|names| {
-            names.entries.iter().find(|entry| entry.table.as_bytes().eq_ignore_ascii_case(table))
-        });
+        let physical = shard
+            .names
+            .as_ref()
+            .and_then(|names| names.entries.iter().find(|entry| entry.table.as_bytes().eq_ignore_ascii_case(table)));
         let mut payload = BytesMut::new();
         payload.put_u8(code::FIELD_LIST);
         payload.put_slice(physical.map_or(table, |entry| entry.physical_table.as_bytes()));

@@ -25,7 +25,11 @@ pub fn literal_of(column: &ColumnDef, cell: Option<&[u8]>) -> String {
         ColumnType::FLOAT | ColumnType::DOUBLE if text.contains(['e', 'E']) => text.into_owned(),
         ColumnType::FLOAT | ColumnType::DOUBLE => format!("{text}e0"),
         _ if column.charset == charset::BINARY && !column.flags.contains(ColumnFlags::NUM) => {
-            if bytes.is_empty() { "''".to_owned() } else { hex(bytes) }
+            if bytes.is_empty() {
+                "''".to_owned()
+            } else {
+                hex(bytes)
+            }
         }
         _ => quote(bytes),
     }

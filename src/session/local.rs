@@ -76,7 +76,7 @@ impl Session {
 
     /// Commits what is open; nothing if nothing is.
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
-        let wrote = self.txn.is_active();
+        let wrote = self.txn.has_written();
         let result = self.txn.commit(self.pins.any()).await;
         if wrote {
             self.note_write();

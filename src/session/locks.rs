@@ -64,7 +64,12 @@ impl Session {
     }
 
     /// `/*!80000 … */` around a whole statement: it runs if the server that the proxy stands for has that version.
-    pub(super) async fn versioned(&mut self, version: u32, content: Range<usize>, text: &Text) -> Result<Flow, Failure> {
+    pub(super) async fn versioned(
+        &mut self,
+        version: u32,
+        content: Range<usize>,
+        text: &Text,
+    ) -> Result<Flow, Failure> {
         if version > self.shared.server_version_number() {
             self.answer_ok();
             return Ok(Flow::Continue);

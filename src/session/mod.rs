@@ -242,7 +242,6 @@ impl Session {
         }
     }
 
-
     /// The status flags of an answer that the proxy gives itself.
     fn status(&self) -> StatusFlags {
         let mut status = self.txn.status(self.state.autocommit);
@@ -251,6 +250,9 @@ impl Session {
         }
         if self.state.lex_mode.no_backslash_escapes {
             status = status.with(StatusFlags::NO_BACKSLASH_ESCAPES);
+        }
+        if self.state.lex_mode.ansi_quotes && self.shared.is_mariadb() {
+            status = status.with(StatusFlags::ANSI_QUOTES);
         }
         status
     }

@@ -7,11 +7,16 @@ use sqlparser::ast::visit_relations;
 
 use super::query::Text;
 use super::{Failure, Session, Snapshot};
+use crate::backend::{BackendError, StatementText};
 use crate::error::SqlError;
+use crate::execute::ExecuteError;
 use crate::plan::types::NoSession;
-use crate::plan::{Bound, Plan, PlanContext, PlanKey};
+use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
 use crate::route::key::RawValue;
 use crate::sql::{LexMode, Scan, parse};
+
+/// ER_PARSE_ERROR.
+const SYNTAX_ERROR: u16 = 1064;
 
 impl Session {
     /// The plan of a statement: from the cache, or made.
@@ -49,6 +54,17 @@ impl Session {
         prepared: bool,
     ) -> Result<Arc<Plan>, Failure> {
         self.load_tables(text, snapshot).await?;
+        let plan = match self.plan_anew(text, scanned, snapshot, prepared) {
+            Ok(plan) => Arc::new(plan),
+            Err(error @ PlanError::Parse(_)) => return Err(self.syntax_error(text, snapshot, error).await),
+            Err(error) => return Err(error.into()),
+        };
+        self.check_schemas(&plan)?;
+        self.shared.plans.insert(key, &text.sql, &self.literals, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    fn plan_anew(&self, text: &Text, scanned: &Scan, snapshot: &Snapshot, prepared: bool) -> Result<Plan, PlanError> {
         let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
         let context = PlanContext {
             rules: &snapshot.rules,
@@ -58,10 +74,21 @@ impl Session {
             assume_types: false,
             prepared,
         };
-        let plan = Arc::new(crate::plan::plan(&context, &text.sql, scanned, &self.literals)?);
-        self.check_schemas(&plan)?;
-        self.shared.plans.insert(key, &text.sql, &self.literals, Arc::clone(&plan));
-        Ok(plan)
+        crate::plan::plan(&context, &text.sql, scanned, &self.literals)
+    }
+
+    /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its
+    /// own error is what the client reads.
+    async fn syntax_error(&mut self, text: &Text, snapshot: &Arc<Snapshot>, error: PlanError) -> Failure {
+        let Ok(mut lane) = self.lane_aside(snapshot).await else { return error.into() };
+        let prepared = lane.prepare_anew(&StatementText::new(&text.sql[..])).await;
+        self.settle(lane, snapshot);
+        match prepared {
+            Err(ExecuteError::Backend(BackendError::Server(server))) if server.errno == SYNTAX_ERROR => {
+                BackendError::Server(server).into()
+            }
+            _ => error.into(),
+        }
     }
 
     /// Loads the columns of the tables that a statement names.
@@ -78,10 +105,8 @@ impl Session {
     fn check_schemas(&self, plan: &Plan) -> Result<(), Failure> {
         for table in &plan.tables {
             if !self.shared.may_use(&self.entry.user, &table.schema) {
-                let message = format!(
-                    "Access denied for user '{}'@'%' to database '{}'",
-                    self.entry.user, table.schema
-                );
+                let message =
+                    format!("Access denied for user '{}'@'%' to database '{}'", self.entry.user, table.schema);
                 return Err(SqlError::client(1044, "42000", message).into());
             }
         }

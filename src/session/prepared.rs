@@ -131,11 +131,8 @@ impl Session {
         let text = Text { sql: sql.slice(..scanned.statement_end) };
         let literals = self.literals.clone();
         let is_local = is_local(&text, &scanned, self.state.lex_mode);
-        let (params, columns) = if is_local {
-            (Vec::new(), Vec::new())
-        } else {
-            Box::pin(self.definitions(&text, &scanned)).await?
-        };
+        let (params, columns) =
+            if is_local { (Vec::new(), Vec::new()) } else { Box::pin(self.definitions(&text, &scanned)).await? };
         let id = self.prepared.next_id();
         self.answer_prepare(id, &params, &columns);
         let backend_text = StatementText::new(&text.sql[..]);
@@ -154,11 +151,7 @@ impl Session {
     }
 
     /// Prepares a statement on one of its targets, to learn its parameters and columns.
-    async fn definitions(
-        &mut self,
-        text: &Text,
-        scanned: &Scan,
-    ) -> Result<(Vec<ColumnDef>, Vec<ColumnDef>), Failure> {
+    async fn definitions(&mut self, text: &Text, scanned: &Scan) -> Result<(Vec<ColumnDef>, Vec<ColumnDef>), Failure> {
         let snapshot = self.snapshot();
         let plan = self.plan(text, scanned, &snapshot, true).await?;
         let shard = plan.sample(&text.sql, &self.literals)?;
@@ -169,7 +162,10 @@ impl Session {
         let sql = shard.sql.bytes(&text.sql);
         let prepared = lane.prepare_anew(&StatementText::new(sql)).await;
         self.settle(lane, &snapshot);
-        let (_, params, mut columns) = prepared?;
+        let (_, params, mut columns) = prepared.map_err(|error| match &shard.names {
+            Some(names) => Failure::from(error).renamed(&**names),
+            None => error.into(),
+        })?;
         columns.truncate(columns.len().saturating_sub(plan.hidden_columns()));
         if let Some(names) = &shard.names {
             columns = columns.iter().map(|column| renamed(column.view(), &**names).to_owned()).collect();
@@ -178,12 +174,8 @@ impl Session {
     }
 
     fn answer_prepare(&mut self, id: u32, params: &[ColumnDef], columns: &[ColumnDef]) {
-        let ok = PrepareOk {
-            statement_id: id,
-            columns: columns.len() as u16,
-            params: params.len() as u16,
-            warnings: 0,
-        };
+        let ok =
+            PrepareOk { statement_id: id, columns: columns.len() as u16, params: params.len() as u16, warnings: 0 };
         let mut payload = BytesMut::new();
         ok.put(&mut payload);
         self.client.stream.queue(&payload);
@@ -223,7 +215,9 @@ impl Session {
             let text = prepared.text.clone();
             return match session_statement::parse(&text.sql, self.state.lex_mode) {
                 Some(statement) => Box::pin(self.session_statement(statement, &text)).await,
-                None => Err(SqlError::client(1105, "HY000", "sql_mode has changed since PREPARE; prepare again").into()),
+                None => {
+                    Err(SqlError::client(1105, "HY000", "sql_mode has changed since PREPARE; prepare again").into())
+                }
             };
         }
         self.literals.clone_from(&prepared.literals);

@@ -108,6 +108,7 @@ impl Session {
     ) -> Result<Option<Cursor>, Failure> {
         let started = Instant::now();
         let single = bound.shards.len() == 1;
+        let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
             (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
@@ -120,12 +121,19 @@ impl Session {
             Ok(_) => Way::Scatter,
         };
         self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
-        result
+        match (result, names) {
+            (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
+            (result, _) => result,
+        }
     }
 
     /// Primary or replica, for a statement of this kind at this moment.
     pub(super) fn role(&self, snapshot: &Snapshot, plan: &Plan) -> Role {
-        if plan.access != Access::Read || !self.state.autocommit || self.txn.is_active() || plan.server_hint == Some(ServerHint::Primary) {
+        if plan.access != Access::Read
+            || !self.state.autocommit
+            || self.txn.is_active()
+            || plan.server_hint == Some(ServerHint::Primary)
+        {
             return Role::Primary;
         }
         if plan.server_hint == Some(ServerHint::Replica) {
@@ -268,7 +276,8 @@ impl Session {
         let visible = gather.columns().len() + spec.hidden_columns;
         if bound.expected_columns.is_some_and(|expected| expected != visible) {
             self.invalidate(plan, snapshot);
-            let error = SqlError::client(1105, "HY000", "A table has changed while the statement was planned; run it again");
+            let error =
+                SqlError::client(1105, "HY000", "A table has changed while the statement was planned; run it again");
             drop(gather);
             return Err(error.into());
         }
@@ -415,12 +424,7 @@ impl Session {
         self.lanes_failed(vec![lane], error, snapshot)
     }
 
-    pub(super) fn lanes_failed(
-        &mut self,
-        lanes: Vec<Lane>,
-        error: ExecuteError,
-        snapshot: &Arc<Snapshot>,
-    ) -> Failure {
+    pub(super) fn lanes_failed(&mut self, lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
         let mut lost_state = false;
         for lane in lanes {
             let held_state = lane.in_transaction() || self.pins.any();

@@ -12,7 +12,8 @@ use crate::sql::session_statement::{Scope, SetItem, SetTransaction, SetValue, Va
 use crate::txn::{Access, Isolation};
 
 /// Variables that belong to one connection to one server and cannot be followed.
-const NOT_FOLLOWED: &[&str] = &["insert_id", "pseudo_slave_mode", "pseudo_thread_id", "gtid_next", "gtid_seq_no", "server_id"];
+const NOT_FOLLOWED: &[&str] =
+    &["insert_id", "pseudo_slave_mode", "pseudo_thread_id", "gtid_next", "gtid_seq_no", "server_id"];
 
 /// An assignment, ready to be applied.
 enum Change {
@@ -93,11 +94,13 @@ impl Session {
                 if matches!(name.as_str(), "transaction_isolation" | "tx_isolation")
                     && isolation_value(&value.kind).is_some() =>
             {
-                isolation_value(&value.kind)
-                    .map(|value| vec![Change::System("transaction_isolation".to_owned(), Some(quote(value.as_bytes())))])
+                isolation_value(&value.kind).map(|value| {
+                    vec![Change::System("transaction_isolation".to_owned(), Some(quote(value.as_bytes())))]
+                })
             }
             SetItem::System { name, value, .. }
-                if matches!(name.as_str(), "transaction_read_only" | "tx_read_only") && on_off(&value.kind).is_some() =>
+                if matches!(name.as_str(), "transaction_read_only" | "tx_read_only")
+                    && on_off(&value.kind).is_some() =>
             {
                 on_off(&value.kind)
                     .map(|on| vec![Change::System("transaction_read_only".to_owned(), Some(u8::from(on).to_string()))])
@@ -146,9 +149,11 @@ impl Session {
         Ok(system_changes
             .chain(user.into_iter().map(|name| (name, false)))
             .zip(literals)
-            .map(|((name, is_system), literal)| {
-                if is_system { Change::System(name, Some(literal)) } else { Change::User(name, literal) }
-            })
+            .map(
+                |((name, is_system), literal)| {
+                    if is_system { Change::System(name, Some(literal)) } else { Change::User(name, literal) }
+                },
+            )
             .collect())
     }
 
@@ -180,7 +185,6 @@ impl Session {
 
 /// What SET NAMES and SET CHARACTER SET change.
 const NAMES_VARIABLES: [&str; 3] = ["character_set_client", "character_set_results", "collation_connection"];
-
 
 fn names_clause(charset: Option<&str>, collation: Option<&str>) -> String {
     match (charset, collation) {

@@ -142,6 +142,11 @@ impl Shared {
         self.loaded_at_unix_s.store(now_unix_s(), Ordering::Relaxed);
     }
 
+    /// Whether clients see a MariaDB.
+    pub fn is_mariadb(&self) -> bool {
+        self.server_version.contains("MariaDB")
+    }
+
     /// The version as version comments count it: 8.0.36 is 80036.
     pub fn server_version_number(&self) -> u32 {
         let mut parts = self.server_version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));

@@ -9,8 +9,8 @@ use super::answer::{Cell, Column};
 use super::query::Text;
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
-use crate::sql::session_statement::{Describe, Explain, Filter, Show, ShowCreate};
 use crate::sql::scan;
+use crate::sql::session_statement::{Describe, Explain, Filter, Show, ShowCreate};
 
 /// How much of a statement SHOW PROCESSLIST shows without FULL (*SHOW PROCESSLIST Statement*).
 const SHORT_INFO_CHARS: usize = 100;
@@ -80,10 +80,8 @@ impl Session {
         let mut lane = self.lane_aside(&snapshot).await?;
         let result = async {
             lane.send_query(sql).await?;
-            let style = crate::execute::relay::Style {
-                more_results: self.more_results,
-                ..crate::execute::relay::Style::PLAIN
-            };
+            let style =
+                crate::execute::relay::Style { more_results: self.more_results, ..crate::execute::relay::Style::PLAIN };
             let watch = crate::execute::Watch { entry: &self.entry };
             crate::execute::relay::relay(&mut lane, &mut self.client, watch, style).await
         }
@@ -147,7 +145,7 @@ impl Session {
             .take(usize::try_from(count).unwrap_or(usize::MAX))
             .map(|d| vec![Cell::from(d.level.clone()), Cell::Int(i64::from(d.code)), Cell::from(d.message.clone())])
             .collect();
-        let columns = [Column::Text("Level", 7), Column::Int("Code"), Column::Text("Message", 512)];
+        let columns = [Column::Text("Level", 7), Column::UInt("Code", 4), Column::Text("Message", 512)];
         self.answer_rows(&columns, &rows).await
     }
 

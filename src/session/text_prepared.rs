@@ -17,7 +17,9 @@ impl Session {
             PrepareSource::Text(text) => Bytes::from(text),
             PrepareSource::Variable(variable) => self.text_of_variable(&variable).await?,
             PrepareSource::Expression(_) => {
-                return Err(SqlError::not_supported("PREPARE from an expression", "put the text into a variable").into());
+                return Err(
+                    SqlError::not_supported("PREPARE from an expression", "put the text into a variable").into()
+                );
             }
         };
         let scanned = scan(&text, self.state.lex_mode, &mut self.literals);
@@ -40,7 +42,9 @@ impl Session {
         _text: &Text,
     ) -> Result<Flow, Failure> {
         let Some(using) = using else {
-            return Err(SqlError::not_supported("EXECUTE … USING an expression", "put the value into a variable").into());
+            return Err(
+                SqlError::not_supported("EXECUTE … USING an expression", "put the value into a variable").into()
+            );
         };
         let Some(text) = self.prepared.named(name) else { return Err(unknown(name, "EXECUTE")) };
         let values = using.iter().map(|variable| self.state.user_vars.get(variable).map_or("NULL", String::as_str));

@@ -17,6 +17,8 @@ pub(super) struct Asked<'a> {
     pub user: &'a str,
     pub host: &'a str,
     pub server_version: &'a str,
+    /// The schema has its logical name on every backend, so that a server tells it itself.
+    pub schema_is_physical: bool,
 }
 
 impl SessionValues for Asked<'_> {
@@ -36,6 +38,7 @@ impl Asked<'_> {
             SessionFunction::FoundRows => self.state.found_rows.to_string(),
             SessionFunction::RowCount => self.state.row_count.to_string(),
             SessionFunction::ConnectionId => self.connection_id.to_string(),
+            SessionFunction::Database if self.schema_is_physical => return None,
             SessionFunction::Database => {
                 self.state.schema.as_ref().map_or_else(|| "NULL".to_owned(), |schema| quote(schema.as_bytes()))
             }
@@ -51,9 +54,7 @@ impl Asked<'_> {
         match name {
             "last_insert_id" | "identity" => Some(self.state.last_insert_id.to_string()),
             "warning_count" => Some(self.state.diagnostics.len().to_string()),
-            "error_count" => {
-                Some(self.state.diagnostics.iter().filter(|d| d.level == "Error").count().to_string())
-            }
+            "error_count" => Some(self.state.diagnostics.iter().filter(|d| d.level == "Error").count().to_string()),
             "pseudo_thread_id" => Some(self.connection_id.to_string()),
             _ => None,
         }
@@ -61,6 +62,12 @@ impl Asked<'_> {
 }
 
 impl Session {
+    fn schema_is_physical(&self) -> bool {
+        let snapshot = self.shared.snapshot.load();
+        let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
+        schema.is_some_and(|schema| schema.has_physical_name())
+    }
+
     /// This session, as a plan asks it for values.
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
@@ -69,6 +76,7 @@ impl Session {
             user: &self.entry.user,
             host: &self.host,
             server_version: &self.shared.server_version,
+            schema_is_physical: self.schema_is_physical(),
         }
     }
 }

@@ -14,8 +14,9 @@ use super::run::{Input, request, use_schema};
 use super::{Failure, Session, Snapshot};
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
+use crate::execute::write::Sum;
 use crate::execute::{ExecuteError, Lane, Watch, write};
-use crate::plan::types::ParamSource;
+use crate::plan::types::{ParamSource, StatementKind};
 use crate::plan::{Bound, Plan};
 use crate::protocol::OkPacket;
 use crate::protocol::execute::{Param, put_execute};
@@ -51,8 +52,13 @@ impl Session {
             lane.queue_prelude(opening)?;
             lane.set_in_transaction(true);
         }
+        let sum = match plan.kind {
+            _ if bound.same_rows => Sum::Same,
+            StatementKind::Insert => Sum::OfRows,
+            _ => Sum::Added,
+        };
         let watch = Watch { entry: &self.entry };
-        let written = watch.guard(&self.client, async { Ok(write::run(&mut lanes, requests).await) }).await;
+        let written = watch.guard(&self.client, async { Ok(write::run(&mut lanes, requests, sum).await) }).await;
         let written = match written {
             Ok(written) => written,
             Err(error) => {
@@ -82,11 +88,6 @@ impl Session {
         bound: &Bound,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Failure> {
-        let mut outcome = outcome;
-        if bound.same_rows {
-            // Each shard changed the same rows, and reported them.
-            outcome.affected_rows /= bound.shards.len().max(1) as u64;
-        }
         let affected_rows = outcome.affected_rows;
         self.note_outcome(&outcome, bound.insert_id);
         self.note_write();
@@ -163,12 +164,10 @@ impl Session {
         match first {
             None => Ok(()),
             Some(error) if committed.is_empty() => Err(error.into()),
-            Some(ExecuteError::Backend(cause)) => Err(ExecuteError::PartialCommit {
-                committed: committed.join(", "),
-                failed: failed.join(", "),
-                cause,
+            Some(ExecuteError::Backend(cause)) => {
+                Err(ExecuteError::PartialCommit { committed: committed.join(", "), failed: failed.join(", "), cause }
+                    .into())
             }
-            .into()),
             Some(error) => Err(error.into()),
         }
     }

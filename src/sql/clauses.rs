@@ -313,7 +313,7 @@ impl Reader<'_> {
         self.list.push(Clause { kind, keyword: keyword.clone(), content: keyword.end..keyword.end, items: Vec::new() });
         self.position += words;
         let first = self.position;
-        let mut items = vec![first..first];
+        let mut items: Vec<Range<usize>> = std::iter::once(first..first).collect();
         while self.position < self.tokens.len() {
             if self.symbol_at(self.position, b'(') {
                 if kind == ClauseKind::Target && self.columns_begin() {
@@ -363,7 +363,9 @@ impl Reader<'_> {
         }
         let inside = (self.position..self.tokens.len()).find(|at| !self.symbol_at(*at, b'(')).unwrap_or(0);
         let update = self.list.first().is_some_and(|clause| {
-            self.sql.get(clause.keyword.clone()).is_some_and(|text| text[..1].eq_ignore_ascii_case(b"u"))
+            self.sql
+                .get(clause.keyword.clone())
+                .is_some_and(|text| text.first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'u')))
         });
         !update && !["select", "with", "values", "table"].iter().any(|word| self.word_at(inside, word))
     }
@@ -378,7 +380,7 @@ impl Reader<'_> {
             items: Vec::new(),
         });
         let inside = self.position + 1..end.saturating_sub(1);
-        let mut items = vec![inside.start..inside.start];
+        let mut items: Vec<Range<usize>> = std::iter::once(inside.start..inside.start).collect();
         for at in inside.clone() {
             if self.symbol_at(at, b',') {
                 items.push(at + 1..at + 1);

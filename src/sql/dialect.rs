@@ -278,16 +278,20 @@ const UNITS: &[&str] = &[
 ];
 
 fn prefix(dialect: &ShardloomDialect, parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
-    let next = parser.peek_nth_token_ref(1).token.clone();
     let token = parser.peek_token_ref();
     let word = match &token.token {
         Token::ExclamationMark => return unary(parser, UnaryOperator::BangNot).map(Some),
         Token::Minus => return unary(parser, UnaryOperator::Minus).map(Some),
         Token::Plus => return unary(parser, UnaryOperator::Plus).map(Some),
         Token::Tilde => return unary(parser, UnaryOperator::BitwiseNot).map(Some),
+        // the parser would first try each as a type
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => {
+            return parser.parse_value().map(|value| Some(Expr::Value(value)));
+        }
         Token::Word(word) if word.quote_style.is_none() => word.clone(),
         _ => return Ok(None),
     };
+    let next = parser.peek_nth_token_ref(1).token.clone();
     let ident = word.clone().into_ident(token.span);
     match (word.keyword, &next) {
         (Keyword::BINARY, _) => binary(parser),

@@ -18,6 +18,9 @@ const OPERATOR_CHAIN_LIMIT: usize = 1000;
 /// joins 61.
 const QUERY_CHAIN_LIMIT: usize = 256;
 
+/// Chains of `AND` or `OR` up to this length stay as the parser made them. A balanced tree has no longer ones.
+const BALANCED_FROM: usize = 64;
+
 /// Refuses what is too deep. Gives the number of joins.
 pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<usize, ParseError> {
     let mut chains = vec![0_usize];
@@ -67,13 +70,8 @@ impl VisitorMut for Balance {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Some(op) = associative(expr)
-            && let Expr::BinaryOp { left, .. } = expr
-            && associative(left).as_ref() == Some(&op)
-            && matches!(&**left, Expr::BinaryOp { left, .. } if associative(left).as_ref() == Some(&op))
-        {
-            let chain = take(expr);
-            *expr = tree(operands(chain, &op), &op);
+        if let Some(op) = associative(expr).filter(|op| spine(expr, op) > BALANCED_FROM) {
+            *expr = tree(operands(take(expr), &op), &op);
         }
         ControlFlow::Continue(())
     }
@@ -84,6 +82,18 @@ fn associative(expr: &Expr) -> Option<BinaryOperator> {
         Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => Some(op.clone()),
         _ => None,
     }
+}
+
+/// How often an operator follows itself on the left side.
+fn spine(mut expr: &Expr, op: &BinaryOperator) -> usize {
+    let mut length = 0;
+    while let Expr::BinaryOp { left, op: found, .. } = expr
+        && found == op
+    {
+        expr = left;
+        length += 1;
+    }
+    length
 }
 
 fn take(expr: &mut Expr) -> Expr {

@@ -242,3 +242,7 @@ fn describe(error: ParserError, sql: &[u8]) -> ParseError {
     let line = 1 + memchr::memchr_iter(b'\n', &sql[..offset]).count();
     ParseError::Syntax { message, near: String::from_utf8_lossy(near).into_owned(), line }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

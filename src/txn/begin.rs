@@ -86,17 +86,11 @@ mod tests {
     #[test]
     fn statements_say_all_that_was_asked() {
         assert_eq!(Begin::default().statements(), ["START TRANSACTION "]);
-        let begin = Begin {
-            access: Access::ReadOnly,
-            consistent_snapshot: true,
-            isolation: Some(Isolation::ReadCommitted),
-        };
+        let begin =
+            Begin { access: Access::ReadOnly, consistent_snapshot: true, isolation: Some(Isolation::ReadCommitted) };
         assert_eq!(
             begin.statements(),
-            [
-                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-                "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
-            ]
+            ["SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"]
         );
     }
 }

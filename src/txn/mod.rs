@@ -134,6 +134,11 @@ impl Transaction {
         self.begun.is_some() || self.held.iter().any(|held| held.in_transaction)
     }
 
+    /// Whether it has written, or was about to.
+    pub fn has_written(&self) -> bool {
+        self.writer.is_some()
+    }
+
     /// Whether BEGIN was given.
     pub fn is_explicit(&self) -> bool {
         self.begun.is_some()
@@ -167,11 +172,7 @@ impl Transaction {
     }
 
     /// Notes that a statement is about to write to `groups`; refuses a second group. `name` gives a group's name.
-    pub fn note_write(
-        &mut self,
-        groups: &[GroupId],
-        name: impl Fn(GroupId) -> String,
-    ) -> Result<(), TransactionError> {
+    pub fn note_write(&mut self, groups: &[GroupId], name: impl Fn(GroupId) -> String) -> Result<(), TransactionError> {
         if self.begun.as_ref().is_some_and(|begin| begin.access == Access::ReadOnly) {
             return Err(TransactionError::ReadOnly);
         }

@@ -3,7 +3,9 @@
 mod action;
 mod rows;
 
-use sqlparser::ast::{Assignment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert, OnInsert, SetExpr, TableObject};
+use sqlparser::ast::{
+    Assignment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert, OnInsert, SetExpr, TableObject,
+};
 
 use super::Plan;
 use super::action::{Action, Everywhere, Routed};
@@ -54,7 +56,8 @@ fn relay(subject: &Subject<'_>, builder: &Builder<'_>, keys: &Keys, block: Block
         "read the rows first, and insert them as VALUES",
     );
     // what it reads must be on the target's group: the target is one of the tables that must meet
-    let colocated = colocate(&builder.shape, subject.context, keys, block).ok().filter(|colocated| colocated.members.is_empty());
+    let colocated =
+        colocate(&builder.shape, subject.context, keys, block).ok().filter(|colocated| colocated.members.is_empty());
     Ok(Action::Routed(Routed {
         units: keys.units.clone(),
         colocated,
@@ -88,7 +91,10 @@ fn broadcast(
         let name = numbered.name.to_lowercase();
         let refused = || {
             PlanError::not_supported(
-                format!("rows of the broadcast table '{}' without a value for their AUTO_INCREMENT column '{name}'", table.name),
+                format!(
+                    "rows of the broadcast table '{}' without a value for their AUTO_INCREMENT column '{name}'",
+                    table.name
+                ),
                 "since each server would number them in its own way: give the value",
             )
         };
@@ -186,7 +192,9 @@ impl Builder<'_> {
         let gives = |expr: &Expr| match self.constant(expr) {
             crate::route::source::Source::Literal { index, .. } => {
                 let literal = self.literals.get(index as usize);
-                literal.is_some_and(|literal| !literal.bytes(self.sql).iter().all(|byte| matches!(byte, b'0' | b'.' | b'\'' | b' ')))
+                literal.is_some_and(|literal| {
+                    !literal.bytes(self.sql).iter().all(|byte| matches!(byte, b'0' | b'.' | b'\'' | b' '))
+                })
             }
             _ => false,
         };

@@ -15,9 +15,9 @@ use crate::plan::query::{Subject, name_map};
 use crate::plan::shape::Builder;
 use crate::plan::template::Slot;
 use crate::plan::unit::quoted;
+use crate::sql::Parsed;
 use crate::sql::spans;
 use crate::sql::splice::Piece as TextPiece;
-use crate::sql::Parsed;
 
 /// Plans an INSERT into a sharded table.
 pub(super) fn plan(
@@ -63,8 +63,7 @@ pub(super) fn plan(
             .map_err(|column| unnumbered(&table, &column))?,
         width: columns.len(),
     };
-    let key_is_generated =
-        |name: &str| generator.as_ref().is_some_and(|generator| *generator.column == *name);
+    let key_is_generated = |name: &str| generator.as_ref().is_some_and(|generator| *generator.column == *name);
     for (name, place) in keyed.columns.iter().zip(&reader.keys) {
         if place.is_none() && !key_is_generated(name) {
             return Err(PlanError::MissingKey(name.to_string()));
@@ -248,9 +247,15 @@ impl Reader<'_, '_> {
         let literals = self.subject.literals;
         let pieces = match self.generated {
             Some(place) => vec![
-                Piece::Text(Span::of(&(range.start..cells[place].start), literals), self.params(range.start..cells[place].start)),
+                Piece::Text(
+                    Span::of(&(range.start..cells[place].start), literals),
+                    self.params(range.start..cells[place].start),
+                ),
                 Piece::Generated(Span::of(&cells[place], literals), self.params(cells[place].clone())),
-                Piece::Text(Span::of(&(cells[place].end..range.end), literals), self.params(cells[place].end..range.end)),
+                Piece::Text(
+                    Span::of(&(cells[place].end..range.end), literals),
+                    self.params(cells[place].end..range.end),
+                ),
             ],
             None => vec![Piece::Text(Span::of(&range, literals), self.params(range))],
         };

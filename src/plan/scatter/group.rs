@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr};
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+};
 
 use super::items::{Item, PLACE};
 use super::key::{Clause, Key, is_descending, of_merge};
@@ -56,9 +58,7 @@ impl Weave<'_, '_> {
                 Ok(())
             }
             expr if is_aggregated(expr) => Err(refused("an expression over aggregates")),
-            expr if implicit && !is_constant(expr) => {
-                Err(refused("a column beside aggregates without GROUP BY"))
-            }
+            expr if implicit && !is_constant(expr) => Err(refused("a column beside aggregates without GROUP BY")),
             _ => Ok(()),
         }
     }
@@ -133,7 +133,8 @@ impl Weave<'_, '_> {
         for (order, range) in orders.iter().zip(self.clauses.order.clone()) {
             let Some(key) = self.key(&order.expr, range, Clause::Order)? else { continue };
             let found = groups.iter().position(|group| self.same_key(group, &key));
-            let found = found.ok_or_else(|| refused("ORDER BY something else than a GROUP BY key, on groups that lie"))?;
+            let found =
+                found.ok_or_else(|| refused("ORDER BY something else than a GROUP BY key, on groups that lie"))?;
             if !std::mem::replace(&mut used[found], true) {
                 let group = groups[found].clone();
                 let sort = self.group_key(&group, is_descending(order))?;

@@ -86,7 +86,8 @@ impl Weave<'_, '_> {
 
     /// Adds a column to what the shards send; gives its place.
     pub(super) fn hide(&mut self, pieces: Vec<Piece>) -> Result<usize, PlanError> {
-        let visible = self.visible.ok_or_else(|| refused("ORDER BY, GROUP BY or DISTINCT with a * of unknown columns"))?;
+        let visible =
+            self.visible.ok_or_else(|| refused("ORDER BY, GROUP BY or DISTINCT with a * of unknown columns"))?;
         let known = self.hidden.iter().position(|hidden| *hidden == pieces);
         Ok(visible
             + known.unwrap_or_else(|| {

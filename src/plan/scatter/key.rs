@@ -57,9 +57,10 @@ impl Weave<'_, '_> {
         }
         let column = self.builder.resolve_expr(expr, self.main);
         let alias = match expr {
-            Expr::Identifier(name) => self.items.iter().position(|item| {
-                item.alias.as_deref().is_some_and(|alias| alias.eq_ignore_ascii_case(&name.value))
-            }),
+            Expr::Identifier(name) => self
+                .items
+                .iter()
+                .position(|item| item.alias.as_deref().is_some_and(|alias| alias.eq_ignore_ascii_case(&name.value))),
             _ => None,
         };
         match (alias, column, clause) {

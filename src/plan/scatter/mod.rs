@@ -235,8 +235,7 @@ impl Weave<'_, '_> {
         };
         let Some(count) = count else { return Err(refused("OFFSET without LIMIT")) };
         let source = |expr: &sqlparser::ast::Expr| self.builder.constant(expr);
-        let limit =
-            Limit { count: source(count), offset: offset.map(source), on_shards: self.limit_shards };
+        let limit = Limit { count: source(count), offset: offset.map(source), on_shards: self.limit_shards };
         let known = |source: &Source| matches!(source, Source::Literal { negative: false, .. } | Source::Param(_));
         if !known(&limit.count) || !limit.offset.as_ref().is_none_or(known) {
             return Err(refused("a LIMIT that is no number"));

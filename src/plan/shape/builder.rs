@@ -54,7 +54,16 @@ pub(crate) struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// With nothing built yet.
     pub fn new(context: &'a PlanContext<'a>, sql: &'a [u8], literals: &'a [Literal], outline: &'a Outline) -> Self {
-        Self { context, sql, literals, outline, shape: Shape::default(), ctes: Vec::new(), relations: 0, in_tail: false }
+        Self {
+            context,
+            sql,
+            literals,
+            outline,
+            shape: Shape::default(),
+            ctes: Vec::new(),
+            relations: 0,
+            in_tail: false,
+        }
     }
 
     /// Takes over what the parser took out of the tree.
@@ -273,16 +282,9 @@ impl<'a> Builder<'a> {
     }
 
     /// An item of the select list.
-    fn item(
-        &mut self,
-        item: &SelectItem,
-        block: BlockId,
-        position: Position,
-    ) -> Result<(), PlanError> {
+    fn item(&mut self, item: &SelectItem, block: BlockId, position: Position) -> Result<(), PlanError> {
         match item {
-            SelectItem::UnnamedExpr(expr) => {
-                self.walk_in(expr, block, position, Context::Item)
-            }
+            SelectItem::UnnamedExpr(expr) => self.walk_in(expr, block, position, Context::Item),
             SelectItem::ExprWithAlias { expr, .. } => self.walk_in(expr, block, position, Context::NamedItem),
             SelectItem::QualifiedWildcard(kind, _) => self.qualified_wildcard(kind, block),
             SelectItem::Wildcard(_) => Ok(()),

@@ -1,8 +1,7 @@
 //! FROM: table references, and what joins make certain.
 
 use sqlparser::ast::{
-    Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor,
-    TableWithJoins,
+    Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::facts::conjuncts;
@@ -49,8 +48,11 @@ impl Builder<'_> {
             let outer: JoinId = self.shape.joins;
             self.shape.joins += 1;
             let end = self.shape.blocks[block].filters.len();
-            let (side, filters) =
-                if nullable == Side::Right { (&right, right_filter..end) } else { (&*refs, first_filter..right_filter) };
+            let (side, filters) = if nullable == Side::Right {
+                (&right, right_filter..end)
+            } else {
+                (&*refs, first_filter..right_filter)
+            };
             for table in side {
                 self.shape.refs[*table].nullable_by.push(outer);
             }
@@ -124,7 +126,8 @@ impl Builder<'_> {
         match side {
             [only] => Some(*only),
             several => {
-                let mut owners = several.iter().filter(|table| self.column_names(**table).is_none_or(|c| has(&c, name)));
+                let mut owners =
+                    several.iter().filter(|table| self.column_names(**table).is_none_or(|c| has(&c, name)));
                 let first = owners.next().copied();
                 first.filter(|_| owners.next().is_none())
             }

@@ -182,7 +182,8 @@ impl Builder<'_> {
             }
             FunctionKind::Lock => met.lock_function = true,
             FunctionKind::Effect => {
-                let waits = ["sleep", "benchmark", "load_file"].iter().any(|harmless| name.eq_ignore_ascii_case(harmless));
+                let waits =
+                    ["sleep", "benchmark", "load_file"].iter().any(|harmless| name.eq_ignore_ascii_case(harmless));
                 met.leaves_state |= !waits;
                 met.effect.get_or_insert(name);
             }

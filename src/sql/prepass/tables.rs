@@ -109,6 +109,7 @@ fn parenthesized_lists(tokens: &mut Tokens, insertions: &mut Insertions) {
     let mut places = vec![Place::Elsewhere];
     let mut index = 0;
     while index < tokens.len() {
+        let depth = places.len();
         let place = places.last_mut();
         match tokens.token(index) {
             Token::LParen => {
@@ -121,10 +122,8 @@ fn parenthesized_lists(tokens: &mut Tokens, insertions: &mut Insertions) {
                 }
                 places.push(if opens_tables { Place::Tables } else { Place::Elsewhere });
             }
-            Token::RParen => {
-                if places.len() > 1 {
-                    places.pop();
-                }
+            Token::RParen if depth > 1 => {
+                places.pop();
             }
             Token::Comma => {
                 if let Some(place) = place.filter(|place| **place == Place::Condition) {
