@@ -40,7 +40,7 @@ enum Compare {
 use Compare::{Columns, Exact, Names};
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
-    let proxy = ProxyProcess::start(Backends::shared(), &Rules::schema(SCHEMA, SCHEMA_RULES));
+    let proxy = ProxyProcess::start_shared(&Rules::schema(SCHEMA, SCHEMA_RULES));
     for mut client in [connect(&proxy.url()), connect(&plain())] {
         client.run("CREATE TABLE users (id INT NOT NULL PRIMARY KEY, name VARCHAR(40), KEY by_name (name))");
         client.run("CREATE TABLE country (code CHAR(2) NOT NULL PRIMARY KEY, title VARCHAR(40) NOT NULL)");
@@ -88,10 +88,11 @@ fn equal(compare: Compare, got: &Response, want: &Response) -> Result<(), String
                 Names => first_cells(got) == first_cells(want),
             };
             let shape = |rows: &Rows| -> Vec<_> {
-                rows.columns.iter().map(|column| (column.name.clone(), column.kind, column.charset)).collect()
+                rows.columns.iter().map(|column| (column.name.clone(), column.class())).collect()
             };
-            if shape(got) != shape(want) {
-                return Err(format!("columns: proxy {:?}, plain {:?}", got.columns, want.columns));
+            let (got_shape, want_shape) = (shape(got), shape(want));
+            if let Some(position) = (0..want_shape.len()).find(|at| got_shape.get(*at) != want_shape.get(*at)) {
+                return Err(format!("proxy: {:?}\n  plain: {:?}", got_shape.get(position), want_shape[position]));
             }
             if same { Ok(()) } else { differ() }
         }

@@ -59,7 +59,10 @@ pub async fn relay(
         if scanner.is_done() {
             return finish(&scanner, lane, client, consumed).await;
         }
-        watch.fill(lane, client).await?;
+        if let Err(error) = watch.fill(lane, client).await {
+            // Behind a part of a row no error packet can stand: the client's connection must end with the backend's.
+            return Err(if scanner.is_mid_packet() { ExecuteError::cut_off(error) } else { error });
+        }
     }
 }
 
@@ -108,8 +111,12 @@ async fn pass(
             }
         };
         if ended {
-            watch.write(client, &buffer[..scan.consumed]).await?;
-            buffer.advance(scan.consumed);
+            if scan.consumed > 0 {
+                watch.write(client, &buffer[..scan.consumed]).await?;
+                buffer.advance(scan.consumed);
+                // An error of the proxy's own would have to follow from here.
+                client.stream.set_seq(scanner.last_seq().wrapping_add(1));
+            }
             return Ok(None);
         }
         let out = client.stream.write_buffer();

@@ -6,6 +6,7 @@ use super::error::PlanError;
 use super::explain::ExplainAction;
 use super::given::Given;
 use super::insert::InsertAction;
+use super::instead::Instead;
 use super::keys::Colocated;
 use super::template::{Filling, Template};
 use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
@@ -31,6 +32,8 @@ pub(crate) enum Action {
     Explain(ExplainAction),
     /// Was written by the planner.
     Given(Given),
+    /// Is answered by another statement.
+    Instead(Instead),
 }
 
 /// A place that does not depend on a table.

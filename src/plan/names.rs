@@ -1,12 +1,12 @@
 //! Edits that a statement needs wherever it runs: names of tables, and values of the session.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::error::PlanError;
 use super::keys::Keys;
-use super::place::Place;
 use super::shape::{Builder, RefKind, SessionCall, TableRef};
-use super::system;
+use super::system::{View, is_view};
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
 use crate::sql::splice::Piece;
@@ -16,13 +16,9 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];
-        if let Some(derived) = derived(builder, reference) {
-            let mut pieces = vec![Piece::from(&*derived?)];
-            if reference.alias.is_none() {
-                let alias = String::from_utf8_lossy(name_in(builder, reference)).into_owned();
-                pieces.push(Piece::from(&*format!(" AS {alias}")));
-            }
-            template.pieces(reference.range.clone(), pieces);
+        if let Some(views) = views(builder, reference)? {
+            let alias = reference.alias.is_none().then(|| name_in(builder, reference).into());
+            template.slot(reference.range.clone(), Slot::View { unit, views, alias });
             continue;
         }
         let everywhere = target == Some(unit);
@@ -33,7 +29,7 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     for qualifier in &builder.shape.qualifiers {
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
         let reference = &builder.shape.refs[qualifier.table];
-        if qualifier.schema.is_some() && derived(builder, reference).is_some() {
+        if qualifier.schema.is_some() && views(builder, reference)?.is_some() {
             template.pieces(qualifier.range.clone(), [Piece::from(&*quoted(reference.visible_name()))]);
             continue;
         }
@@ -51,14 +47,16 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     Ok(template)
 }
 
-/// What stands in place of a table of `information_schema`.
-fn derived(builder: &Builder<'_>, reference: &TableRef) -> Option<Result<String, PlanError>> {
-    match &reference.kind {
-        RefKind::Table { place: Place::System { schema, node }, info } if schema == "information_schema" => {
-            system::derived(builder.context, node.group, &node.table, info.as_deref())
-        }
-        _ => None,
+/// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.
+fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
+    let RefKind::Table { place, info } = &reference.kind else { return Ok(None) };
+    if !is_view(place) {
+        return Ok(None);
     }
+    let groups: Vec<_> = place.nodes().iter().map(|node| node.group).collect();
+    let rules = builder.context.rules;
+    let view = |group| View::new(rules, place.table(), info.as_deref(), group, &groups);
+    groups.iter().map(|group| view(*group)).collect()
 }
 
 /// The name of a table without its schema, as it is written.

@@ -30,8 +30,8 @@ pub(crate) enum Place {
     System {
         /// The schema, in lower case.
         schema: String,
-        /// Where, under the names that were written.
-        node: DataNode,
+        /// Where, under the names that were written; never empty. Several: each shows what the others do not.
+        nodes: Vec<DataNode>,
     },
 }
 
@@ -48,7 +48,8 @@ impl Place {
     pub fn table(&self) -> &str {
         match self {
             Self::Ruled { table, .. } => &table.name,
-            Self::Default { node, .. } | Self::System { node, .. } => &node.table,
+            Self::Default { node, .. } => &node.table,
+            Self::System { nodes, .. } => nodes.first().map_or("", |node| &node.table),
         }
     }
 
@@ -72,7 +73,8 @@ impl Place {
     pub fn nodes(&self) -> &[DataNode] {
         match self {
             Self::Ruled { table, .. } => &table.nodes,
-            Self::Default { node, .. } | Self::System { node, .. } => std::slice::from_ref(node),
+            Self::Default { node, .. } => std::slice::from_ref(node),
+            Self::System { nodes, .. } => nodes,
         }
     }
 
@@ -112,7 +114,7 @@ pub(crate) fn locate(context: &PlanContext<'_>, schema: Option<&str>, table: &st
     let Some(found) = schema_of(context, schema)? else {
         let written = schema.unwrap_or_default();
         let node = DataNode { group: home_group(context), schema: written.into(), table: table.into() };
-        return Ok(Place::System { schema: written.to_ascii_lowercase(), node });
+        return Ok(Place::System { schema: written.to_ascii_lowercase(), nodes: vec![node] });
     };
     if let Some(rule) = found.table(table) {
         return Ok(Place::Ruled { schema: Arc::clone(found), table: Arc::clone(rule) });

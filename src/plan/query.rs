@@ -99,6 +99,7 @@ impl<'a> Subject<'a> {
         }
         let mut counter = Counter(0);
         let _ = statement.visit(&mut counter);
+        super::system::refuse_mixed(builder)?;
         if counter.0 == builder.relations {
             return Ok(());
         }
@@ -136,6 +137,8 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     builder.note(&parsed.notes);
     let main = builder.query(query, None)?;
     subject.check_complete(&parsed.statement, &builder)?;
+    let mut schemas = Vec::new();
+    super::system::settle(&mut builder, query, &mut schemas)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let relay = base(&builder, &keys, None)?.build(subject.sql.len(), subject.literals)?;
     let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
@@ -164,6 +167,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     };
     let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
     let mut plan = subject.plan(kind, &builder.shape.met, &keys, Action::Routed(routed));
+    pinned.extend(schemas.into_iter().filter(|schema| !pinned.contains(schema)).collect::<Vec<_>>());
     plan.pinned = pinned;
     Ok(plan)
 }

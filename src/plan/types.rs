@@ -99,6 +99,11 @@ pub struct LogicalTable {
 pub trait SessionValues {
     /// The text of a value; `None` leaves the call to the server.
     fn value(&self, what: &SessionValue) -> Option<String>;
+
+    /// Whether the user may see a logical schema.
+    fn may_use(&self, _schema: &str) -> bool {
+        true
+    }
 }
 
 /// A session that knows nothing: every call is left to the server.

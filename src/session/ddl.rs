@@ -42,7 +42,7 @@ impl Session {
             let index = match known {
                 Some(index) => index,
                 None => {
-                    lanes.push(self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await?);
+                    self.add_lane(&mut lanes, snapshot, plan, shard, crate::backend::Role::Primary).await?;
                     parts.push(Vec::new());
                     lanes.len() - 1
                 }

@@ -95,6 +95,9 @@ impl Session {
     async fn load_tables(&self, text: &Text, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
         for (schema, table) in tables_named(&text.sql, self.state.lex_mode) {
             if let Some(schema) = schema.as_deref().or(self.state.schema.as_deref()) {
+                // the servers know the views of information_schema by their names in large letters
+                let is_view = schema.eq_ignore_ascii_case("information_schema");
+                let table = if is_view { table.to_ascii_uppercase() } else { table };
                 snapshot.catalog.table(schema, &table).await?;
             }
         }

@@ -51,7 +51,7 @@ impl Input<'_> {
         }
     }
 
-    fn format(&self) -> RowFormat {
+    pub(super) fn format(&self) -> RowFormat {
         match self {
             Self::Text(_) => RowFormat::Text,
             Self::Execute { .. } => RowFormat::Binary,
@@ -111,6 +111,9 @@ impl Session {
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (_, 1) if bound.names_in_rows => {
+                Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
+            }
             (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
             (Access::Read | Access::LockingRead, _) => Box::pin(self.run_gather(snapshot, plan, bound, input)).await,
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
@@ -304,7 +307,7 @@ impl Session {
         Ok(open)
     }
 
-    fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
+    pub(super) fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
         let status = self.status();
         let status = if cursor { status.with(StatusFlags::CURSOR_EXISTS) } else { status };
         self.client.put_end(status, warnings);
@@ -314,7 +317,7 @@ impl Session {
     }
 
     /// A lane for each group in a transaction; outside of one, up to `max_fan_out` per group.
-    async fn gather_lanes(
+    pub(super) async fn gather_lanes(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Plan,
@@ -330,7 +333,7 @@ impl Session {
             let of_group: Vec<usize> =
                 lanes.iter().enumerate().filter(|(_, l)| l.group() == shard.group).map(|(i, _)| i).collect();
             let lane = if of_group.len() < per_group {
-                lanes.push(self.lane_for(snapshot, plan, shard, role).await?);
+                self.add_lane(&mut lanes, snapshot, plan, shard, role).await?;
                 lanes.len() - 1
             } else {
                 let used = parts.iter().filter(|part: &&Part| lanes[part.lane].group() == shard.group).count();
@@ -386,6 +389,28 @@ impl Session {
         let status = self.status().with(StatusFlags::CURSOR_EXISTS);
         self.client.put_columns(columns.iter(), status);
         Ok(Cursor::Rows(kept.rows))
+    }
+
+    /// Adds a lane to those that a statement has already. If there is none to be had, those go back where they came from:
+    /// a transaction that is open on them goes on.
+    pub(super) async fn add_lane(
+        &mut self,
+        lanes: &mut Vec<Lane>,
+        snapshot: &Arc<Snapshot>,
+        plan: &Plan,
+        shard: &ShardStatement,
+        role: Role,
+    ) -> Result<(), Failure> {
+        match self.lane_for(snapshot, plan, shard, role).await {
+            Ok(lane) => lanes.push(lane),
+            Err(failure) => {
+                for lane in lanes.drain(..) {
+                    self.settle(lane, snapshot);
+                }
+                return Err(failure);
+            }
+        }
+        Ok(())
     }
 
     /// A lane for a shard's statement, with all that must come before it.

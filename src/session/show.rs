@@ -53,6 +53,8 @@ impl Session {
     async fn run_planned_show(&mut self, text: &Text) -> Result<Flow, Failure> {
         let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
         let snapshot = self.snapshot();
+        // lists of tables are queries over it
+        snapshot.catalog.table("information_schema", "TABLES").await?;
         let plan = self.plan(text, &scanned, &snapshot, false).await?;
         self.run_text(&snapshot, &plan, text).await?;
         Ok(Flow::Continue)

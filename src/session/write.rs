@@ -72,8 +72,10 @@ impl Session {
             Err(error) => return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await),
         };
         if in_transaction {
-            for lane in &mut lanes {
-                lane.run(RELEASE).await?;
+            for index in 0..lanes.len() {
+                if let Err(error) = lanes[index].run(RELEASE).await {
+                    return Err(self.lanes_failed(lanes, error, snapshot));
+                }
             }
         } else {
             self.commit_all(&mut lanes, snapshot).await?;
@@ -128,7 +130,7 @@ impl Session {
             let index = match lanes.iter().position(|lane| lane.group() == shard.group) {
                 Some(index) => index,
                 None => {
-                    lanes.push(self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await?);
+                    self.add_lane(&mut lanes, snapshot, plan, shard, crate::backend::Role::Primary).await?;
                     requests.push(Vec::new());
                     schemas.push(shard.schema.as_deref().map(str::to_owned));
                     lanes.len() - 1
