@@ -65,7 +65,8 @@ fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Re
         }
         _ => (home.group, Arc::clone(&home.label), subject.sql.to_vec()),
     };
-    let names = if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
+    let names =
+        if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
     let names_in_rows = names_in_rows && unit.node(0).is_some_and(|node| *node.table != *place.table());
     if names_in_rows && subject.context.prepared {
         return Err(PlanError::not_supported("SHOW of a sharded table as a prepared statement", "send it as a text"));

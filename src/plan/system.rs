@@ -29,10 +29,12 @@ pub(crate) fn is_view(place: &Place) -> bool {
 
 /// Its views beside tables of the user: the rows of both are on different servers, or named differently.
 pub(crate) fn refuse_mixed(builder: &Builder<'_>) -> Result<(), PlanError> {
-    let places = || builder.shape.refs.iter().filter_map(|reference| match &reference.kind {
-        RefKind::Table { place, .. } => Some(place),
-        _ => None,
-    });
+    let places = || {
+        builder.shape.refs.iter().filter_map(|reference| match &reference.kind {
+            RefKind::Table { place, .. } => Some(place),
+            _ => None,
+        })
+    };
     if places().any(is_view) && !places().all(is_view) {
         return Err(PlanError::not_supported(
             "information_schema beside other tables in one statement",

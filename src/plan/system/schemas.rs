@@ -14,12 +14,7 @@ use crate::sql::spans;
 const ENDINGS: &[&str] = &["_schema", "schema_name"];
 
 /// The schemas that rows of a reference can be of; all where the query does not say.
-pub(super) fn of(
-    builder: &Builder<'_>,
-    query: &Query,
-    id: RefId,
-    pinned: &mut Vec<PinnedLiteral>,
-) -> Vec<Arc<Schema>> {
+pub(super) fn of(builder: &Builder<'_>, query: &Query, id: RefId, pinned: &mut Vec<PinnedLiteral>) -> Vec<Arc<Schema>> {
     let rules = builder.context.rules;
     let all = || rules.schemas.values().cloned().collect();
     // one block: a name means the same everywhere in it
@@ -110,7 +105,8 @@ impl<'a> Conditions<'a> {
                 self.read(left);
                 self.read(right);
             }
-            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (schema_column(left), schema_column(right)) {
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (schema_column(left), schema_column(right))
+            {
                 (Some(Some(left)), Some(Some(right))) => self.same.push((left, right)),
                 (Some(qualifier), None) if is_constant(right) => self.constants.push((qualifier, right)),
                 (None, Some(qualifier)) if is_constant(left) => self.constants.push((qualifier, left)),

@@ -15,10 +15,8 @@ const TABLES: &[(&str, &str)] = &[
     ("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE"),
 ];
 /// Columns that name another table: schema and table.
-const OTHER_TABLES: &[(&str, &str)] = &[
-    ("REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME"),
-    ("UNIQUE_CONSTRAINT_SCHEMA", "REFERENCED_TABLE_NAME"),
-];
+const OTHER_TABLES: &[(&str, &str)] =
+    &[("REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME"), ("UNIQUE_CONSTRAINT_SCHEMA", "REFERENCED_TABLE_NAME")];
 /// Columns that name the schema which a row is about, where it is about no table.
 const SCHEMAS: &[&str] = &[
     "TABLE_SCHEMA",
@@ -215,7 +213,8 @@ impl<'a> Shown<'a> {
     fn schema_conditions(&self, column: &str) -> Vec<(Arc<str>, Box<str>)> {
         let named = |schema: &Arc<Schema>| {
             let database = schema.physical_name_on(self.group)?;
-            let here = schema.home_group() == Some(self.group) || self.parts.iter().any(|p| p.schema.name == schema.name);
+            let here =
+                schema.home_group() == Some(self.group) || self.parts.iter().any(|p| p.schema.name == schema.name);
             here.then(|| (Arc::clone(&schema.name), format!("{column} = {}", literal(&database)).into()))
         };
         self.rules.schemas.values().filter_map(named).collect()
@@ -228,7 +227,10 @@ impl<'a> Shown<'a> {
                 self.map_tables(schema, table, &mut mapped);
                 if let Some(cases) = mapped.get(schema).cloned() {
                     for same in SAME_SCHEMA.iter().filter(|same| **same != schema) {
-                        mapped.insert((*same).to_owned(), cases.replacen(&format!("ELSE {schema}"), &format!("ELSE {same}"), 1));
+                        mapped.insert(
+                            (*same).to_owned(),
+                            cases.replacen(&format!("ELSE {schema}"), &format!("ELSE {same}"), 1),
+                        );
                     }
                 }
                 let has = |name: &str| info.is_some_and(|info| info.column(name).is_some());
@@ -262,10 +264,12 @@ impl<'a> Shown<'a> {
             for part in &parts {
                 owners.entry(&part.schema.name).or_default().push(part.physical_table);
             }
-            let is_default = self.rules.schemas.values().any(|s| *s.name == *database && s.default_group == Some(self.group));
+            let is_default =
+                self.rules.schemas.values().any(|s| *s.name == *database && s.default_group == Some(self.group));
             let several = owners.len() > 1 || is_default;
             for (owner, names) in owners.into_iter().filter(|(owner, _)| *owner != database) {
-                let which = if several { format!(" AND {table_column} IN ({})", literals(&names)) } else { String::new() };
+                let which =
+                    if several { format!(" AND {table_column} IN ({})", literals(&names)) } else { String::new() };
                 schemas.push_str(&format!("{here}{which} THEN {}", literal(owner)));
             }
             let renamed = parts.iter().filter(|part| part.physical_table != part.table);
