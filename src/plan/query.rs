@@ -154,7 +154,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         // nothing else depends on those literals
         pinned.clear();
     }
-    let names = name_map(&keys);
+    let names = name_map(&keys).or_else(|| super::system::names(&builder));
     let routed = Routed {
         units: keys.units.clone(),
         colocated,
@@ -259,7 +259,7 @@ pub(crate) fn names_of(units: &[Unit]) -> Option<Arc<NameMap>> {
             }
         }
     }
-    (!entries.is_empty()).then(|| Arc::new(NameMap { entries }))
+    (!entries.is_empty()).then(|| Arc::new(NameMap { entries, views: Vec::new() }))
 }
 
 fn access(kind: StatementKind, met: &Met) -> Access {

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use sqlparser::ast::Query;
 
+use super::PlanContext;
 use super::error::PlanError;
 use super::place::Place;
-use super::shape::{Builder, RefKind};
-use super::types::PinnedLiteral;
+use super::shape::{Builder, RefKind, TableRef};
+use super::types::{NameMap, PinnedLiteral, ViewName};
 use crate::config::{DataNode, GroupId, Rules, Schema};
-pub(crate) use view::{View, literal};
+pub(crate) use view::{Asked, View, literal};
 
 /// Its name.
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
@@ -25,6 +26,25 @@ pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 /// Whether a place is one of its views.
 pub(crate) fn is_view(place: &Place) -> bool {
     matches!(place, Place::System { schema, .. } if schema == INFORMATION_SCHEMA)
+}
+
+/// The views that derived tables stand for, so that columns are labelled as the views' own.
+pub(crate) fn names(builder: &Builder<'_>) -> Option<Arc<NameMap>> {
+    let view = |reference: &TableRef| match &reference.kind {
+        RefKind::Table { place, info } if is_view(place) && view::is_scoped(info.as_deref(), &reference.name) => {
+            let visible = reference.visible_name().into();
+            Some(ViewName { visible, view: reference.name.to_ascii_uppercase().into(), prefixed_names: false })
+        }
+        _ => None,
+    };
+    let views: Vec<ViewName> = builder.shape.refs.iter().filter_map(view).collect();
+    (!views.is_empty()).then(|| Arc::new(NameMap { entries: Vec::new(), views }))
+}
+
+/// Whether the servers are MariaDB's, as far as the catalog knows.
+pub(crate) fn is_mariadb(context: &PlanContext<'_>) -> bool {
+    let tables = context.catalog.table(INFORMATION_SCHEMA, "TABLES");
+    tables.is_some_and(|tables| tables.column("TEMPORARY").is_some())
 }
 
 /// Its views beside tables of the user: the rows of both are on different servers, or named differently.
@@ -81,11 +101,12 @@ pub(crate) fn settle(
         all
     };
     let groups = groups_for(builder.context.rules, &all, home);
-    for id in ids {
+    for (id, wanted) in ids.into_iter().zip(wanted) {
         let name = builder.shape.refs[id].name.clone();
-        if let RefKind::Table { place: Place::System { schema, nodes, .. }, info } = &mut builder.shape.refs[id].kind {
+        if let RefKind::Table { place: Place::System { schema, nodes, only }, info } = &mut builder.shape.refs[id].kind
+        {
             // what no schema has any two groups would show twice
-            let is_scoped = info.as_deref().is_none_or(view::is_scoped);
+            let is_scoped = view::is_scoped(info.as_deref(), &name);
             let groups = if is_scoped { groups.as_slice() } else { &groups[..1] };
             let node = |group: &GroupId| DataNode {
                 group: *group,
@@ -93,6 +114,8 @@ pub(crate) fn settle(
                 table: name.as_str().into(),
             };
             *nodes = groups.iter().map(node).collect();
+            let is_all = wanted.len() == builder.context.rules.schemas.len();
+            *only = (!is_all).then(|| wanted.iter().map(|schema| Arc::clone(&schema.name)).collect());
         }
     }
     Ok(())

@@ -98,6 +98,10 @@ impl Session {
                 // the servers know the views of information_schema by their names in large letters
                 let is_view = schema.eq_ignore_ascii_case("information_schema");
                 let table = if is_view { table.to_ascii_uppercase() } else { table };
+                if is_view {
+                    // it tells the kinds of servers apart
+                    snapshot.catalog.table(schema, "TABLES").await?;
+                }
                 snapshot.catalog.table(schema, &table).await?;
             }
         }

@@ -22,7 +22,7 @@ impl Session {
             Show::CountWarnings { errors_only } => {
                 let name = if errors_only { "@@session.error_count" } else { "@@session.warning_count" };
                 let count = self.diagnostics(errors_only).len() as i64;
-                self.answer_rows(&[Column::Int(name)], &[vec![Cell::Int(count)]]).await?;
+                self.answer_rows(&[Column::Count(name)], &[vec![Cell::Int(count)]]).await?;
             }
             Show::ProcessList { full } => self.process_list(full).await?,
             Show::Databases(filter) => return self.show_databases(&filter, text).await,

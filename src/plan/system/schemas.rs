@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, Value};
+use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, TableFactor, Value};
 
 use crate::config::Schema;
 use crate::plan::query::inner;
-use crate::plan::shape::{Builder, RefId};
+use crate::plan::shape::{Builder, RefId, RefKind};
 use crate::plan::types::PinnedLiteral;
 use crate::sql::spans;
 
@@ -17,13 +17,14 @@ const ENDINGS: &[&str] = &["_schema", "schema_name"];
 pub(super) fn of(builder: &Builder<'_>, query: &Query, id: RefId, pinned: &mut Vec<PinnedLiteral>) -> Vec<Arc<Schema>> {
     let rules = builder.context.rules;
     let all = || rules.schemas.values().cloned().collect();
-    // one block: a name means the same everywhere in it
-    if builder.shape.blocks.len() != 1 {
+    let tables = builder.shape.refs.iter().filter(|reference| matches!(reference.kind, RefKind::Table { .. })).count();
+    // a name means the same everywhere in one block, and there is no doubt about a single table
+    if builder.shape.blocks.len() != 1 && tables != 1 {
         return all();
     }
-    let SetExpr::Select(select) = &*inner(query).body else { return all() };
+    let Some(select) = innermost(query) else { return all() };
     let conditions = Conditions::of(select);
-    let alone = builder.shape.refs.len() == 1;
+    let alone = tables == 1;
     let mut names = vec![builder.shape.refs[id].visible_name().to_lowercase()];
     let mut next = 0;
     while let Some(name) = names.get(next).cloned() {
@@ -41,6 +42,18 @@ pub(super) fn of(builder: &Builder<'_>, query: &Query, id: RefId, pinned: &mut V
         next += 1;
     }
     all()
+}
+
+/// The SELECT that reads tables: the outer one, or that of a derived table which stands alone in FROM.
+fn innermost(query: &Query) -> Option<&Select> {
+    let SetExpr::Select(select) = &*inner(query).body else { return None };
+    match select.from.as_slice() {
+        [only] if only.joins.is_empty() => match &only.relation {
+            TableFactor::Derived { subquery, .. } => innermost(subquery),
+            _ => Some(select),
+        },
+        _ => Some(select),
+    }
 }
 
 /// The schema that a constant names. A schema that is none of ours has no rows anywhere.
