@@ -39,9 +39,7 @@ const SCHEMA3: &str = "    default_group: g0
 /// sqllogictest: every table is split by its first column, each file has a schema of its own.
 fn logic_schema(key: &str) -> String {
     let mut text = "    default_group: g0\n    tables:\n".to_owned();
-    for (table, column) in
-        [("t1", "a"), ("tab0", key), ("tab1", key), ("tab2", key), ("tab3", key), ("tab4", key)]
-    {
+    for (table, column) in [("t1", "a"), ("tab0", key), ("tab1", key), ("tab2", key), ("tab3", key), ("tab4", key)] {
         writeln!(
             text,
             "      {table}: {{data_nodes: 'g{{0..1}}.{table}_{{0..1}}', strategy: {{columns: [{column}], algorithm: by_mod}}}}"

@@ -4,6 +4,8 @@
 //! writes the plans anew; then read the diff. Lines before a statement set it up: `schema: name`,
 //! `params: 1, 'a', NULL`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

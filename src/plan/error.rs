@@ -64,7 +64,9 @@ pub enum PlanError {
         problem: String,
     },
     /// A row whose place is not exactly known.
-    #[error("Shardloom cannot tell where a row belongs whose sharding key '{0}' is not a plain value of the column's type")]
+    #[error(
+        "Shardloom cannot tell where a row belongs whose sharding key '{0}' is not a plain value of the column's type"
+    )]
     UnknownKey(String),
     /// A sharding key that the column cannot hold.
     #[error("Out of range value for column '{column}' at row {row}")]
@@ -105,17 +107,17 @@ impl PlanError {
 impl Report for PlanError {
     fn errno(&self) -> u16 {
         match self {
-            Self::NotSupported { .. } => 1235, // ER_NOT_SUPPORTED_YET
-            Self::NoSchema => 1046,            // ER_NO_DB_ERROR
-            Self::UnknownSchema(_) => 1049,    // ER_BAD_DB_ERROR
-            Self::NoSuchTable { .. } => 1146,  // ER_NO_SUCH_TABLE
-            Self::NullKey(_) => 1048,          // ER_BAD_NULL_ERROR
-            Self::MissingKey(_) => 1364,       // ER_NO_DEFAULT_FOR_FIELD
-            Self::ColumnCount(_) => 1136,      // ER_WRONG_VALUE_COUNT_ON_ROW
+            Self::NotSupported { .. } => 1235,  // ER_NOT_SUPPORTED_YET
+            Self::NoSchema => 1046,             // ER_NO_DB_ERROR
+            Self::UnknownSchema(_) => 1049,     // ER_BAD_DB_ERROR
+            Self::NoSuchTable { .. } => 1146,   // ER_NO_SUCH_TABLE
+            Self::NullKey(_) => 1048,           // ER_BAD_NULL_ERROR
+            Self::MissingKey(_) => 1364,        // ER_NO_DEFAULT_FOR_FIELD
+            Self::ColumnCount(_) => 1136,       // ER_WRONG_VALUE_COUNT_ON_ROW
             Self::UnknownColumn { .. } => 1054, // ER_BAD_FIELD_ERROR
-            Self::Parameters => 1210,          // ER_WRONG_ARGUMENTS
-            Self::UnknownKey(_) => 1235,       // ER_NOT_SUPPORTED_YET
-            Self::OutOfRange { .. } => 1264,   // ER_WARN_DATA_OUT_OF_RANGE
+            Self::Parameters => 1210,           // ER_WRONG_ARGUMENTS
+            Self::UnknownKey(_) => 1235,        // ER_NOT_SUPPORTED_YET
+            Self::OutOfRange { .. } => 1264,    // ER_WARN_DATA_OUT_OF_RANGE
             Self::Parse(error) => error.errno(),
             Self::Ids { .. } => 1105, // ER_UNKNOWN_ERROR
             Self::Route(error) => error.errno(),
@@ -144,9 +146,11 @@ impl Report for PlanError {
             Self::NotSupported { .. } => "not_supported",
             Self::NoSchema | Self::UnknownSchema(_) => "schema",
             Self::NoSuchTable { .. } | Self::UnknownColumn { .. } => "name",
-            Self::NullKey(_) | Self::MissingKey(_) | Self::ColumnCount(_) | Self::UnknownKey(_) | Self::OutOfRange { .. } => {
-                "values"
-            },
+            Self::NullKey(_)
+            | Self::MissingKey(_)
+            | Self::ColumnCount(_)
+            | Self::UnknownKey(_)
+            | Self::OutOfRange { .. } => "values",
             Self::Parse(error) => error.kind(),
             Self::Ids { .. } => "id_generator",
             Self::Parameters => "parameters",

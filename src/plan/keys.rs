@@ -251,8 +251,8 @@ pub(crate) fn bound(one: &Place, other: &Place) -> bool {
     };
     let same_schema = schema.name == other_schema.name;
     same_schema && schema_binds(schema, one, other) && one.levels().count() == other.levels().count() && {
-        let levels = one.levels().zip(other.levels());
-        let alike = levels.map(|(a, b)| a.columns.len() == b.columns.len()).all(|same| same);
+        let mut levels = one.levels().zip(other.levels());
+        let alike = levels.all(|(a, b)| a.columns.len() == b.columns.len());
         let groups =
             one.nodes.len() == other.nodes.len() && one.nodes.iter().zip(&other.nodes).all(|(a, b)| a.group == b.group);
         alike && groups

@@ -328,6 +328,8 @@ impl Session {
         let held = self.txn.is_active() || !self.state.autocommit || self.pins.any();
         let per_group = if held { 1 } else { self.shared.limits().max_fan_out.max(1) };
         let mut lanes: Vec<Lane> = Vec::new();
+        // The schema that each lane is in once its parts so far have run.
+        let mut schemas: Vec<Option<Arc<str>>> = Vec::new();
         let mut parts = Vec::with_capacity(bound.shards.len());
         for shard in &bound.shards {
             let of_group: Vec<usize> =
@@ -339,10 +341,12 @@ impl Session {
                 let used = parts.iter().filter(|part: &&Part| lanes[part.lane].group() == shard.group).count();
                 of_group[used % of_group.len()]
             };
-            let before = match &shard.schema {
-                Some(schema) if lanes[lane].schema().as_ref() != Some(schema) => Some(use_schema(schema)),
-                _ => None,
-            };
+            schemas.resize(lanes.len(), shard.schema.clone());
+            let before = shard.schema.as_ref().filter(|schema| schemas[lane].as_ref() != Some(schema)).cloned();
+            if before.is_some() {
+                schemas[lane].clone_from(&before);
+            }
+            let before = before.map(Request::UseSchema);
             parts.push(Part { lane, request: request(shard, input, false), before });
         }
         Ok((lanes, parts))
@@ -495,13 +499,6 @@ impl Session {
             }
         }
     }
-}
-
-/// COM_INIT_DB, for a part whose lane was made for another schema.
-pub(super) fn use_schema(schema: &str) -> Request {
-    let mut payload = vec![crate::protocol::command::code::INIT_DB];
-    payload.extend_from_slice(schema.as_bytes());
-    Request::Command(Bytes::from(payload))
 }
 
 /// The text under which a shard's statement is prepared on a backend.

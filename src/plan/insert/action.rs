@@ -137,8 +137,15 @@ impl InsertAction {
         let unit = &self.unit[0];
         let data_node = &unit.place.nodes()[node];
         let schema = Arc::clone(&data_node.schema);
-        let filling =
-            Filling { units: &self.unit, nodes: &[node], schema: &schema, session, limit_count: 0, insert, chosen: None };
+        let filling = Filling {
+            units: &self.unit,
+            nodes: &[node],
+            schema: &schema,
+            session,
+            limit_count: 0,
+            insert,
+            chosen: None,
+        };
         let (sql, params) = template.fill(values, &filling);
         ShardStatement {
             node: Arc::clone(&unit.labels[node]),
@@ -205,7 +212,10 @@ impl InsertAction {
             StoreError::Route(error) => error.into(),
             StoreError::NoHint => PlanError::Hint {
                 hint: "shard_value".to_owned(),
-                problem: format!("the table '{}' is placed by hint; say /* shardloom: shard_value=… */", unit.place.table()),
+                problem: format!(
+                    "the table '{}' is placed by hint; say /* shardloom: shard_value=… */",
+                    unit.place.table()
+                ),
             },
         })
     }
