@@ -36,6 +36,14 @@ pub(super) fn is_scoped(info: Option<&TableInfo>, view: &str) -> bool {
     Scope::of(info, view).is_some()
 }
 
+/// The columns that name the table which a row of a view is about.
+pub(super) fn about(info: &TableInfo) -> Option<(&'static str, &'static str)> {
+    match Scope::of(Some(info), "")? {
+        Scope::Table { schema, table } => Some((schema, table)),
+        Scope::Schema(_) => None,
+    }
+}
+
 /// What a row of a view is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
