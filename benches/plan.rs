@@ -106,6 +106,7 @@ impl Fixture {
             schema: self.rules.schema("shop"),
             catalog: &self.columns,
             mode,
+            in_information_schema: false,
             assume_types: false,
             prepared: scanned.placeholders > 0,
         };
