@@ -325,7 +325,7 @@ impl Session {
 
     /// A lane for each group, and outside of a transaction more of them, up to `max_fan_out` per group: as many as are free.
     /// Only the first of a group is waited for, in the order of the groups, so that scatters do not wait for each other.
-    async fn gather_lanes(
+    pub(super) async fn gather_lanes(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Plan,
@@ -445,28 +445,6 @@ impl Session {
         let status = self.status().with(StatusFlags::CURSOR_EXISTS);
         self.client.put_columns(columns.iter(), status);
         Ok(Cursor::Rows(kept.rows))
-    }
-
-    /// Adds a lane to those that a statement has already. If there is none to be had, those go back where they came from:
-    /// a transaction that is open on them goes on.
-    pub(super) async fn add_lane(
-        &mut self,
-        lanes: &mut Vec<Lane>,
-        snapshot: &Arc<Snapshot>,
-        plan: &Plan,
-        shard: &ShardStatement,
-        role: Role,
-    ) -> Result<(), Failure> {
-        match self.lane_for(snapshot, plan, shard, role).await {
-            Ok(lane) => lanes.push(lane),
-            Err(failure) => {
-                for lane in lanes.drain(..) {
-                    self.settle(lane, snapshot);
-                }
-                return Err(failure);
-            }
-        }
-        Ok(())
     }
 
     /// A lane for a shard's statement, with all that must come before it.
