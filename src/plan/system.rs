@@ -17,7 +17,8 @@ use super::error::PlanError;
 use super::place::Place;
 use super::shape::{Builder, RefKind, TableRef};
 use super::types::{NameMap, PinnedLiteral, ViewName};
-use crate::config::{DataNode, GroupId, Rules, Schema};
+use crate::config::{DataNode, GroupId, Rules, Table};
+use schemas::Wanted;
 pub(crate) use view::{Asked, View, literal};
 
 /// Its name.
@@ -88,19 +89,13 @@ pub(crate) fn settle(
     if ids.is_empty() {
         return Ok(());
     }
-    let mut wanted: Vec<Vec<Arc<Schema>>> = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
     for id in &ids {
         refuse_hidden(&builder.shape.refs[*id].name)?;
         wanted.push(schemas::of(builder, query, *id, pinned));
     }
     let home = builder.context.schema.and_then(|schema| schema.home_group());
-    let all: Vec<Arc<Schema>> = {
-        let mut all: Vec<_> = wanted.iter().flatten().cloned().collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all.dedup_by(|a, b| a.name == b.name);
-        all
-    };
-    let groups = groups_for(builder.context.rules, &all, home);
+    let groups = groups_for(builder.context.rules, &wanted, home);
     for (id, wanted) in ids.into_iter().zip(wanted) {
         let name = builder.shape.refs[id].name.clone();
         if let RefKind::Table { place: Place::System { schema, nodes, only }, info } = &mut builder.shape.refs[id].kind
@@ -114,23 +109,33 @@ pub(crate) fn settle(
                 table: name.as_str().into(),
             };
             *nodes = groups.iter().map(node).collect();
-            let is_all = wanted.len() == builder.context.rules.schemas.len();
-            *only = (!is_all).then(|| wanted.iter().map(|schema| Arc::clone(&schema.name)).collect());
+            let is_all = wanted.schemas.len() == builder.context.rules.schemas.len();
+            *only = (!is_all).then(|| wanted.schemas.iter().map(|schema| Arc::clone(&schema.name)).collect());
         }
     }
     Ok(())
 }
 
-/// The fewest groups that hold a part of every table of the schemas; the first is the one that shows
+/// The fewest groups that hold a part of every table that is asked for; the first is the one that shows
 /// `information_schema` itself.
-fn groups_for(rules: &Rules, schemas: &[Arc<Schema>], home: Option<GroupId>) -> Vec<GroupId> {
-    let mut groups: BTreeSet<GroupId> = schemas.iter().filter_map(|schema| schema.default_group).collect();
-    let tables = || schemas.iter().flat_map(|schema| schema.tables.values());
-    let holds = |groups: &BTreeSet<GroupId>, table: &crate::config::Table| {
-        table.nodes.iter().any(|node| groups.contains(&node.group))
-    };
+fn groups_for(rules: &Rules, wanted: &[Wanted], home: Option<GroupId>) -> Vec<GroupId> {
+    let mut groups: BTreeSet<GroupId> = BTreeSet::new();
+    let mut all_tables: Vec<&Arc<Table>> = Vec::new();
+    for wanted in wanted {
+        for schema in &wanted.schemas {
+            match wanted.table.as_deref().map(|name| schema.table(name)) {
+                Some(Some(table)) => all_tables.push(table),
+                Some(None) => groups.extend(schema.default_group),
+                None => {
+                    groups.extend(schema.default_group);
+                    all_tables.extend(schema.tables.values());
+                }
+            }
+        }
+    }
+    let holds = |groups: &BTreeSet<GroupId>, table: &Table| table.nodes.iter().any(|node| groups.contains(&node.group));
     loop {
-        let missing: Vec<_> = tables().filter(|table| !holds(&groups, table)).collect();
+        let missing: Vec<_> = all_tables.iter().filter(|table| !holds(&groups, table)).collect();
         let Some(first) = missing.first() else { break };
         let covered = |group: &GroupId| {
             missing.iter().filter(|table| table.nodes.iter().any(|node| node.group == *group)).count()

@@ -77,6 +77,7 @@ impl Directory for RulesDirectory {
                 host: host.to_owned(),
                 database: database.to_owned(),
             }),
+            None if database.eq_ignore_ascii_case("information_schema") => Ok("information_schema".into()),
             None => Err(ServerError::UnknownDatabase(database.to_owned())),
         }
     }

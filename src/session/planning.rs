@@ -71,6 +71,7 @@ impl Session {
             schema,
             catalog: &*snapshot.catalog,
             mode: self.state.lex_mode,
+            in_information_schema: self.state.schema.as_deref() == Some("information_schema"),
             assume_types: false,
             prepared,
         };

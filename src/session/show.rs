@@ -105,6 +105,8 @@ impl Session {
             .filter(|name| self.shared.may_use(&self.entry.user, name))
             .map(|name| name.to_string())
             .chain(["information_schema".to_owned()])
+            // every account of a MySQL server sees this one too
+            .chain((!self.shared.server_version.contains("MariaDB")).then(|| "performance_schema".to_owned()))
             .collect();
         names.sort_unstable();
         let rows: Vec<String> = names.iter().map(|name| super::literal::quote(name.as_bytes())).collect();
