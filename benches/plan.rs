@@ -108,6 +108,7 @@ impl Fixture {
             mode,
             assume_types: false,
             prepared: scanned.placeholders > 0,
+            in_information_schema: false,
         };
         let planned = plan(&context, sql.as_bytes(), &scanned, literals);
         (self.key(scanned.fingerprint), planned.unwrap_or_else(|error| panic!("{error}")))
@@ -121,6 +122,7 @@ impl Fixture {
             catalog_epoch: 0,
             mode: LexMode::default(),
             prepared: false,
+            in_information_schema: false,
         }
     }
 }
