@@ -122,7 +122,6 @@ impl Fixture {
             catalog_epoch: 0,
             mode: LexMode::default(),
             prepared: false,
-            in_information_schema: false,
         }
     }
 }
