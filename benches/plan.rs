@@ -109,7 +109,6 @@ impl Fixture {
             in_information_schema: false,
             assume_types: false,
             prepared: scanned.placeholders > 0,
-            in_information_schema: false,
         };
         let planned = plan(&context, sql.as_bytes(), &scanned, literals);
         (self.key(scanned.fingerprint), planned.unwrap_or_else(|error| panic!("{error}")))
