@@ -1,6 +1,7 @@
 //! One backend connection in use by one statement.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
@@ -132,6 +133,18 @@ pub struct Lane {
     /// The schema that a request in flight chooses: the connection is in it once the server has said OK.
     choosing: Option<Arc<str>>,
     outcome: Outcome,
+    /// Set when the lane ends without its connection being handed back: the session relied on what it held.
+    loss: Option<Arc<AtomicBool>>,
+}
+
+/// A lane that goes down with the state of its session on it tells so: whichever way an error takes, a transaction is
+/// never half forgotten.
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Some(loss) = &self.loss {
+            loss.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Lane {
@@ -146,7 +159,28 @@ impl Lane {
             in_transaction,
             choosing: None,
             outcome: Outcome::default(),
+            loss: None,
         }
+    }
+
+    /// The same lane, whose loss is told.
+    pub fn reporting_loss(mut self, loss: &Arc<AtomicBool>) -> Self {
+        self.loss = Some(Arc::clone(loss));
+        self
+    }
+
+    /// Whether the session relies on what this connection holds.
+    pub fn must_stay(&self) -> bool {
+        self.loss.is_some() || self.in_transaction
+    }
+
+    /// Sends what is queued before a statement that is not going to run, so that the connection can be handed back.
+    pub async fn run_preludes(&mut self) -> Result<(), ExecuteError> {
+        if self.has_preludes() {
+            self.conn()?.flush().await?;
+            self.read_preludes().await?;
+        }
+        Ok(())
     }
 
     /// The group that it leads to.
@@ -323,10 +357,7 @@ impl Lane {
     /// Prepares a text unless the connection has it prepared.
     pub async fn prepare(&mut self, text: &StatementText) -> Result<Prepared, ExecuteError> {
         // The cache's key holds the settings, so they are settled first.
-        if self.has_preludes() {
-            self.conn()?.flush().await?;
-            self.read_preludes().await?;
-        }
+        self.run_preludes().await?;
         if let Some(prepared) = self.conn()?.prepared(text) {
             return Ok(prepared);
         }
@@ -438,6 +469,7 @@ impl Lane {
             match self.read_row().await {
                 Ok(Some(row)) => read_bytes += row.len(),
                 Ok(None) => return,
+                Err(_) if self.is_usable() => return,
                 Err(_) => return self.discard(),
             }
         }
@@ -555,8 +587,9 @@ impl Lane {
     }
 
     /// The connection with its group, unless it was closed or is in no state to be used again.
-    pub fn into_lease(self) -> Option<(Lease, GroupId)> {
-        let group = self.group;
-        self.lease.filter(|lease| !lease.is_mid_response() && !lease.is_broken()).map(|lease| (lease, group))
+    pub fn into_lease(mut self) -> Option<(Lease, GroupId)> {
+        let lease = self.lease.take().filter(|lease| !lease.is_mid_response() && !lease.is_broken())?;
+        self.loss = None;
+        Some((lease, self.group))
     }
 }

@@ -6,6 +6,7 @@ use super::error::PlanError;
 use super::explain::ExplainAction;
 use super::given::Given;
 use super::insert::InsertAction;
+use super::instead::Instead;
 use super::keys::Colocated;
 use super::template::{Filling, Template};
 use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
@@ -31,6 +32,8 @@ pub(crate) enum Action {
     Explain(ExplainAction),
     /// Was written by the planner.
     Given(Given),
+    /// Is answered by another statement.
+    Instead(Instead),
 }
 
 /// A place that does not depend on a table.
@@ -241,6 +244,9 @@ impl Routed {
         limit_count: u64,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
+        // views that are read elsewhere: the home's schema may not be there
+        let away = || (target.group != self.home.group && !self.units.is_empty()).then_some(0);
+        let lead = lead.or_else(away);
         let node = lead.and_then(|unit| self.units[unit].node(target.nodes[unit]));
         let schema = node.map(|node| Arc::clone(&node.schema)).or_else(|| self.home.schema.clone());
         let label = lead.and_then(|unit| self.units[unit].labels.get(target.nodes[unit]));

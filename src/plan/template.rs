@@ -1,12 +1,14 @@
 //! The text that a shard gets: the client's, with names of tables and a few numbers replaced.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::error::PlanError;
 use super::functions::SessionFunction;
 use super::shape::SessionValue;
+use super::system::{View, literal};
 use super::types::{ParamSource, Params, SessionValues, Text};
 use super::unit::{Unit, quote_name};
 use crate::route::values::Values;
@@ -29,6 +31,15 @@ pub(crate) enum Slot {
     Name {
         /// Which.
         unit: usize,
+    },
+    /// A view of `information_schema`, as a derived table.
+    View {
+        /// Which reference.
+        unit: usize,
+        /// The view on each of its nodes.
+        views: Arc<[View]>,
+        /// The alias to add; `None` where there is one.
+        alias: Option<Box<[u8]>>,
     },
     /// The qualifier of a column, where no alias may be given to the table.
     Qualifier {
@@ -207,8 +218,11 @@ impl Filling<'_> {
     /// The text of a session value; none if the server's own answer is the right one.
     fn session_value(&self, value: &SessionValue) -> Option<String> {
         let is_database = *value == SessionValue::Function(SessionFunction::Database);
-        if is_database && self.chosen == Some(self.schema) {
-            return None;
+        match self.chosen {
+            Some(chosen) if is_database && chosen == self.schema => return None,
+            // the connection is in another schema than the client
+            Some(chosen) if is_database => return Some(literal(chosen)),
+            _ => {}
         }
         self.session.value(value)
     }
@@ -232,6 +246,7 @@ impl Slot {
             Self::Qualifier { unit, schema, .. } => filling.is_named(*unit, schema.as_deref()),
             Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
+            Self::View { .. } => false,
             Self::Session { value, .. } => filling.session_value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
             Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
@@ -249,6 +264,11 @@ impl Slot {
                 if let Some(alias) = alias {
                     out.extend_from_slice(b" AS ");
                     out.extend_from_slice(alias);
+                }
+            }
+            Self::View { unit, views, alias } => {
+                if let Some(view) = filling.nodes.get(*unit).and_then(|node| views.get(*node)) {
+                    view.write(filling.session, alias.as_deref(), out);
                 }
             }
             Self::Qualifier { unit, .. } | Self::Name { unit } => filling.write_name(*unit, out),

@@ -71,19 +71,24 @@ impl Session {
             Ok(outcome) => outcome,
             Err(error) => return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await),
         };
+        let warnings = self.collect_warnings(&mut lanes).await;
         if in_transaction {
-            for lane in &mut lanes {
-                lane.run(RELEASE).await?;
+            for index in 0..lanes.len() {
+                if let Err(error) = lanes[index].run(RELEASE).await {
+                    return Err(self.lanes_failed(lanes, error, snapshot));
+                }
             }
         } else {
             self.commit_all(&mut lanes, snapshot).await?;
         }
-        self.finish_write(lanes, outcome, &bound, snapshot).await
+        self.finish_write(lanes, outcome, &bound, snapshot).await?;
+        self.state.diagnostics = warnings;
+        Ok(())
     }
 
     async fn finish_write(
         &mut self,
-        mut lanes: Vec<Lane>,
+        lanes: Vec<Lane>,
         outcome: Outcome,
         bound: &Bound,
         snapshot: &Arc<Snapshot>,
@@ -91,12 +96,6 @@ impl Session {
         let affected_rows = outcome.affected_rows;
         self.note_outcome(&outcome, bound.insert_id);
         self.note_write();
-        if outcome.warnings > 0 {
-            self.state.diagnostics.clear();
-            for lane in &mut lanes {
-                self.add_warnings(lane).await;
-            }
-        }
         for lane in lanes {
             self.settle(lane, snapshot);
         }
@@ -128,7 +127,13 @@ impl Session {
             let index = match lanes.iter().position(|lane| lane.group() == shard.group) {
                 Some(index) => index,
                 None => {
-                    lanes.push(self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await?);
+                    match self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await {
+                        Ok(lane) => lanes.push(lane),
+                        Err(failure) => {
+                            self.put_back(lanes, snapshot).await;
+                            return Err(failure);
+                        }
+                    }
                     requests.push(Vec::new());
                     schemas.push(shard.schema.clone());
                     lanes.len() - 1
