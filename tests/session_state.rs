@@ -315,3 +315,22 @@ fn a_group_that_gave_no_connection_was_not_written_to() {
     drop(hogs);
     assert_eq!(v_of(2).as_deref(), Some("yes"));
 }
+
+#[test]
+fn a_read_of_several_shards_outlives_connections_that_their_servers_closed() {
+    let _alone = alone();
+    let mut client = client();
+    for _ in 0..5 {
+        client.rows("SELECT id FROM one");
+        for group in &Backends::shared().groups {
+            let mut server = Options::new(&group.primary).connect().unwrap();
+            let own = scalar(&mut server, "SELECT CONNECTION_ID()");
+            for row in server.rows("SHOW PROCESSLIST").text() {
+                if row[3].as_deref() == Some(SCHEMA) && row[0] != own {
+                    server.query(&format!("KILL {}", row[0].as_deref().unwrap()));
+                }
+            }
+        }
+        assert_eq!(client.rows("SELECT id FROM one").rows.len(), 4);
+    }
+}

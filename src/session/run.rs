@@ -115,7 +115,9 @@ impl Session {
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
             (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
-            (Access::Read | Access::LockingRead, _) => Box::pin(self.run_gather(snapshot, plan, bound, input)).await,
+            (Access::Read | Access::LockingRead, _) => {
+                Box::pin(self.gather_rows(snapshot, plan, bound, input, true)).await
+            }
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
         let way = match &result {
@@ -262,13 +264,14 @@ impl Session {
         Ok(())
     }
 
-    /// Several targets, read: their rows are merged.
-    async fn run_gather(
+    /// Several targets, read: their rows are merged. `is_first`: it may be tried once more.
+    async fn gather_rows(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
         bound: Bound,
         input: Input<'_>,
+        is_first: bool,
     ) -> Result<Option<Cursor>, Failure> {
         let role = self.role(snapshot, plan);
         // The limit is on the rows of the answer, not on those of each shard.
@@ -290,6 +293,17 @@ impl Session {
         let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
         let mut gather = match watch.guard_killing(&self.client, &statements, opening).await? {
             Ok(gather) => gather,
+            // As in `run_single`: pooled connections may have been closed by their server.
+            Err((error, lanes))
+                if error.is_backend_lost()
+                    && is_first
+                    && plan.access == Access::Read
+                    && lanes.iter().any(Lane::was_reused)
+                    && !lanes.iter().any(Lane::must_stay) =>
+            {
+                drop(lanes);
+                return Box::pin(self.gather_rows(snapshot, plan, bound, input, false)).await;
+            }
             Err((error, lanes)) => return Err(self.gather_failed(lanes, error, snapshot).await),
         };
         let visible = gather.columns().len() + spec.hidden_columns;
