@@ -39,7 +39,7 @@ const SCHEMAS: [&str; 7] =
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
     let rules = SCHEMAS.iter().fold(Rules::default(), |rules, name| rules.and_schema(name, SCHEMA_RULES));
-    ProxyProcess::start(Backends::shared(), &rules)
+    ProxyProcess::start_shared(&rules)
 });
 
 fn is_self_check() -> bool {

@@ -80,6 +80,9 @@ fn plain_reads_go_to_the_replica_and_everything_else_to_the_primary() {
     client.run("BEGIN");
     assert_eq!(server_of(&mut client, ""), primary);
     client.run("COMMIT");
+
+    // The session may now be taken for one that wrote; another one is not.
+    let mut client = connect(&fixture.proxy.url());
     assert_eq!(server_of(&mut client, ""), replica);
     let statement = client.prepare("SELECT @@server_id FROM items WHERE id = 1").unwrap();
     let binary = client.execute(&statement, &[]).rows().rows;

@@ -35,7 +35,7 @@ files!(aggregate, broadcast, crud, ddl, join, order_limit, prepared, refused, se
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
     let rules = SCHEMAS.iter().fold(Rules::default(), |rules, name| rules.and_schema(name, SCHEMA_RULES));
-    ProxyProcess::start(Backends::shared(), &rules)
+    ProxyProcess::start_shared(&rules)
 });
 
 fn run(schema: &str, text: &str) {

@@ -44,6 +44,12 @@ pub enum ExecuteError {
 }
 
 impl ExecuteError {
+    /// An answer that broke off inside a packet: the client cannot be told anything any more.
+    pub fn cut_off(cause: Self) -> Self {
+        tracing::warn!(error = %cause, "an answer broke off inside a row; the client is disconnected");
+        Self::ClientLost(NetError::Closed)
+    }
+
     /// Whether the client is gone, so that no answer can reach it.
     pub fn is_client_lost(&self) -> bool {
         matches!(self, Self::ClientLost(_))

@@ -10,6 +10,7 @@ use crate::backend::{BackendError, KillHandle, Lease, Prepared, ServerError, Set
 use crate::config::GroupId;
 use crate::net::{HEADER_LEN, MAX_WIRE_PAYLOAD};
 use crate::protocol::column::ColumnDef;
+use crate::protocol::command::code;
 use crate::protocol::eof::EofPacket;
 use crate::protocol::err::{ErrPacket, is_err};
 use crate::protocol::execute::put_with_statement_id;
@@ -36,6 +37,8 @@ pub enum Request {
         /// A whole COM_STMT_EXECUTE with the types of its parameters; the statement id is put in here.
         payload: Bytes,
     },
+    /// Makes another schema the connection's default, which the connection then remembers.
+    UseSchema(Arc<str>),
     /// Any other command, its code first.
     Command(Bytes),
 }
@@ -127,6 +130,8 @@ pub struct Lane {
     /// The sequence id that the answer begins with: one more than the last packet of the request had.
     answer_seq: u8,
     in_transaction: bool,
+    /// The schema that a request in flight chooses: the connection is in it once the server has said OK.
+    choosing: Option<Arc<str>>,
     outcome: Outcome,
     /// Set when the lane ends without its connection being handed back: the session relied on what it held.
     loss: Option<Arc<AtomicBool>>,
@@ -152,6 +157,7 @@ impl Lane {
             has_setup: false,
             answer_seq: 1,
             in_transaction,
+            choosing: None,
             outcome: Outcome::default(),
             loss: None,
         }
@@ -274,8 +280,13 @@ impl Lane {
 
     /// Queues a request and writes all that is queued.
     pub async fn send(&mut self, request: &Request) -> Result<(), ExecuteError> {
+        self.choosing = None;
         match request {
             Request::Query(sql) => self.conn()?.queue_query(sql),
+            Request::UseSchema(schema) => {
+                self.conn()?.queue_packet(&[&[code::INIT_DB], schema.as_bytes()].concat());
+                self.choosing = Some(Arc::clone(schema));
+            }
             Request::Command(payload) => self.conn()?.queue_packet(payload),
             Request::Execute { text, payload } => {
                 let prepared = self.prepare(text).await?;
@@ -513,6 +524,11 @@ impl Lane {
 
     fn finish(&mut self, outcome: Outcome) -> Result<(), ExecuteError> {
         let more = outcome.status.contains(StatusFlags::MORE_RESULTS_EXISTS);
+        if let (Some(schema), Some(lease)) = (self.choosing.take(), &mut self.lease) {
+            // Statements that follow, and the cache of prepared ones, go by the schema that the connection is in.
+            let settings = lease.settings().with_schema(Some(schema));
+            lease.adopt_settings(&settings);
+        }
         self.note_outcome(outcome);
         if more {
             // Several results from one shard cannot be merged; what is left of them is closed with the connection.

@@ -6,6 +6,7 @@ use super::error::PlanError;
 use super::explain::ExplainAction;
 use super::given::Given;
 use super::insert::InsertAction;
+use super::instead::Instead;
 use super::keys::Colocated;
 use super::template::{Filling, Template};
 use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
@@ -31,6 +32,8 @@ pub(crate) enum Action {
     Explain(ExplainAction),
     /// Was written by the planner.
     Given(Given),
+    /// Is answered by another statement.
+    Instead(Instead),
 }
 
 /// A place that does not depend on a table.
@@ -42,6 +45,8 @@ pub(crate) struct Home {
     pub schema: Option<Arc<str>>,
     /// What EXPLAIN ROUTE calls it.
     pub label: Arc<str>,
+    /// The logical schema that the client has chosen.
+    pub chosen: Option<Arc<str>>,
 }
 
 /// A statement that goes where its tables are.
@@ -239,6 +244,9 @@ impl Routed {
         limit_count: u64,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
+        // views that are read elsewhere: the home's schema may not be there
+        let away = || (target.group != self.home.group && !self.units.is_empty()).then_some(0);
+        let lead = lead.or_else(away);
         let node = lead.and_then(|unit| self.units[unit].node(target.nodes[unit]));
         let schema = node.map(|node| Arc::clone(&node.schema)).or_else(|| self.home.schema.clone());
         let label = lead.and_then(|unit| self.units[unit].labels.get(target.nodes[unit]));
@@ -249,17 +257,12 @@ impl Routed {
             session,
             limit_count,
             insert: None,
+            chosen: self.home.chosen.as_deref(),
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
-        ShardStatement {
-            node: label.unwrap_or(&self.home.label).clone(),
-            group: target.group,
-            schema,
-            sql,
-            params,
-            names,
-        }
+        let node = label.unwrap_or(&self.home.label).clone();
+        ShardStatement { node, group: target.group, schema, sql, params, names, rows: 0 }
     }
 
     /// The statement for some node, whatever the values.
@@ -350,8 +353,15 @@ impl Everywhere {
                 })?);
             }
             let schema = Arc::clone(&node.schema);
-            let filling =
-                Filling { units: &self.units, nodes: &nodes, schema: &schema, session, limit_count: 0, insert: None };
+            let filling = Filling {
+                units: &self.units,
+                nodes: &nodes,
+                schema: &schema,
+                session,
+                limit_count: 0,
+                insert: None,
+                chosen: None,
+            };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {
                 node: Arc::clone(&lead.labels[index]),
@@ -360,6 +370,7 @@ impl Everywhere {
                 sql,
                 params,
                 names: self.names.clone(),
+                rows: 0,
             });
         }
         Ok(())

@@ -68,6 +68,14 @@ pub enum PlanError {
         "Shardloom cannot tell where a row belongs whose sharding key '{0}' is not a plain value of the column's type"
     )]
     UnknownKey(String),
+    /// A sharding key that the column cannot hold.
+    #[error("Out of range value for column '{column}' at row {row}")]
+    OutOfRange {
+        /// The column.
+        column: String,
+        /// The row, from 1.
+        row: usize,
+    },
     /// The text has no tree.
     #[error(transparent)]
     Parse(#[from] ParseError),
@@ -109,6 +117,7 @@ impl Report for PlanError {
             Self::UnknownColumn { .. } => 1054, // ER_BAD_FIELD_ERROR
             Self::Parameters => 1210,           // ER_WRONG_ARGUMENTS
             Self::UnknownKey(_) => 1235,        // ER_NOT_SUPPORTED_YET
+            Self::OutOfRange { .. } => 1264,    // ER_WARN_DATA_OUT_OF_RANGE
             Self::Parse(error) => error.errno(),
             Self::Ids { .. } => 1105, // ER_UNKNOWN_ERROR
             Self::Route(error) => error.errno(),
@@ -123,6 +132,7 @@ impl Report for PlanError {
             Self::NoSchema => "3D000",
             Self::NoSuchTable { .. } => "42S02",
             Self::NullKey(_) => "23000",
+            Self::OutOfRange { .. } => "22003",
             Self::ColumnCount(_) => "21S01",
             Self::UnknownColumn { .. } => "42S22",
             Self::MissingKey(_) | Self::Parameters | Self::Ids { .. } | Self::Internal(_) => "HY000",
@@ -136,7 +146,11 @@ impl Report for PlanError {
             Self::NotSupported { .. } => "not_supported",
             Self::NoSchema | Self::UnknownSchema(_) => "schema",
             Self::NoSuchTable { .. } | Self::UnknownColumn { .. } => "name",
-            Self::NullKey(_) | Self::MissingKey(_) | Self::ColumnCount(_) | Self::UnknownKey(_) => "values",
+            Self::NullKey(_)
+            | Self::MissingKey(_)
+            | Self::ColumnCount(_)
+            | Self::UnknownKey(_)
+            | Self::OutOfRange { .. } => "values",
             Self::Parse(error) => error.kind(),
             Self::Ids { .. } => "id_generator",
             Self::Parameters => "parameters",

@@ -194,6 +194,9 @@ pub(crate) fn colocate(
     keys: &Keys,
     main: usize,
 ) -> Result<Colocated, Option<(usize, usize)>> {
+    if let Some(view) = only_view(shape, keys, main) {
+        return Ok(view);
+    }
     let sharded: Vec<usize> = (0..keys.units.len()).filter(|unit| keys.units[*unit].keyed.is_some()).collect();
     let line = shape.main_line(main);
     let stands = |unit: &usize| {
@@ -209,6 +212,15 @@ pub(crate) fn colocate(
         }
     }
     Err(apart.or_else(|| sharded.first().map(|first| (*first, sharded.get(1).copied().unwrap_or(*first)))))
+}
+
+/// A view of `information_schema` that is read by itself from several groups.
+fn only_view(shape: &Shape, keys: &Keys, main: usize) -> Option<Colocated> {
+    let [unit] = keys.units.as_slice() else { return None };
+    let reference = &shape.refs[keys.refs[0]];
+    let stands = shape.main_line(main).contains(&reference.block) && reference.nullable_by.is_empty();
+    let is_split = super::system::is_view(&unit.place) && unit.place.nodes().len() > 1;
+    (stands && is_split).then(|| Colocated { driver: 0, members: vec![0], narrowing: vec![0] })
 }
 
 /// Whether the rows of `unit` that matter for a row of `driver` have its sharding key.
@@ -239,8 +251,8 @@ pub(crate) fn bound(one: &Place, other: &Place) -> bool {
     };
     let same_schema = schema.name == other_schema.name;
     same_schema && schema_binds(schema, one, other) && one.levels().count() == other.levels().count() && {
-        let levels = one.levels().zip(other.levels());
-        let alike = levels.map(|(a, b)| a.columns.len() == b.columns.len()).all(|same| same);
+        let mut levels = one.levels().zip(other.levels());
+        let alike = levels.all(|(a, b)| a.columns.len() == b.columns.len());
         let groups =
             one.nodes.len() == other.nodes.len() && one.nodes.iter().zip(&other.nodes).all(|(a, b)| a.group == b.group);
         alike && groups

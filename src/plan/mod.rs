@@ -19,6 +19,7 @@ pub mod functions;
 mod given;
 mod hint;
 mod insert;
+mod instead;
 mod keys;
 mod names;
 mod opaque;
@@ -58,6 +59,8 @@ pub struct PlanContext<'a> {
     pub rules: &'a Rules,
     /// The schema that the client has chosen.
     pub schema: Option<&'a Arc<Schema>>,
+    /// The client has chosen `information_schema`.
+    pub in_information_schema: bool,
     /// The columns of the tables. Those that the statement names should be in it.
     pub catalog: &'a dyn CatalogView,
     /// What `sql_mode` says about reading the text.
@@ -125,6 +128,7 @@ impl Plan {
             Action::Everywhere(everywhere) => action::bind_everywhere(everywhere, &values, session),
             Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
             Action::Given(given) => Ok(given.bind()),
+            Action::Instead(instead) => instead.bind(session),
         }
     }
 
@@ -136,6 +140,7 @@ impl Plan {
             Action::Routed(routed) => routed.sample(&values),
             Action::Insert(insert) => insert.sample(&values),
             Action::Explain(explain) => explain.sample(sql, literals),
+            Action::Instead(instead) => instead.sample(),
             Action::Everywhere(_) | Action::Given(_) => {
                 let none: KeySource<'_> = &|_, _| Ok(Vec::new());
                 let bound = self.bind_with(sql, literals, &[], &NoSession, none)?;

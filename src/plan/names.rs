@@ -1,14 +1,16 @@
 //! Edits that a statement needs wherever it runs: names of tables, and values of the session.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::error::PlanError;
 use super::keys::Keys;
 use super::place::Place;
 use super::shape::{Builder, RefKind, SessionCall, TableRef};
-use super::system;
+use super::system::{Asked, View, is_mariadb, is_view};
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
+use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::splice::Piece;
 
 /// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
@@ -16,13 +18,9 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];
-        if let Some(derived) = derived(builder, reference) {
-            let mut pieces = vec![Piece::from(&*derived?)];
-            if reference.alias.is_none() {
-                let alias = String::from_utf8_lossy(name_in(builder, reference)).into_owned();
-                pieces.push(Piece::from(&*format!(" AS {alias}")));
-            }
-            template.pieces(reference.range.clone(), pieces);
+        if let Some(views) = views(builder, reference)? {
+            let alias = reference.alias.is_none().then(|| name_in(builder, reference).into());
+            template.slot(reference.range.clone(), Slot::View { unit, views, alias });
             continue;
         }
         let everywhere = target == Some(unit);
@@ -33,7 +31,7 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     for qualifier in &builder.shape.qualifiers {
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
         let reference = &builder.shape.refs[qualifier.table];
-        if qualifier.schema.is_some() && derived(builder, reference).is_some() {
+        if qualifier.schema.is_some() && views(builder, reference)?.is_some() {
             template.pieces(qualifier.range.clone(), [Piece::from(&*quoted(reference.visible_name()))]);
             continue;
         }
@@ -51,14 +49,45 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     Ok(template)
 }
 
-/// What stands in place of a table of `information_schema`.
-fn derived(builder: &Builder<'_>, reference: &TableRef) -> Option<Result<String, PlanError>> {
-    match &reference.kind {
-        RefKind::Table { place: Place::System { schema, node }, info } if schema == "information_schema" => {
-            system::derived(builder.context, node.group, &node.table, info.as_deref())
-        }
-        _ => None,
+/// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.
+fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
+    let RefKind::Table { place, info } = &reference.kind else { return Ok(None) };
+    if !is_view(place) {
+        return Ok(None);
     }
+    let groups: Vec<_> = place.nodes().iter().map(|node| node.group).collect();
+    let rules = builder.context.rules;
+    let schemas = match place {
+        Place::System { only, .. } => only.as_deref(),
+        _ => None,
+    };
+    let spelled = spelled(builder);
+    let asked = Asked { groups: &groups, schemas, spelled: &spelled };
+    let view = |group| View::new(rules, place.table(), info.as_deref(), group, &asked);
+    groups.iter().map(|group| view(*group)).collect()
+}
+
+/// Names in the select list, in the case in which they are written: so MariaDB titles the columns of its views. With a
+/// `*` they are the views' own.
+fn spelled(builder: &Builder<'_>) -> Vec<String> {
+    if !is_mariadb(builder.context) {
+        return Vec::new();
+    }
+    let sql = builder.sql;
+    let tokens = builder.outline.tokens();
+    let list = tokens.iter().take_while(|token| !token.is_word(sql, "from"));
+    let mut names = Vec::new();
+    let mut opened = false;
+    for token in list {
+        if token.is_symbol(sql, b'*') && !opened {
+            return Vec::new();
+        }
+        opened = token.is_symbol(sql, b'(');
+        if matches!(token.kind, TokenKind::Word | TokenKind::QuotedName) {
+            names.push(unquote_name(token.bytes(sql)).into_owned());
+        }
+    }
+    names
 }
 
 /// The name of a table without its schema, as it is written.

@@ -81,10 +81,11 @@ impl<'a> Subject<'a> {
         let rules = self.context.rules;
         let schema = self.context.schema;
         let group = self.hints.group.unwrap_or_else(|| place::home_group(self.context));
-        let schema = schema.and_then(|schema| schema.physical_name_on(group));
+        let system = self.context.in_information_schema.then(|| "information_schema".into());
+        let schema = schema.and_then(|schema| schema.physical_name_on(group)).or(system);
         let name = rules.groups.get(group.index()).map_or_else(|| "?".into(), |group| group.name.clone());
         let label = schema.as_ref().map_or_else(|| Arc::clone(&name), |schema| format!("{name}.{schema}").into());
-        Home { group, schema, label }
+        Home { group, schema, label, chosen: self.context.schema.map(|schema| Arc::clone(&schema.name)) }
     }
 
     /// Every name of a table in the tree must have been met, else something was not understood.
@@ -99,6 +100,7 @@ impl<'a> Subject<'a> {
         }
         let mut counter = Counter(0);
         let _ = statement.visit(&mut counter);
+        super::system::refuse_mixed(builder)?;
         if counter.0 == builder.relations {
             return Ok(());
         }
@@ -136,6 +138,8 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     builder.note(&parsed.notes);
     let main = builder.query(query, None)?;
     subject.check_complete(&parsed.statement, &builder)?;
+    let mut schemas = Vec::new();
+    super::system::settle(&mut builder, query, &mut schemas)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let relay = base(&builder, &keys, None)?.build(subject.sql.len(), subject.literals)?;
     let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
@@ -151,7 +155,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         // nothing else depends on those literals
         pinned.clear();
     }
-    let names = name_map(&keys);
+    let names = name_map(&keys).or_else(|| super::system::names(&builder));
     let routed = Routed {
         units: keys.units.clone(),
         colocated,
@@ -164,6 +168,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     };
     let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
     let mut plan = subject.plan(kind, &builder.shape.met, &keys, Action::Routed(routed));
+    pinned.extend(schemas.into_iter().filter(|schema| !pinned.contains(schema)).collect::<Vec<_>>());
     plan.pinned = pinned;
     Ok(plan)
 }
@@ -255,7 +260,7 @@ pub(crate) fn names_of(units: &[Unit]) -> Option<Arc<NameMap>> {
             }
         }
     }
-    (!entries.is_empty()).then(|| Arc::new(NameMap { entries }))
+    (!entries.is_empty()).then(|| Arc::new(NameMap { entries, views: Vec::new() }))
 }
 
 fn access(kind: StatementKind, met: &Met) -> Access {

@@ -1,25 +1,24 @@
 //! SHOW and DESCRIBE of tables: logical tables are shown, physical ones are not.
 //!
-//! What describes one table is asked on its first node. Lists of tables are read from `information_schema` of the groups
-//! that the schema touches, with physical names mapped and the other nodes of a table left out.
+//! What describes one table is asked on its first node. Lists of tables are queries over `information_schema`, whose plan
+//! ([`super::system`]) knows what is shown.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::action::Action;
 use super::error::PlanError;
 use super::given::{Given, GivenStatement};
+use super::instead::Instead;
 use super::keys::Keys;
-use super::place;
-use super::query::{Subject, name_map};
+use super::place::{self, Place};
+use super::query::Subject;
 use super::shape::Met;
-use super::system;
-use super::types::{LogicalTable, StatementKind};
+use super::system::{is_mariadb, literal};
+use super::types::{LogicalTable, NameEntry, NameMap, StatementKind, ViewName};
 use super::unit::{Unit, quoted};
 use super::{Plan, opaque};
-use crate::config::{GroupId, Schema};
-use crate::merge::{MergeSpec, SortKey};
+use crate::config::{DataNode, Schema};
 use crate::route::condition::Condition;
 use crate::sql::names::{Name, TableName};
 use crate::sql::session_statement::{Describe, Filter, Show, ShowCreate};
@@ -27,8 +26,14 @@ use crate::sql::session_statement::{Describe, Filter, Show, ShowCreate};
 /// Plans a SHOW.
 pub(crate) fn plan(subject: &Subject<'_>, show: &Show) -> Result<Plan, PlanError> {
     match show {
-        Show::Tables { full, schema, filter } => tables(subject, *full, schema.as_ref(), filter),
-        Show::TableStatus { schema, filter } => table_status(subject, schema.as_ref(), filter),
+        Show::Tables { full, schema, filter } => match listed(subject, schema.as_ref())? {
+            Some(schema) => tables(subject, schema, *full, filter),
+            None => Ok(opaque::home(subject, &[])),
+        },
+        Show::TableStatus { schema, filter } => match listed(subject, schema.as_ref())? {
+            Some(schema) => table_status(subject, schema, filter),
+            None => Ok(opaque::home(subject, &[])),
+        },
         Show::Columns { table, .. } => of_table(subject, table, false),
         Show::Index { table, .. } => of_table(subject, table, true),
         Show::Create { kind: ShowCreate::Table | ShowCreate::View | ShowCreate::Sequence, name } => {
@@ -60,8 +65,12 @@ fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Re
         }
         _ => (home.group, Arc::clone(&home.label), subject.sql.to_vec()),
     };
-    let names = name_map(&keys);
-    let names_in_rows = names_in_rows && names.is_some();
+    let names =
+        if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
+    let names_in_rows = names_in_rows && unit.node(0).is_some_and(|node| *node.table != *place.table());
+    if names_in_rows && subject.context.prepared {
+        return Err(PlanError::not_supported("SHOW of a sharded table as a prepared statement", "send it as a text"));
+    }
     let of_node = unit.node(0).filter(|_| !place.is_system()).map(|node| Arc::clone(&node.schema));
     let schema = of_node.or(home.schema);
     let given = Given {
@@ -72,6 +81,25 @@ fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Re
     };
     let plan = subject.plan(StatementKind::Select, &Met::default(), &keys, Action::Given(given));
     Ok(subject.only_for_these_literals(plan))
+}
+
+/// The logical names of the table and of all others in its database: a foreign key may name them.
+fn names_beside(subject: &Subject<'_>, place: &Place, node: &DataNode) -> Option<Arc<NameMap>> {
+    let entry = |node: &DataNode, schema: &str, table: &str| NameEntry {
+        physical_schema: Arc::clone(&node.schema),
+        physical_table: Arc::clone(&node.table),
+        schema: schema.into(),
+        table: table.into(),
+    };
+    let mut entries = vec![entry(node, place.schema(), place.table())];
+    for schema in subject.context.rules.schemas.values() {
+        for table in schema.tables.values() {
+            let beside = table.nodes.iter().filter(|other| other.group == node.group && other.schema == node.schema);
+            entries.extend(beside.filter(|other| *other != node).map(|node| entry(node, &schema.name, &table.name)));
+        }
+    }
+    entries.retain(|entry| entry.physical_table != entry.table || entry.physical_schema != entry.schema);
+    (!entries.is_empty()).then(|| Arc::new(NameMap { entries, views: Vec::new() }))
 }
 
 /// The text with another name of the table; `FROM schema` behind it is left out.
@@ -97,116 +125,109 @@ fn renamed(subject: &Subject<'_>, table: &TableName, name: &str) -> Vec<u8> {
     out
 }
 
-/// The schema that a list of tables is asked for.
-fn schema_of<'a>(subject: &'a Subject<'_>, schema: Option<&Name>) -> Result<Option<&'a Arc<Schema>>, PlanError> {
+/// The schema that a list of tables is asked for; `None` for one that every server has.
+fn listed<'a>(subject: &'a Subject<'_>, schema: Option<&Name>) -> Result<Option<&'a Arc<Schema>>, PlanError> {
     place::schema_of(subject.context, schema.map(|schema| schema.text.as_str()))
 }
 
-/// LIKE and WHERE, as a condition on the columns of the answer.
-fn condition(subject: &Subject<'_>, filter: &Filter, column: &str) -> String {
-    let text =
-        |range: &Range<usize>| String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default()).into_owned();
-    match filter {
-        Filter::None => String::new(),
-        Filter::Like { range, .. } => format!(" WHERE {column} LIKE {}", text(range)),
-        Filter::Where(range) => format!(" WHERE {}", text(range)),
-    }
-}
+/// What MariaDB calls the view behind SHOW TABLES.
+const TABLE_NAMES: &str = "TABLE_NAMES";
 
 /// SHOW TABLES.
-fn tables(subject: &Subject<'_>, full: bool, schema: Option<&Name>, filter: &Filter) -> Result<Plan, PlanError> {
-    let Some(schema) = schema_of(subject, schema)? else { return Ok(opaque::home(subject, &[])) };
+fn tables(subject: &Subject<'_>, schema: &Schema, full: bool, filter: &Filter) -> Result<Plan, PlanError> {
     let title = match filter {
-        Filter::Like { pattern, .. } => {
-            format!("Tables_in_{} ({})", schema.name, String::from_utf8_lossy(pattern))
-        }
+        Filter::Like { pattern, .. } => format!("Tables_in_{} ({})", schema.name, String::from_utf8_lossy(pattern)),
         _ => format!("Tables_in_{}", schema.name),
     };
-    // WHERE names the column as it would be titled without LIKE
-    let column = quoted(&format!("Tables_in_{}", schema.name));
-    let condition = condition(subject, filter, &column);
-    let list = |group: GroupId, physical: &str| {
-        let name = system::logical_name(schema, group, physical, "TABLE_NAME");
-        let visible = system::visible_tables(schema, group, physical, "TABLE_NAME");
-        let kind = if full { ", TABLE_TYPE AS `Table_type`" } else { "" };
-        format!(
-            "SELECT {name} AS {column}{kind} FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND {visible}",
-            system::literal(physical)
-        )
-    };
-    let kind = if full { ", `Table_type`" } else { "" };
-    let outer = format!("SELECT {column} AS {}{kind}", quoted(&title));
-    lists(subject, schema, &list, &outer, &column, &condition, if full { 2 } else { 1 })
+    // MariaDB's lists are of a view of their own
+    let view = if is_mariadb(subject.context) { TABLE_NAMES } else { "TABLES" };
+    let kind = if full { ", TABLE_TYPE AS `Table_type`" } else { "" };
+    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), &name(&title), view, filter)
 }
 
-/// SHOW TABLE STATUS: the numbers of a sharded table are those of its first node.
-fn table_status(subject: &Subject<'_>, schema: Option<&Name>, filter: &Filter) -> Result<Plan, PlanError> {
-    let Some(schema) = schema_of(subject, schema)? else { return Ok(opaque::home(subject, &[])) };
-    const COLUMNS: &[(&str, &str)] = &[
-        ("Engine", "ENGINE"),
-        ("Version", "VERSION"),
-        ("Row_format", "ROW_FORMAT"),
-        ("Rows", "TABLE_ROWS"),
-        ("Avg_row_length", "AVG_ROW_LENGTH"),
-        ("Data_length", "DATA_LENGTH"),
-        ("Max_data_length", "MAX_DATA_LENGTH"),
-        ("Index_length", "INDEX_LENGTH"),
-        ("Data_free", "DATA_FREE"),
-        ("Auto_increment", "AUTO_INCREMENT"),
-        ("Create_time", "CREATE_TIME"),
-        ("Update_time", "UPDATE_TIME"),
-        ("Check_time", "CHECK_TIME"),
-        ("Collation", "TABLE_COLLATION"),
-        ("Checksum", "CHECKSUM"),
-        ("Create_options", "CREATE_OPTIONS"),
-        ("Comment", "TABLE_COMMENT"),
-    ];
-    let list = |group: GroupId, physical: &str| {
-        let name = system::logical_name(schema, group, physical, "TABLE_NAME");
-        let visible = system::visible_tables(schema, group, physical, "TABLE_NAME");
-        let mut columns = format!("{name} AS `Name`");
-        for (shown, column) in COLUMNS {
-            let _ = write!(columns, ", {column} AS `{shown}`");
-        }
-        format!(
-            "SELECT {columns} FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND {visible}",
-            system::literal(physical)
-        )
-    };
-    let condition = condition(subject, filter, "`Name`");
-    lists(subject, schema, &list, "SELECT *", "`Name`", &condition, COLUMNS.len() + 1)
-}
+/// Columns of SHOW TABLE STATUS (*SHOW TABLE STATUS Statement*), by those of `information_schema.TABLES`.
+const STATUS_COLUMNS: &[(&str, &str)] = &[
+    ("TABLE_NAME", "Name"),
+    ("ENGINE", "Engine"),
+    ("VERSION", "Version"),
+    ("ROW_FORMAT", "Row_format"),
+    ("TABLE_ROWS", "Rows"),
+    ("AVG_ROW_LENGTH", "Avg_row_length"),
+    ("DATA_LENGTH", "Data_length"),
+    ("MAX_DATA_LENGTH", "Max_data_length"),
+    ("INDEX_LENGTH", "Index_length"),
+    ("DATA_FREE", "Data_free"),
+    ("AUTO_INCREMENT", "Auto_increment"),
+    ("CREATE_TIME", "Create_time"),
+    ("UPDATE_TIME", "Update_time"),
+    ("CHECK_TIME", "Check_time"),
+    ("TABLE_COLLATION", "Collation"),
+    ("CHECKSUM", "Checksum"),
+    ("CREATE_OPTIONS", "Create_options"),
+    ("TABLE_COMMENT", "Comment"),
+    // MariaDB's own
+    ("MAX_INDEX_LENGTH", "Max_index_length"),
+    ("TEMPORARY", "Temporary"),
+];
 
-/// A list of tables: one statement for each physical schema that shows some of them, merged in the order of the names.
-fn lists(
-    subject: &Subject<'_>,
-    schema: &Arc<Schema>,
-    list: &dyn Fn(GroupId, &str) -> String,
-    outer: &str,
-    column: &str,
-    condition: &str,
-    width: usize,
-) -> Result<Plan, PlanError> {
-    let rules = subject.context.rules;
-    let places = system::showing(schema);
-    let several = places.len() > 1;
-    let hidden = if several { format!(", CAST({column} AS BINARY)") } else { String::new() };
-    let statements = places
-        .into_iter()
-        .map(|(group, physical)| {
-            let inner = list(group, &physical);
-            let sql =
-                format!("{outer}{hidden} FROM ({inner}) AS `TABLES`{condition} ORDER BY CAST({column} AS BINARY)");
-            let label = format!("{}.{physical}", rules.group(group).name).into();
-            GivenStatement { label, group, schema: None, sql: sql.into() }
-        })
+/// SHOW TABLE STATUS: the numbers of a sharded table are those of one of its parts.
+fn table_status(subject: &Subject<'_>, schema: &Schema, filter: &Filter) -> Result<Plan, PlanError> {
+    let info = subject.context.catalog.table("information_schema", "TABLES");
+    let is_there = |column: &str| match &info {
+        Some(info) => info.column(column).is_some(),
+        None => !["MAX_INDEX_LENGTH", "TEMPORARY"].contains(&column),
+    };
+    let items: Vec<String> = STATUS_COLUMNS
+        .iter()
+        .filter(|(column, _)| is_there(column))
+        .map(|(column, title)| format!("{column} AS `{title}`"))
         .collect();
-    let merge = several.then(|| {
-        Arc::new(MergeSpec { order: vec![SortKey::ascending(width)], hidden_columns: 1, ..MergeSpec::default() })
-    });
-    let given = Given { statements, merge, names: None, names_in_rows: false };
+    list(subject, schema, &items.join(", "), "`Name`", "TABLES", filter)
+}
+
+/// A query over the tables of a schema; `first` is the title of their names, `view` what it is said to be from.
+fn list(
+    subject: &Subject<'_>,
+    schema: &Schema,
+    items: &str,
+    first: &str,
+    view: &str,
+    filter: &Filter,
+) -> Result<Plan, PlanError> {
+    let condition = format!("TABLE_SCHEMA = {}", literal(&schema.name));
+    // servers list tables in the order of the bytes of their names
+    let order = "ORDER BY CAST(TABLE_NAME AS BINARY)";
+    let sql = match filter {
+        Filter::Where(range) => {
+            let given = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
+            format!(
+                "SELECT * FROM (SELECT {items} FROM information_schema.TABLES WHERE {condition}) AS {view} \
+                 WHERE {given} ORDER BY CAST({first} AS BINARY)"
+            )
+        }
+        Filter::Like { range, .. } => {
+            let pattern = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
+            // names differ in case, as on most servers
+            format!(
+                "SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} \
+                 AND CAST(TABLE_NAME AS BINARY) LIKE {pattern} {order}"
+            )
+        }
+        Filter::None => format!("SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} {order}"),
+    };
+    let mut instead = Instead::new(subject.context, sql)?;
+    if view == TABLE_NAMES {
+        let label = ViewName { visible: view.into(), view: view.into(), prefixed_names: true };
+        instead.names = Some(Arc::new(NameMap { entries: Vec::new(), views: vec![label] }));
+    }
+    let named = LogicalTable { schema: Arc::clone(&schema.name), table: "".into() };
     let keys = Keys { units: Vec::new(), refs: Vec::new() };
-    let mut plan = subject.plan(StatementKind::Select, &Met::default(), &keys, Action::Given(given));
-    plan.tables = vec![LogicalTable { schema: Arc::clone(&schema.name), table: "".into() }];
+    let mut plan = subject.plan(StatementKind::Select, &Met::default(), &keys, Action::Instead(instead));
+    plan.tables = vec![named];
     Ok(subject.only_for_these_literals(plan))
+}
+
+/// A name in backticks, whatever it is.
+fn name(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
 }

@@ -1,209 +1,155 @@
-//! `information_schema`: logical tables in place of physical ones.
+//! `information_schema`: logical tables and schemas, never physical ones.
+//!
+//! Each reference to a view of it becomes a derived table over that view: physical names are mapped to logical ones,
+//! rows of what the rules do not name are left out. One group answers where one holds a part of every table that the
+//! statement can ask for; else the views are read from several groups, each showing what the others do not.
 
-use std::fmt::Write as _;
+mod schemas;
+mod view;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use sqlparser::ast::Query;
 
 use super::PlanContext;
 use super::error::PlanError;
-use crate::catalog::TableInfo;
-use crate::config::{DataNode, GroupId, Schema, Table};
+use super::place::Place;
+use super::shape::{Builder, RefKind, TableRef};
+use super::types::{NameMap, PinnedLiteral, ViewName};
+use crate::config::{DataNode, GroupId, Rules, Table};
+use schemas::Wanted;
+pub(crate) use view::{Asked, View, literal};
 
-/// A string as SQL text, whatever `sql_mode` says of backslashes and quotes.
-pub(crate) fn literal(text: &str) -> String {
-    if text.contains('\\') {
-        // a backslash means one thing or another by sql_mode; bytes are bytes
-        let hex: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
-        return format!("_utf8mb4 0x{hex}");
-    }
-    format!("'{}'", text.replace('\'', "''"))
+/// Its name.
+pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Whether a place is one of its views.
+pub(crate) fn is_view(place: &Place) -> bool {
+    matches!(place, Place::System { schema, .. } if schema == INFORMATION_SCHEMA)
 }
 
-fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut names: Vec<String> = names.into_iter().map(literal).collect();
-    names.sort();
-    names.dedup();
-    names.join(", ")
-}
-
-/// The node of a table that stands for it: the first one.
-fn first(table: &Table) -> Option<&DataNode> {
-    table.nodes.first()
-}
-
-/// The nodes of a table that are in a physical schema.
-fn nodes_in<'a>(
-    schema: &'a Schema,
-    group: GroupId,
-    physical: &'a str,
-) -> impl Iterator<Item = (&'a Arc<Table>, &'a DataNode)> {
-    schema.tables.values().flat_map(move |table| {
-        let here = move |node: &&DataNode| node.group == group && *node.schema == *physical;
-        table.nodes.iter().filter(here).map(move |node| (table, node))
-    })
-}
-
-/// The physical schemas that show at least one table: those of the first nodes, and the home of unplaced tables.
-pub(crate) fn showing(schema: &Schema) -> Vec<(GroupId, Arc<str>)> {
-    let firsts = schema.tables.values().filter_map(|table| first(table));
-    let mut places: Vec<(GroupId, Arc<str>)> = firsts.map(|node| (node.group, Arc::clone(&node.schema))).collect();
-    places.extend(schema.default_group.map(|group| (group, Arc::clone(&schema.name))));
-    places.sort();
-    places.dedup();
-    places
-}
-
-/// The condition that a physical table in a column is shown: it stands for a logical one, or is one itself.
-pub(crate) fn visible_tables(schema: &Schema, group: GroupId, physical: &str, column: &str) -> String {
-    let stands = |node: &DataNode, table: &Table| first(table).is_some_and(|first| first == node);
-    let all: Vec<(&Arc<Table>, &DataNode)> = nodes_in(schema, group, physical).collect();
-    let shown = list(all.iter().filter(|(table, node)| stands(node, table)).map(|(_, node)| &*node.table));
-    let is_home = schema.default_group == Some(group) && *schema.name == *physical;
-    if !is_home {
-        return if shown.is_empty() { "FALSE".to_owned() } else { format!("{column} IN ({shown})") };
-    }
-    let hidden = list(all.iter().filter(|(table, node)| !stands(node, table)).map(|(_, node)| &*node.table));
-    // a table that a rule places elsewhere is not shown from here, even if one of that name is left
-    let logical = list(
-        schema
-            .tables
-            .values()
-            .filter(|table| !all.iter().any(|(_, node)| *node.table == *table.name))
-            .map(|table| &*table.name),
-    );
-    let mut left_out: Vec<&str> =
-        [hidden.as_str(), logical.as_str()].into_iter().filter(|names| !names.is_empty()).collect();
-    left_out.dedup();
-    if left_out.is_empty() { "TRUE".to_owned() } else { format!("{column} NOT IN ({})", left_out.join(", ")) }
-}
-
-/// The logical name of a physical table in a column.
-pub(crate) fn logical_name(schema: &Schema, group: GroupId, physical: &str, column: &str) -> String {
-    let mut cases = String::new();
-    for (table, node) in nodes_in(schema, group, physical) {
-        if first(table) == Some(node) && node.table != table.name {
-            let _ = write!(cases, " WHEN {} THEN {}", literal(&node.table), literal(&table.name));
+/// The views that derived tables stand for, so that columns are labelled as the views' own.
+pub(crate) fn names(builder: &Builder<'_>) -> Option<Arc<NameMap>> {
+    let view = |reference: &TableRef| match &reference.kind {
+        RefKind::Table { place, info } if is_view(place) && view::is_scoped(info.as_deref(), &reference.name) => {
+            let visible = reference.visible_name().into();
+            Some(ViewName { visible, view: reference.name.to_ascii_uppercase().into(), prefixed_names: false })
         }
-    }
-    if cases.is_empty() { column.to_owned() } else { format!("CASE {column}{cases} ELSE {column} END") }
-}
-
-/// A table of `information_schema` whose rows are about tables, and the columns that name them.
-struct AboutTables {
-    /// The table.
-    name: &'static str,
-    /// Pairs of columns: schema and table. The first one decides which rows are shown.
-    names: &'static [(&'static str, &'static str)],
-    /// More columns with a schema.
-    schemas: &'static [&'static str],
-}
-
-const OWN: (&str, &str) = ("TABLE_SCHEMA", "TABLE_NAME");
-
-const ABOUT_TABLES: &[AboutTables] = &[
-    AboutTables { name: "TABLES", names: &[OWN], schemas: &[] },
-    AboutTables { name: "COLUMNS", names: &[OWN], schemas: &[] },
-    AboutTables { name: "VIEWS", names: &[OWN], schemas: &[] },
-    AboutTables { name: "STATISTICS", names: &[OWN], schemas: &["INDEX_SCHEMA"] },
-    AboutTables { name: "PARTITIONS", names: &[OWN], schemas: &[] },
-    AboutTables { name: "TABLE_PRIVILEGES", names: &[OWN], schemas: &[] },
-    AboutTables { name: "COLUMN_PRIVILEGES", names: &[OWN], schemas: &[] },
-    AboutTables { name: "TABLE_CONSTRAINTS", names: &[OWN], schemas: &["CONSTRAINT_SCHEMA"] },
-    AboutTables {
-        name: "KEY_COLUMN_USAGE",
-        names: &[OWN, ("REFERENCED_TABLE_SCHEMA", "REFERENCED_TABLE_NAME")],
-        schemas: &["CONSTRAINT_SCHEMA"],
-    },
-    AboutTables {
-        name: "REFERENTIAL_CONSTRAINTS",
-        names: &[("CONSTRAINT_SCHEMA", "TABLE_NAME"), ("UNIQUE_CONSTRAINT_SCHEMA", "REFERENCED_TABLE_NAME")],
-        schemas: &[],
-    },
-    AboutTables {
-        name: "TRIGGERS",
-        names: &[("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE")],
-        schemas: &["TRIGGER_SCHEMA"],
-    },
-    AboutTables { name: "SCHEMATA", names: &[("SCHEMA_NAME", "")], schemas: &[] },
-];
-
-/// A physical schema on a group, and the logical one that it stands for.
-struct Stand<'a> {
-    physical: Arc<str>,
-    schema: &'a Schema,
-}
-
-/// What stands in place of a table of `information_schema`: a query that shows logical names. `None` for tables that
-/// are not about tables; `Err` if its columns are not known.
-pub(crate) fn derived(
-    context: &PlanContext<'_>,
-    group: GroupId,
-    table: &str,
-    info: Option<&TableInfo>,
-) -> Option<Result<String, PlanError>> {
-    let about = ABOUT_TABLES.iter().find(|about| about.name.eq_ignore_ascii_case(table))?;
-    let Some(info) = info else {
-        return Some(Err(PlanError::not_supported(
-            format!("information_schema.{table}, whose columns are not known"),
-            "try again",
-        )));
+        _ => None,
     };
-    let stands = stands(context, group);
-    let columns: Vec<String> =
-        info.columns.iter().map(|column| shown_column(about, &stands, group, &column.name)).collect();
-    let (schema, name) = about.names[0];
-    let mut conditions: Vec<String> = stands
-        .iter()
-        .map(|stand| {
-            let here = format!("{schema} = {}", literal(&stand.physical));
-            match name {
-                "" => here,
-                name => format!("({here} AND {})", visible_tables(stand.schema, group, &stand.physical, name)),
-            }
+    let views: Vec<ViewName> = builder.shape.refs.iter().filter_map(view).collect();
+    (!views.is_empty()).then(|| Arc::new(NameMap { entries: Vec::new(), views }))
+}
+
+/// Whether the servers are MariaDB's, as far as the catalog knows.
+pub(crate) fn is_mariadb(context: &PlanContext<'_>) -> bool {
+    let tables = context.catalog.table(INFORMATION_SCHEMA, "TABLES");
+    tables.is_some_and(|tables| tables.column("TEMPORARY").is_some())
+}
+
+/// Its views beside tables of the user: the rows of both are on different servers, or named differently.
+pub(crate) fn refuse_mixed(builder: &Builder<'_>) -> Result<(), PlanError> {
+    let places = || {
+        builder.shape.refs.iter().filter_map(|reference| match &reference.kind {
+            RefKind::Table { place, .. } => Some(place),
+            _ => None,
         })
-        .collect();
-    conditions.push(format!("{schema} = 'information_schema'"));
-    Some(Ok(format!(
-        "(SELECT {} FROM information_schema.{} WHERE {})",
-        columns.join(", "),
-        about.name,
-        conditions.join(" OR ")
-    )))
+    };
+    if places().any(is_view) && !places().all(is_view) {
+        return Err(PlanError::not_supported(
+            "information_schema beside other tables in one statement",
+            "read information_schema by itself",
+        ));
+    }
+    Ok(())
 }
 
-/// The physical schemas on a group that show something; each stands for one logical schema.
-fn stands<'a>(context: &PlanContext<'a>, group: GroupId) -> Vec<Stand<'a>> {
-    let mut all: Vec<Stand<'a>> = Vec::new();
-    for schema in context.rules.schemas.values() {
-        for (here, physical) in showing(schema) {
-            if here == group && !all.iter().any(|stand| stand.physical == physical) {
-                all.push(Stand { physical, schema });
+/// Views that name physical tables in a way that cannot be mapped, or show what is the servers' own.
+fn refuse_hidden(name: &str) -> Result<(), PlanError> {
+    let name = name.to_ascii_uppercase();
+    let is_hidden = (name.starts_with("INNODB_") && name != "INNODB_METRICS" && !name.starts_with("INNODB_FT_DEFAULT"))
+        || ["FILES", "PROCESSLIST", "TABLESPACES", "XTRADB_INTERNAL_HASH_TABLES"].contains(&&*name);
+    if !is_hidden {
+        return Ok(());
+    }
+    let instead = if name == "PROCESSLIST" { "use SHOW PROCESSLIST" } else { "ask a server of the group itself" };
+    Err(PlanError::not_supported(format!("information_schema.{name}, which shows a server's own objects,"), instead))
+}
+
+/// Decides where the views of a query are read.
+pub(crate) fn settle(
+    builder: &mut Builder<'_>,
+    query: &Query,
+    pinned: &mut Vec<PinnedLiteral>,
+) -> Result<(), PlanError> {
+    let ids: Vec<usize> = (0..builder.shape.refs.len())
+        .filter(|id| matches!(&builder.shape.refs[*id].kind, RefKind::Table { place, .. } if is_view(place)))
+        .collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for id in &ids {
+        refuse_hidden(&builder.shape.refs[*id].name)?;
+        wanted.push(schemas::of(builder, query, *id, pinned));
+    }
+    let home = builder.context.schema.and_then(|schema| schema.home_group());
+    let groups = groups_for(builder.context.rules, &wanted, home);
+    for (id, wanted) in ids.into_iter().zip(wanted) {
+        let name = builder.shape.refs[id].name.clone();
+        if let RefKind::Table { place: Place::System { schema, nodes, only }, info } = &mut builder.shape.refs[id].kind
+        {
+            // what no schema has any two groups would show twice
+            let is_scoped = view::is_scoped(info.as_deref(), &name);
+            let groups = if is_scoped { groups.as_slice() } else { &groups[..1] };
+            let node = |group: &GroupId| DataNode {
+                group: *group,
+                schema: schema.as_str().into(),
+                table: name.as_str().into(),
+            };
+            *nodes = groups.iter().map(node).collect();
+            let is_all = wanted.schemas.len() == builder.context.rules.schemas.len();
+            *only = (!is_all).then(|| wanted.schemas.iter().map(|schema| Arc::clone(&schema.name)).collect());
+        }
+    }
+    Ok(())
+}
+
+/// The fewest groups that hold a part of every table that is asked for; the first is the one that shows
+/// `information_schema` itself.
+fn groups_for(rules: &Rules, wanted: &[Wanted], home: Option<GroupId>) -> Vec<GroupId> {
+    let mut groups: BTreeSet<GroupId> = BTreeSet::new();
+    let mut all_tables: Vec<&Arc<Table>> = Vec::new();
+    for wanted in wanted {
+        for schema in &wanted.schemas {
+            match wanted.table.as_deref().map(|name| schema.table(name)) {
+                Some(Some(table)) => all_tables.push(table),
+                Some(None) => groups.extend(schema.default_group),
+                None => {
+                    groups.extend(schema.default_group);
+                    all_tables.extend(schema.tables.values());
+                }
             }
         }
     }
-    all
-}
-
-/// A column of the derived table.
-fn shown_column(about: &AboutTables, stands: &[Stand<'_>], group: GroupId, column: &str) -> String {
-    let is = |name: &&str| name.eq_ignore_ascii_case(column);
-    let is_schema = about.schemas.iter().any(|schema| is(schema)) || about.names.iter().any(|(schema, _)| is(schema));
-    let shown = if is_schema {
-        let mut cases = String::new();
-        for stand in stands.iter().filter(|stand| *stand.physical != *stand.schema.name) {
-            let _ = write!(cases, " WHEN {} THEN {}", literal(&stand.physical), literal(&stand.schema.name));
-        }
-        if cases.is_empty() { column.to_owned() } else { format!("CASE {column}{cases} ELSE {column} END") }
-    } else if let Some((schema, _)) = about.names.iter().find(|(_, table)| is(table)) {
-        let mut cases = String::new();
-        for stand in stands {
-            let name = logical_name(stand.schema, group, &stand.physical, column);
-            if name != column {
-                let _ = write!(cases, " WHEN {schema} = {} THEN {name}", literal(&stand.physical));
-            }
-        }
-        if cases.is_empty() { column.to_owned() } else { format!("CASE{cases} ELSE {column} END") }
-    } else {
-        column.to_owned()
-    };
-    if shown == column { shown } else { format!("{shown} AS {column}") }
+    let holds = |groups: &BTreeSet<GroupId>, table: &Table| table.nodes.iter().any(|node| groups.contains(&node.group));
+    loop {
+        let missing: Vec<_> = all_tables.iter().filter(|table| !holds(&groups, table)).collect();
+        let Some(first) = missing.first() else { break };
+        let covered = |group: &GroupId| {
+            missing.iter().filter(|table| table.nodes.iter().any(|node| node.group == *group)).count()
+        };
+        let candidates = first.nodes.iter().map(|node| node.group);
+        match candidates.max_by_key(|group| (covered(group), Some(*group) == home)) {
+            Some(group) => groups.insert(group),
+            None => break,
+        };
+    }
+    if groups.is_empty() {
+        groups.extend(home.or_else(|| rules.group_ids().next()));
+    }
+    let mut groups: Vec<GroupId> = groups.into_iter().collect();
+    groups.sort_by_key(|group| Some(*group) != home);
+    groups
 }

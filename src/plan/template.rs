@@ -1,11 +1,14 @@
 //! The text that a shard gets: the client's, with names of tables and a few numbers replaced.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::error::PlanError;
+use super::functions::SessionFunction;
 use super::shape::SessionValue;
+use super::system::{View, literal};
 use super::types::{ParamSource, Params, SessionValues, Text};
 use super::unit::{Unit, quote_name};
 use crate::route::values::Values;
@@ -28,6 +31,15 @@ pub(crate) enum Slot {
     Name {
         /// Which.
         unit: usize,
+    },
+    /// A view of `information_schema`, as a derived table.
+    View {
+        /// Which reference.
+        unit: usize,
+        /// The view on each of its nodes.
+        views: Arc<[View]>,
+        /// The alias to add; `None` where there is one.
+        alias: Option<Box<[u8]>>,
     },
     /// The qualifier of a column, where no alias may be given to the table.
     Qualifier {
@@ -161,6 +173,8 @@ pub(crate) struct Filling<'a> {
     pub limit_count: u64,
     /// The parts of an INSERT.
     pub insert: Option<&'a dyn InsertFilling>,
+    /// The logical schema that the client has chosen.
+    pub chosen: Option<&'a str>,
 }
 
 /// The parts of an INSERT that differ from shard to shard.
@@ -201,8 +215,20 @@ impl Filling<'_> {
         self.as_written(unit) && schema.is_none_or(|schema| node().is_none_or(|node| *node.schema == *schema))
     }
 
+    /// The text of a session value; none if the server's own answer is the right one.
+    fn session_value(&self, value: &SessionValue) -> Option<String> {
+        let is_database = *value == SessionValue::Function(SessionFunction::Database);
+        match self.chosen {
+            Some(chosen) if is_database && chosen == self.schema => return None,
+            // the connection is in another schema than the client
+            Some(chosen) if is_database => return Some(literal(chosen)),
+            _ => {}
+        }
+        self.session.value(value)
+    }
+
     fn replaces_any(&self, values: &[SessionValue]) -> bool {
-        values.iter().any(|value| self.session.value(value).is_some())
+        values.iter().any(|value| self.session_value(value).is_some())
     }
 
     fn write_name(&self, unit: usize, out: &mut Vec<u8>) {
@@ -220,7 +246,8 @@ impl Slot {
             Self::Qualifier { unit, schema, .. } => filling.is_named(*unit, schema.as_deref()),
             Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
-            Self::Session { value, .. } => filling.session.value(value).is_none(),
+            Self::View { .. } => false,
+            Self::Session { value, .. } => filling.session_value(value).is_none(),
             Self::SessionAlias { values, .. } => !filling.replaces_any(values),
             Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
         }
@@ -239,6 +266,11 @@ impl Slot {
                     out.extend_from_slice(alias);
                 }
             }
+            Self::View { unit, views, alias } => {
+                if let Some(view) = filling.nodes.get(*unit).and_then(|node| views.get(*node)) {
+                    view.write(filling.session, alias.as_deref(), out);
+                }
+            }
             Self::Qualifier { unit, .. } | Self::Name { unit } => filling.write_name(*unit, out),
             Self::SchemaQualifier { unit, schema, written, visible } => {
                 if filling.is_named(*unit, Some(schema)) {
@@ -253,7 +285,7 @@ impl Slot {
             }
             Self::LimitCount { param } => write_number(filling.limit_count, *param, out, params),
             Self::LimitOffset { param } => write_number(0, *param, out, params),
-            Self::Session { value, written } => match filling.session.value(value) {
+            Self::Session { value, written } => match filling.session_value(value) {
                 Some(text) => out.extend_from_slice(text.as_bytes()),
                 None => out.extend_from_slice(written),
             },

@@ -99,6 +99,11 @@ pub struct LogicalTable {
 pub trait SessionValues {
     /// The text of a value; `None` leaves the call to the server.
     fn value(&self, what: &SessionValue) -> Option<String>;
+
+    /// Whether the user may see a logical schema.
+    fn may_use(&self, _schema: &str) -> bool {
+        true
+    }
 }
 
 /// A session that knows nothing: every call is left to the server.
@@ -116,6 +121,19 @@ impl SessionValues for NoSession {
 pub struct NameMap {
     /// One entry for each physical table whose name or schema differs from the logical one.
     pub entries: Vec<NameEntry>,
+    /// The views of `information_schema` that the statement reads through derived tables.
+    pub views: Vec<ViewName>,
+}
+
+/// A view of `information_schema` that a derived table stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewName {
+    /// The name by which its columns are qualified.
+    pub visible: Arc<str>,
+    /// Its name.
+    pub view: Arc<str>,
+    /// Names of tables have room for a prefix, as in MariaDB's SHOW TABLES.
+    pub prefixed_names: bool,
 }
 
 /// One physical table and its logical names.
@@ -172,6 +190,8 @@ pub struct ShardStatement {
     pub params: Params,
     /// What to rename in metadata and errors.
     pub names: Option<Arc<NameMap>>,
+    /// How many rows of VALUES it has. (A server says `Records: n` for several rows, nothing for one.)
+    pub rows: u32,
 }
 
 /// The text of a statement for a shard.

@@ -139,8 +139,8 @@ impl Change<'_, '_> {
         if self.cut {
             return Err(self.refused("ORDER BY or LIMIT"));
         }
-        if met.user_variable || met.assigns_variable {
-            return Err(self.refused("user variables"));
+        if met.assigns_variable {
+            return Err(self.refused("assignments to user variables"));
         }
         if let Some(name) = met.effect.as_ref().or(met.unknown_function.as_ref()) {
             return Err(self.refused(&format!("the function {}", name.to_uppercase())));
@@ -203,8 +203,8 @@ pub(crate) fn same_everywhere(met: &Met) -> Result<(), PlanError> {
     if let Some(name) = met.random.as_ref().or(met.effect.as_ref()).or(met.unknown_function.as_ref()) {
         return refused(&format!("the function {}", name.to_uppercase()));
     }
-    if met.user_variable || met.assigns_variable {
-        return refused("a user variable");
+    if met.assigns_variable {
+        return refused("an assignment to a user variable");
     }
     if met.lock_function {
         return refused("a locking function");

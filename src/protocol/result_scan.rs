@@ -104,6 +104,11 @@ impl ResultScanner {
         self.state.is_done() && self.skip == 0
     }
 
+    /// Whether the bytes so far end inside a packet: nothing but its rest can follow.
+    pub fn is_mid_packet(&self) -> bool {
+        self.skip > 0 || self.continues
+    }
+
     /// What the last terminal packet said. Its flags are the server's own, before any rewriting.
     pub fn outcome(&self) -> &Outcome {
         self.state.outcome()

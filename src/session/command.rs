@@ -48,7 +48,7 @@ impl Session {
         self.binary_rows = false;
         let command = match Command::parse(packet) {
             Ok(command) => command,
-            Err(ProtocolError::UnknownCommand { .. }) => {
+            Err(ProtocolError::UnknownCommand) => {
                 return Err(SqlError::client(1047, "08S01", "Unknown command").into());
             }
             Err(error) => return Err(error.into()),
@@ -94,6 +94,11 @@ impl Session {
     /// USE and COM_INIT_DB.
     pub(super) fn use_schema(&mut self, name: &str) -> Result<(), Failure> {
         let snapshot = self.shared.snapshot.load_full();
+        if name.eq_ignore_ascii_case("information_schema") {
+            self.state.schema = Some("information_schema".into());
+            self.entry.set_schema(self.state.schema.clone());
+            return Ok(());
+        }
         let Some(schema) = snapshot.rules.schema(name) else {
             return Err(SqlError::client(1049, "42000", format!("Unknown database '{name}'")).into());
         };

@@ -18,6 +18,7 @@ mod names;
 mod planning;
 mod prepared;
 mod query;
+mod renamed;
 mod run;
 mod set;
 mod shared;

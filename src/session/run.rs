@@ -51,7 +51,7 @@ impl Input<'_> {
         }
     }
 
-    fn format(&self) -> RowFormat {
+    pub(super) fn format(&self) -> RowFormat {
         match self {
             Self::Text(_) => RowFormat::Text,
             Self::Execute { .. } => RowFormat::Binary,
@@ -114,6 +114,9 @@ impl Session {
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (_, 1) if bound.names_in_rows => {
+                Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
+            }
             (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
             (Access::Read | Access::LockingRead, _) => {
                 Box::pin(self.gather_rows(snapshot, plan, bound, input, true)).await
@@ -340,7 +343,7 @@ impl Session {
         Ok(open)
     }
 
-    fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
+    pub(super) fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
         let status = self.status();
         let status = if cursor { status.with(StatusFlags::CURSOR_EXISTS) } else { status };
         self.client.put_end(status, warnings);
@@ -351,7 +354,7 @@ impl Session {
 
     /// A lane for each group, and outside of a transaction more of them, up to `max_fan_out` per group: as many as are free.
     /// Only the first of a group is waited for, in the order of the groups, so that scatters do not wait for each other.
-    async fn gather_lanes(
+    pub(super) async fn gather_lanes(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Plan,

@@ -17,6 +17,7 @@ pub(super) struct Asked<'a> {
     pub user: &'a str,
     pub host: &'a str,
     pub server_version: &'a str,
+    pub shared: &'a super::Shared,
     /// The schema has its logical name on every backend, so that a server tells it itself.
     pub schema_is_physical: bool,
 }
@@ -28,6 +29,10 @@ impl SessionValues for Asked<'_> {
             SessionValue::Variable { global: false, name } => self.variable(name),
             SessionValue::Variable { .. } => None,
         }
+    }
+
+    fn may_use(&self, schema: &str) -> bool {
+        self.shared.may_use(self.user, schema)
     }
 }
 
@@ -76,6 +81,7 @@ impl Session {
             user: &self.entry.user,
             host: &self.host,
             server_version: &self.shared.server_version,
+            shared: &self.shared,
             schema_is_physical: self.schema_is_physical(),
         }
     }

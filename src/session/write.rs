@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::prepared::Prepared;
-use super::run::{Input, request, use_schema};
+use super::run::{Input, request};
 use super::{Failure, Session, Snapshot};
 use crate::backend::KillHandle;
 use crate::config::GroupId;
@@ -125,7 +125,7 @@ impl Session {
         let mut lanes: Vec<Lane> = Vec::new();
         let mut requests: Vec<Vec<Request>> = Vec::new();
         // The schema that each lane is in once its requests so far have run.
-        let mut schemas: Vec<Option<String>> = Vec::new();
+        let mut schemas: Vec<Option<Arc<str>>> = Vec::new();
         for shard in &bound.shards {
             let index = match lanes.iter().position(|lane| lane.group() == shard.group) {
                 Some(index) => index,
@@ -138,13 +138,13 @@ impl Session {
                         }
                     }
                     requests.push(Vec::new());
-                    schemas.push(shard.schema.as_deref().map(str::to_owned));
+                    schemas.push(shard.schema.clone());
                     lanes.len() - 1
                 }
             };
-            if let Some(schema) = shard.schema.as_deref().filter(|schema| schemas[index].as_deref() != Some(schema)) {
-                requests[index].push(use_schema(schema));
-                schemas[index] = Some(schema.to_owned());
+            if let Some(schema) = shard.schema.as_ref().filter(|schema| schemas[index].as_ref() != Some(schema)) {
+                requests[index].push(Request::UseSchema(Arc::clone(schema)));
+                schemas[index] = Some(Arc::clone(schema));
             }
             requests[index].push(request(shard, input, false));
         }

@@ -117,6 +117,12 @@ impl ProxyProcess {
         let child = GuardedChild::spawn(command, &mark, Some(&folder)).unwrap();
         let mut proxy = Self { child, port, admin_port, rules_folder, log, _folder: run };
         proxy.wait_until_ready();
+        proxy
+    }
+
+    /// As [`ProxyProcess::start`], for a proxy that all tests of a binary share: none of them ends it.
+    pub fn start_shared(rules: &Rules) -> Self {
+        let proxy = Self::start(Backends::shared(), rules);
         print_log_on_panic(proxy.log.clone());
         proxy
     }
@@ -175,6 +181,14 @@ impl ProxyProcess {
     /// What the admin port answers to GET: status line and body.
     pub fn admin(&self, path: &str) -> (u16, String) {
         http_get(self.admin_port, path)
+    }
+}
+
+impl Drop for ProxyProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- end of the proxy's log ---\n{}", self.log_tail());
+        }
     }
 }
 

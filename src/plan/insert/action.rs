@@ -11,7 +11,7 @@ use crate::plan::template::{Filling, InsertFilling, Template};
 use crate::plan::types::{Bound, NameMap, NoSession, ParamSource, SessionValues, ShardStatement};
 use crate::plan::unit::Unit;
 use crate::route::condition::StoreError;
-use crate::route::key::RawValue;
+use crate::route::key::{KeyType, RawValue};
 use crate::route::source::Source;
 use crate::route::values::Values;
 
@@ -99,7 +99,7 @@ impl InsertAction {
         let unit = &self.unit[0];
         let mut by_node: Vec<Vec<usize>> = vec![Vec::new(); unit.place.nodes().len()];
         for (index, row) in self.rows.iter().enumerate() {
-            let node = self.node_of(row, generated.get(index).copied().flatten(), values)?;
+            let node = self.node_of(row, index, generated.get(index).copied().flatten(), values)?;
             by_node.get_mut(node).ok_or(PlanError::Internal("a node that the table does not have"))?.push(index);
         }
         let used: Vec<usize> = (0..by_node.len()).filter(|node| !by_node[*node].is_empty()).collect();
@@ -113,7 +113,8 @@ impl InsertAction {
         let template = if as_it_is { &self.relay } else { &self.split };
         let shards = used.iter().map(|node| {
             let filling = Rows { action: self, rows: &by_node[*node], generated: &generated, values };
-            self.statement(template, *node, values, session, Some(&filling))
+            let rows = u32::try_from(by_node[*node].len()).unwrap_or(u32::MAX);
+            self.statement(template, *node, values, session, Some(&filling), rows)
         });
         let insert_id = generated.iter().flatten().next().copied();
         Ok(Bound { shards: shards.collect(), insert_id, ..Bound::default() })
@@ -121,7 +122,7 @@ impl InsertAction {
 
     /// The statement for some node, whatever the values.
     pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
-        Ok(self.statement(&self.relay, 0, values, &NoSession, None))
+        Ok(self.statement(&self.relay, 0, values, &NoSession, None, 0))
     }
 
     fn statement(
@@ -131,11 +132,20 @@ impl InsertAction {
         values: &Values<'_>,
         session: &dyn SessionValues,
         insert: Option<&dyn InsertFilling>,
+        rows: u32,
     ) -> ShardStatement {
         let unit = &self.unit[0];
         let data_node = &unit.place.nodes()[node];
         let schema = Arc::clone(&data_node.schema);
-        let filling = Filling { units: &self.unit, nodes: &[node], schema: &schema, session, limit_count: 0, insert };
+        let filling = Filling {
+            units: &self.unit,
+            nodes: &[node],
+            schema: &schema,
+            session,
+            limit_count: 0,
+            insert,
+            chosen: None,
+        };
         let (sql, params) = template.fill(values, &filling);
         ShardStatement {
             node: Arc::clone(&unit.labels[node]),
@@ -144,6 +154,7 @@ impl InsertAction {
             sql,
             params,
             names: self.names.clone(),
+            rows,
         }
     }
 
@@ -170,7 +181,13 @@ impl InsertAction {
     }
 
     /// Where a row belongs.
-    fn node_of(&self, row: &Row, generated: Option<u64>, values: &Values<'_>) -> Result<usize, PlanError> {
+    fn node_of(
+        &self,
+        row: &Row,
+        number: usize,
+        generated: Option<u64>,
+        values: &Values<'_>,
+    ) -> Result<usize, PlanError> {
         let unit = &self.unit[0];
         let keyed = unit.keyed.as_ref().ok_or(PlanError::Internal("a sharded table without a key"))?;
         let name = |column: usize| keyed.columns.get(column).map_or_else(String::new, ToString::to_string);
@@ -185,7 +202,13 @@ impl InsertAction {
         }
         keyed.stored(&key).map_err(|error| match error {
             StoreError::Null(column) => PlanError::NullKey(name(column)),
-            StoreError::Unknown(column) => PlanError::UnknownKey(name(column)),
+            StoreError::Unknown(column) => match (keyed.types.get(column), key.get(column)) {
+                // whole numbers are stored as they are, unless the column is too small
+                (Some(KeyType::Int { .. }), Some(RawValue::Int(_))) => {
+                    PlanError::OutOfRange { column: name(column), row: number + 1 }
+                }
+                _ => PlanError::UnknownKey(name(column)),
+            },
             StoreError::Route(error) => error.into(),
             StoreError::NoHint => PlanError::Hint {
                 hint: "shard_value".to_owned(),

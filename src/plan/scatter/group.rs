@@ -127,14 +127,7 @@ impl Weave<'_, '_> {
 
     /// The shards sort by the group keys: first as ORDER BY says, then by the rest.
     fn group_keys(&mut self) -> Result<(), PlanError> {
-        let GroupByExpr::Expressions(exprs, _) = self.select.group_by.clone() else {
-            return Err(refused("GROUP BY ALL"));
-        };
-        let mut groups: Vec<Key> = Vec::new();
-        for (expr, range) in exprs.iter().zip(self.clauses.group.clone()) {
-            let key = self.key(expr, range, Clause::Group)?;
-            groups.push(key.ok_or_else(|| refused("GROUP BY a constant"))?);
-        }
+        let groups = self.group_list()?;
         let mut used = vec![false; groups.len()];
         let orders = self.order_keys()?;
         for (order, range) in orders.iter().zip(self.clauses.order.clone()) {
@@ -162,6 +155,54 @@ impl Weave<'_, '_> {
         }
         self.spec.group.clone_from(&self.spec.order);
         Ok(())
+    }
+
+    /// Whether an item or a key of ORDER BY holds an aggregate.
+    pub(super) fn has_aggregates(&self) -> bool {
+        let items = self.items.iter().filter_map(|item| self.expr_of(item));
+        let orders = self.query.order_by.iter();
+        items.into_iter().any(is_aggregated) || orders.into_iter().any(is_aggregated)
+    }
+
+    /// Whole groups without ORDER BY leave in the order of their keys, as MariaDB and older MySQL servers give them (which
+    /// matters most under LIMIT), if the keys have an order that can be merged.
+    pub(super) fn sort_by_groups(&mut self) {
+        let before = (self.hidden.len(), self.spec.order.len(), self.pinned.len());
+        let Ok(keys) = self.group_list() else { return };
+        let mut pieces: Vec<Piece> = Vec::new();
+        for key in &keys {
+            let Ok(sort) = self.group_key(key, false) else {
+                self.hidden.truncate(before.0);
+                self.spec.order.truncate(before.1);
+                self.pinned.truncate(before.2);
+                return;
+            };
+            self.spec.order.push(sort);
+            if !pieces.is_empty() {
+                pieces.push(Piece::from(", "));
+            }
+            pieces.push(Piece::Copy(key.range.clone()));
+        }
+        // ORDER BY NULL asks for no order
+        if self.clauses.order_by.is_none() && !pieces.is_empty() {
+            self.add_order(pieces);
+        } else {
+            self.hidden.truncate(before.0);
+            self.spec.order.truncate(before.1);
+        }
+    }
+
+    /// The keys of GROUP BY.
+    fn group_list(&mut self) -> Result<Vec<Key>, PlanError> {
+        let GroupByExpr::Expressions(exprs, _) = self.select.group_by.clone() else {
+            return Err(refused("GROUP BY ALL"));
+        };
+        let mut groups: Vec<Key> = Vec::new();
+        for (expr, range) in exprs.iter().zip(self.clauses.group.clone()) {
+            let key = self.key(expr, range, Clause::Group)?;
+            groups.push(key.ok_or_else(|| refused("GROUP BY a constant"))?);
+        }
+        Ok(groups)
     }
 
     fn same_key(&self, one: &Key, other: &Key) -> bool {

@@ -112,8 +112,9 @@ fn check(builder: &Builder<'_>, query: &Query, select: &Select, main: BlockId) -
     if met.calc_found_rows {
         return Err(refused("SQL_CALC_FOUND_ROWS"));
     }
-    if met.user_variable || met.assigns_variable {
-        return Err(refused("user variables"));
+    // variables that are only read are the same on all shards: the session sets them there
+    if met.assigns_variable {
+        return Err(refused("assignments to user variables"));
     }
     for (name, what) in [
         (&met.random_in_condition, "which gives another value on each shard,"),
@@ -167,8 +168,12 @@ impl Weave<'_, '_> {
         let key_is_in = |columns: &[ColumnId]| holds_key(self.builder, keys, colocated, self.main, columns);
         let whole_groups = groups && key_is_in(&group_columns);
         if implicit_group || (groups && !whole_groups) {
-            if distinct {
-                return Err(refused("DISTINCT with aggregates or GROUP BY"));
+            // DISTINCT of one row is that row; of groups without aggregates it is DISTINCT of the rows
+            if distinct && !implicit_group {
+                if self.select.having.is_some() || self.has_aggregates() {
+                    return Err(refused("DISTINCT with aggregates and GROUP BY"));
+                }
+                return self.distinct();
             }
             let arguments = self.item_arguments();
             let key_is_in = |columns: &[ColumnId]| holds_key(self.builder, keys, colocated, self.main, columns);
@@ -180,7 +185,11 @@ impl Weave<'_, '_> {
         if distinct && !whole_rows {
             return self.distinct();
         }
-        self.sort(distinct)
+        self.sort(distinct)?;
+        if groups && !distinct && self.spec.order.is_empty() {
+            self.sort_by_groups();
+        }
+        Ok(())
     }
 
     /// Writes what was decided into the text.

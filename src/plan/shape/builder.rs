@@ -103,7 +103,13 @@ impl<'a> Builder<'a> {
         table: &sqlparser::ast::Ident,
     ) -> Result<RefKind, PlanError> {
         let place = place::locate(self.context, schema.map(|schema| schema.value.as_str()), &table.value)?;
-        let info = self.context.catalog.table(place.schema(), place.table());
+        let info = match &place {
+            // the servers know the views by their names in large letters
+            place if crate::plan::system::is_view(place) => {
+                self.context.catalog.table(place.schema(), &place.table().to_ascii_uppercase())
+            }
+            place => self.context.catalog.table(place.schema(), place.table()),
+        };
         Ok(RefKind::Table { place, info })
     }
 

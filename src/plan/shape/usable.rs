@@ -66,7 +66,7 @@ impl Shape {
             Reader::Table(table) => &self.refs[table].nullable_by,
             Reader::Subquery => &[],
         };
-        let mut facts = self.from_around(block);
+        let mut facts = self.around(block);
         let filters: Vec<&Filter> = self.blocks[block].filters.iter().collect();
         self.take(&filters, within, &mut facts);
         facts
@@ -101,23 +101,23 @@ impl Shape {
     }
 
     /// The facts that a block may use from the blocks around it.
-    fn from_around(&self, block: BlockId) -> Vec<Fact> {
+    fn around(&self, block: BlockId) -> Vec<Fact> {
         let Some((parent, position)) = self.blocks[block].parent else { return Vec::new() };
         match position {
             Position::Inline => self.usable(parent, Reader::Subquery),
-            Position::On | Position::Lateral | Position::Leg => self.from_around(parent),
+            Position::On | Position::Lateral | Position::Leg => self.around(parent),
             // WITH may be read several times, for rows that differ
             Position::Cte => Vec::new(),
             Position::Derived(table) => {
-                let mut facts = self.from_around(parent);
-                facts.extend(self.into_derived(block, parent, table));
+                let mut facts = self.around(parent);
+                facts.extend(self.inside_derived(block, parent, table));
                 facts
             }
         }
     }
 
     /// What holds outside for the columns of a derived table, as far as it may be used inside.
-    fn into_derived(&self, block: BlockId, parent: BlockId, table: RefId) -> Vec<Fact> {
+    fn inside_derived(&self, block: BlockId, parent: BlockId, table: RefId) -> Vec<Fact> {
         let inner = &self.blocks[block];
         let Some(outputs) = inner.outputs.as_ref().filter(|_| inner.is_cut_by_rows()) else { return Vec::new() };
         let mut facts: Vec<Fact> = Vec::new();
@@ -134,9 +134,9 @@ impl Shape {
             return facts;
         }
         // what came out of this very table must not go back in: it holds for columns that may not be used
-        let around: Vec<&Filter> =
+        let others: Vec<&Filter> =
             self.blocks[parent].filters.iter().filter(|filter| filter.from_derived != Some(table)).collect();
-        self.take(&around, &self.refs[table].nullable_by, &mut facts);
+        self.take(&others, &self.refs[table].nullable_by, &mut facts);
         facts
     }
 

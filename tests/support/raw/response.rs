@@ -89,7 +89,7 @@ impl fmt::Display for ErrPacket {
 
 /// Column definition:
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html>.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Column {
     pub schema: String,
     pub table: String,
@@ -104,6 +104,16 @@ pub struct Column {
 }
 
 impl Column {
+    /// What a driver makes of the type: integers and texts come in several lengths.
+    /// <https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html>
+    pub fn class(&self) -> u8 {
+        match self.kind {
+            1 | 2 | 3 | 8 | 9 => 8,
+            249..=254 | 15 => 253,
+            other => other,
+        }
+    }
+
     pub fn parse(payload: &[u8]) -> Self {
         let mut reader = Reader(payload);
         assert_eq!(reader.string(), b"def", "catalog of a column definition");
