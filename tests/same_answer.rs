@@ -31,7 +31,23 @@ macro_rules! files {
     };
 }
 
-files!(aggregate, broadcast, crud, ddl, join, order_limit, prepared, refused, session, show, transaction, types);
+files!(
+    aggregate,
+    broadcast,
+    conditions,
+    crud,
+    ddl,
+    expressions,
+    insert,
+    join,
+    order_limit,
+    prepared,
+    refused,
+    session,
+    show,
+    transaction,
+    types
+);
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
     let rules = SCHEMAS.iter().fold(Rules::default(), |rules, name| rules.and_schema(name, SCHEMA_RULES));
