@@ -112,7 +112,7 @@ async fn serve(folder: PathBuf) -> Result<(), ServeError> {
     let shared = Arc::new(Shared::new(snapshot, Arc::new(Metrics::new()), &version));
     connect_metrics(&shared);
     shared.metrics.rules_loaded(rules.version);
-    let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), version));
+    let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), &version));
     let server = Server::bind(options(&rules), directory).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");

@@ -336,7 +336,8 @@ fn nonsense_on_the_port_harms_nobody() {
         let mut socket = TcpStream::connect(("127.0.0.1", proxy.port)).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
         socket.write_all(bytes).unwrap();
-        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        // The proxy may have closed already.
+        let _ = socket.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
         let _ = socket.read_to_end(&mut answer);
         assert!(!answer.is_empty(), "at least the greeting came");

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::error::BackendError;
 use super::flavour::Flavour;
 use super::server::{Place, Server};
-use super::settings::{Settings, Variables, set_statement};
+use super::settings::{Settings, Variables, has_default, set_statement};
 use super::setup::{Risk, SchemaCommand, SessionState, Setup, Step};
 use super::spec::Limits;
 use super::statements::{Prepared, StatementText, Statements};
@@ -154,6 +154,19 @@ impl BackendConn {
                 self.queue_payload(&payload);
             }
             None => {}
+        }
+        // A variable that the session before had set and this one has not: if it has no DEFAULT to go back to, the
+        // connection starts afresh. A session that holds the connection never drops a variable.
+        if self.untouched
+            && self
+                .state
+                .vars
+                .assignments(&want.vars)
+                .iter()
+                .any(|(name, literal)| literal.is_none() && !has_default(name))
+        {
+            self.dirty = true;
+            self.queue_reset_if_dirty();
         }
         if !Variables::same(&self.state.vars, &want.vars) {
             let assignments = self.state.vars.assignments(&want.vars);

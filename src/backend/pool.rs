@@ -70,6 +70,17 @@ impl Pool {
     /// hand.
     pub async fn checkout(self: &Arc<Self>, flavour: Flavour) -> Result<Lease, BackendError> {
         let admitted = self.admit().await?;
+        self.take(admitted, flavour).await
+    }
+
+    /// A connection if one is free, or may be opened, without waiting for others.
+    pub async fn checkout_free(self: &Arc<Self>, flavour: Flavour) -> Option<Lease> {
+        let permit = self.server.admission.try_acquire().ok()?;
+        permit.forget();
+        self.take(Admitted(Some(&self.server)), flavour).await.ok()
+    }
+
+    async fn take(self: &Arc<Self>, admitted: Admitted<'_>, flavour: Flavour) -> Result<Lease, BackendError> {
         match self.by_flavour[flavour.index()].timeout_get(&NO_TIMEOUTS).await {
             Ok(object) => {
                 admitted.keep();

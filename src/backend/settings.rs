@@ -110,6 +110,39 @@ impl PartialEq for Variables {
 
 impl Eq for Variables {}
 
+/// Variables that sessions often set and that `SET … = DEFAULT` puts back. What is not named here may have no default.
+const HAVE_DEFAULT: &[&str] = &[
+    "autocommit",
+    "character_set_client",
+    "character_set_connection",
+    "character_set_results",
+    "collation_connection",
+    "foreign_key_checks",
+    "group_concat_max_len",
+    "innodb_lock_wait_timeout",
+    "interactive_timeout",
+    "lock_wait_timeout",
+    "max_execution_time",
+    "max_statement_time",
+    "net_read_timeout",
+    "net_write_timeout",
+    "sql_mode",
+    "sql_safe_updates",
+    "sql_select_limit",
+    "time_zone",
+    "transaction_isolation",
+    "transaction_read_only",
+    "tx_isolation",
+    "tx_read_only",
+    "unique_checks",
+    "wait_timeout",
+];
+
+/// Whether a variable is known to go back to the server's default by `SET … = DEFAULT`.
+pub(super) fn has_default(name: &str) -> bool {
+    HAVE_DEFAULT.contains(&name)
+}
+
 /// The variables that SET NAMES sets.
 const NAMES: [&str; 3] = ["character_set_client", "character_set_results", "collation_connection"];
 

@@ -129,6 +129,11 @@ impl Backends {
         }
     }
 
+    /// One more connection to a server of the group, if that needs no waiting for others.
+    pub async fn checkout_free(&self, group: GroupId, role: Role, flavour: Flavour) -> Option<Lease> {
+        self.group(group).choose(role, &[]).checkout_free(flavour).await
+    }
+
     /// Runs a query of the proxy's own on the group's primary, apart from the pool.
     pub async fn query(&self, group: GroupId, sql: &str) -> Result<Answer, BackendError> {
         let pool = self.group(group).primary();

@@ -55,6 +55,11 @@ impl ExecuteError {
         matches!(self, Self::ClientLost(_))
     }
 
+    /// Whether a server has rolled the transaction back (ER_LOCK_DEADLOCK).
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Backend(BackendError::Server(error)) if error.errno == 1213)
+    }
+
     /// Whether a backend connection broke, and with it the state it held.
     pub fn is_backend_lost(&self) -> bool {
         matches!(self, Self::Backend(e) if e.is_lost())

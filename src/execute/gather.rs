@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use super::lane::{Head, Request, Rows};
 use super::{ExecuteError, Lane};
@@ -133,7 +133,7 @@ impl Gather {
     pub async fn finish(mut self) -> (Vec<Lane>, u16) {
         for (lane, current) in self.lanes.iter_mut().zip(&self.current) {
             if current.is_some() {
-                lane.drain(DRAIN_LIMIT_BYTES).await;
+                lane.drain(if lane.must_stay() { usize::MAX } else { DRAIN_LIMIT_BYTES }).await;
             }
         }
         (self.lanes, self.warnings)
@@ -230,10 +230,15 @@ async fn open_first(lanes: &mut [Lane], inputs: &mut [Input]) -> Result<Opened, 
             first[input.lane] = std::mem::take(&mut input.requests);
         }
     }
-    let heads = try_join_all(
-        lanes.iter_mut().zip(first).map(|(lane, mut requests)| async move { send_all(lane, &mut requests).await }),
-    )
-    .await?;
+    // Lanes that the session needs again are not left in the middle of an answer's beginning when another one fails.
+    let keep = lanes.iter().any(Lane::must_stay);
+    let work =
+        lanes.iter_mut().zip(first).map(|(lane, mut requests)| async move { send_all(lane, &mut requests).await });
+    let heads = if keep {
+        join_all(work).await.into_iter().collect::<Result<Vec<_>, _>>()?
+    } else {
+        try_join_all(work).await?
+    };
     let mut columns = Vec::with_capacity(heads.len());
     for (lane, head) in heads.into_iter().enumerate() {
         match head {

@@ -1,6 +1,7 @@
 //! One backend connection in use by one statement.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
@@ -9,6 +10,7 @@ use crate::backend::{BackendError, Lease, Prepared, ServerError, Settings, State
 use crate::config::GroupId;
 use crate::net::{HEADER_LEN, MAX_WIRE_PAYLOAD};
 use crate::protocol::column::ColumnDef;
+use crate::protocol::command::code;
 use crate::protocol::eof::EofPacket;
 use crate::protocol::err::{ErrPacket, is_err};
 use crate::protocol::execute::put_with_statement_id;
@@ -35,6 +37,8 @@ pub enum Request {
         /// A whole COM_STMT_EXECUTE with the types of its parameters; the statement id is put in here.
         payload: Bytes,
     },
+    /// Makes another schema the connection's default, which the connection then remembers.
+    UseSchema(Arc<str>),
     /// Any other command, its code first.
     Command(Bytes),
 }
@@ -126,7 +130,21 @@ pub struct Lane {
     /// The sequence id that the answer begins with: one more than the last packet of the request had.
     answer_seq: u8,
     in_transaction: bool,
+    /// The schema that a request in flight chooses: the connection is in it once the server has said OK.
+    choosing: Option<Arc<str>>,
     outcome: Outcome,
+    /// Set when the lane ends without its connection being handed back: the session relied on what it held.
+    loss: Option<Arc<AtomicBool>>,
+}
+
+/// A lane that goes down with the state of its session on it tells so: whichever way an error takes, a transaction is
+/// never half forgotten.
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Some(loss) = &self.loss {
+            loss.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Lane {
@@ -139,8 +157,30 @@ impl Lane {
             has_setup: false,
             answer_seq: 1,
             in_transaction,
+            choosing: None,
             outcome: Outcome::default(),
+            loss: None,
         }
+    }
+
+    /// The same lane, whose loss is told.
+    pub fn reporting_loss(mut self, loss: &Arc<AtomicBool>) -> Self {
+        self.loss = Some(Arc::clone(loss));
+        self
+    }
+
+    /// Whether the session relies on what this connection holds.
+    pub fn must_stay(&self) -> bool {
+        self.loss.is_some() || self.in_transaction
+    }
+
+    /// Sends what is queued before a statement that is not going to run, so that the connection can be handed back.
+    pub async fn run_preludes(&mut self) -> Result<(), ExecuteError> {
+        if self.has_preludes() {
+            self.conn()?.flush().await?;
+            self.read_preludes().await?;
+        }
+        Ok(())
     }
 
     /// The group that it leads to.
@@ -230,8 +270,13 @@ impl Lane {
 
     /// Queues a request and writes all that is queued.
     pub async fn send(&mut self, request: &Request) -> Result<(), ExecuteError> {
+        self.choosing = None;
         match request {
             Request::Query(sql) => self.conn()?.queue_query(sql),
+            Request::UseSchema(schema) => {
+                self.conn()?.queue_packet(&[&[code::INIT_DB], schema.as_bytes()].concat());
+                self.choosing = Some(Arc::clone(schema));
+            }
             Request::Command(payload) => self.conn()?.queue_packet(payload),
             Request::Execute { text, payload } => {
                 let prepared = self.prepare(text).await?;
@@ -312,10 +357,7 @@ impl Lane {
     /// Prepares a text unless the connection has it prepared.
     pub async fn prepare(&mut self, text: &StatementText) -> Result<Prepared, ExecuteError> {
         // The cache's key holds the settings, so they are settled first.
-        if self.has_preludes() {
-            self.conn()?.flush().await?;
-            self.read_preludes().await?;
-        }
+        self.run_preludes().await?;
         if let Some(prepared) = self.conn()?.prepared(text) {
             return Ok(prepared);
         }
@@ -427,6 +469,7 @@ impl Lane {
             match self.read_row().await {
                 Ok(Some(row)) => read_bytes += row.len(),
                 Ok(None) => return,
+                Err(_) if self.is_usable() => return,
                 Err(_) => return self.discard(),
             }
         }
@@ -471,6 +514,11 @@ impl Lane {
 
     fn finish(&mut self, outcome: Outcome) -> Result<(), ExecuteError> {
         let more = outcome.status.contains(StatusFlags::MORE_RESULTS_EXISTS);
+        if let (Some(schema), Some(lease)) = (self.choosing.take(), &mut self.lease) {
+            // Statements that follow, and the cache of prepared ones, go by the schema that the connection is in.
+            let settings = lease.settings().with_schema(Some(schema));
+            lease.adopt_settings(&settings);
+        }
         self.note_outcome(outcome);
         if more {
             // Several results from one shard cannot be merged; what is left of them is closed with the connection.
@@ -539,8 +587,9 @@ impl Lane {
     }
 
     /// The connection with its group, unless it was closed or is in no state to be used again.
-    pub fn into_lease(self) -> Option<(Lease, GroupId)> {
-        let group = self.group;
-        self.lease.filter(|lease| !lease.is_mid_response() && !lease.is_broken()).map(|lease| (lease, group))
+    pub fn into_lease(mut self) -> Option<(Lease, GroupId)> {
+        let lease = self.lease.take().filter(|lease| !lease.is_mid_response() && !lease.is_broken())?;
+        self.loss = None;
+        Some((lease, self.group))
     }
 }

@@ -11,12 +11,17 @@ use super::{Client, ExecuteError, Lane, Watch};
 use crate::backend::ServerError;
 use crate::net::HEADER_LEN;
 use crate::protocol::result_scan::{Rewrite, Watch as ScanWatch};
-use crate::protocol::{ColumnView, ErrPacket, PrepareOk, ResponseKind, ResultScanner, StatusFlags, Stop};
+use crate::protocol::{ColumnFlags, ColumnView, ErrPacket, PrepareOk, ResponseKind, ResultScanner, StatusFlags, Stop};
 
 /// What a client sees under another name than the backend does.
 pub trait Names: Sync {
     /// The logical schema and table behind a physical schema and table, if they differ.
     fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])>;
+    /// The view of `information_schema` behind a derived table, if the column is of one, and whether its names of
+    /// tables have room for a prefix.
+    fn view<'a>(&'a self, _table: &[u8]) -> Option<(&'a [u8], bool)> {
+        None
+    }
     /// An error text with physical names replaced.
     fn restore_text(&self, text: &str) -> String;
 }
@@ -150,9 +155,28 @@ fn put_replaced(out: &mut BytesMut, frame: &[u8], stop: &Stop, style: &Style<'_>
 
 /// A column with the names that the client knows. An alias (`table` differs from `org_table`) stays.
 pub fn renamed<'a>(column: ColumnView<'a>, names: &'a dyn Names) -> ColumnView<'a> {
+    if let Some((view, prefixed)) = names.view(column.table) {
+        return of_view(column, view, prefixed);
+    }
     let Some((schema, table)) = names.logical(column.schema, column.org_table) else { return column };
     let alias = if column.table == column.org_table { table } else { column.table };
     ColumnView { schema, table: alias, org_table: table, ..column }
+}
+
+/// A column of a view that was read through a derived table, labelled as the view labels it.
+fn of_view<'a>(column: ColumnView<'a>, view: &'a [u8], prefixed: bool) -> ColumnView<'a> {
+    /// What MariaDB says of the decimals of an expression.
+    const NOT_FIXED_DEC: u8 = 39;
+    /// Characters of a name of a table, and of one with the prefix `#mysql50#`.
+    const NAME_CHARS: (u32, u32) = (64, 73);
+    let mut flags = column.flags;
+    if column.decimals == NOT_FIXED_DEC {
+        flags = ColumnFlags(flags.0 | ColumnFlags::NO_DEFAULT_VALUE.0);
+    }
+    let decimals = if column.decimals == NOT_FIXED_DEC { 0 } else { column.decimals };
+    let is_name = prefixed && column.org_name == b"TABLE_NAME";
+    let length = if is_name { column.length / NAME_CHARS.0 * NAME_CHARS.1 } else { column.length };
+    ColumnView { schema: b"information_schema", org_table: view, flags, decimals, length, ..column }
 }
 
 fn server_error(scanner: &ResultScanner, frame: &[u8]) -> Option<ServerError> {

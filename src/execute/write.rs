@@ -52,7 +52,7 @@ async fn run_lane(lane: &mut Lane, requests: Vec<Request>) -> Result<Vec<Outcome
         if let Head::Rows(_) = lane.read_head().await? {
             while lane.read_row().await?.is_some() {}
         }
-        if !matches!(request, Request::Command(_)) {
+        if !matches!(request, Request::UseSchema(_) | Request::Command(_)) {
             outcomes.push(lane.outcome().clone());
         }
     }

@@ -3,13 +3,10 @@
 use super::MergeError;
 use crate::protocol::{ColumnDef, ColumnFlags, ColumnType};
 
-/// Flags that change how a value is read or compared.
-const FLAGS_THAT_MATTER: u16 = ColumnFlags::UNSIGNED.0
-    | ColumnFlags::ZEROFILL.0
-    | ColumnFlags::BINARY.0
-    | ColumnFlags::ENUM.0
-    | ColumnFlags::SET.0
-    | ColumnFlags::BLOB.0;
+/// Flags that change how a value is read or compared. Not BINARY: of texts the character set says it too, and on numbers
+/// it tells whether the server kept the value in a temporary table, which depends on the shard's rows.
+const FLAGS_THAT_MATTER: u16 =
+    ColumnFlags::UNSIGNED.0 | ColumnFlags::ZEROFILL.0 | ColumnFlags::ENUM.0 | ColumnFlags::SET.0;
 
 /// Compares the column definitions of all shards and gives the client's: the first shard's, with the longest length,
 /// and NOT NULL only where all shards say so. A difference that would mislabel a value is an error: it means that the
@@ -28,6 +25,10 @@ pub fn check_columns<C: AsRef<[ColumnDef]>>(shards: &[C]) -> Result<Vec<ColumnDe
                 return Err(MergeError::ColumnsDiffer { column, what });
             }
             column.length = column.length.max(other.length);
+            if string_rank(other.kind) > string_rank(column.kind) {
+                column.kind = other.kind;
+                column.flags = column.flags.with(ColumnFlags(other.flags.0 & ColumnFlags::BLOB.0));
+            }
             if !other.flags.contains(ColumnFlags::NOT_NULL) {
                 column.flags = column.flags.without(ColumnFlags::NOT_NULL);
             }
@@ -38,17 +39,33 @@ pub fn check_columns<C: AsRef<[ColumnDef]>>(shards: &[C]) -> Result<Vec<ColumnDe
 
 /// What differs so that one label does not fit both.
 fn difference(a: &ColumnDef, b: &ColumnDef) -> Option<&'static str> {
-    if a.kind != b.kind {
+    let both_strings = string_rank(a.kind).is_some() && string_rank(b.kind).is_some();
+    if a.kind != b.kind && !both_strings {
         Some("the type")
     } else if a.charset != b.charset {
         Some("the character set")
     } else if (a.flags.0 ^ b.flags.0) & FLAGS_THAT_MATTER != 0 {
-        Some("UNSIGNED, ZEROFILL, BINARY, ENUM or SET")
+        Some("UNSIGNED, ZEROFILL, ENUM or SET")
     } else if a.decimals != b.decimals && !is_text(a.kind) {
         Some("the number of decimals")
     } else {
         None
     }
+}
+
+/// The types of plain strings, whose values are written alike in both protocols, the widest last. Which of them a server
+/// names for an expression may depend on its rows: a temporary table makes a VARCHAR of a CHAR, and a TEXT of a VARCHAR.
+fn string_rank(kind: ColumnType) -> Option<usize> {
+    const WIDER: [ColumnType; 7] = [
+        ColumnType::STRING,
+        ColumnType::VARCHAR,
+        ColumnType::VAR_STRING,
+        ColumnType::TINY_BLOB,
+        ColumnType::BLOB,
+        ColumnType::MEDIUM_BLOB,
+        ColumnType::LONG_BLOB,
+    ];
+    WIDER.iter().position(|each| *each == kind)
 }
 
 /// Whether `decimals` says nothing: servers put different figures there for text.
@@ -73,7 +90,21 @@ mod tests {
         not_null.flags = not_null.flags.with(ColumnFlags::NOT_NULL);
         let columns = check_columns(&[vec![not_null], vec![longer]]).unwrap();
         assert_eq!(columns[0].length, 20);
+        let mut in_temporary_table = column(ColumnType::LONG);
+        in_temporary_table.flags = in_temporary_table.flags.with(ColumnFlags::BINARY);
+        assert!(check_columns(&[vec![column(ColumnType::LONG)], vec![in_temporary_table]]).is_ok());
         assert!(!columns[0].flags.contains(ColumnFlags::NOT_NULL));
+    }
+
+    #[test]
+    fn of_strings_the_widest_type_labels_all() {
+        let columns = check_columns(&[
+            vec![column(ColumnType::STRING)],
+            vec![column(ColumnType::BLOB)],
+            vec![column(ColumnType::VAR_STRING)],
+        ]);
+        assert_eq!(columns.unwrap()[0].kind, ColumnType::BLOB);
+        assert!(check_columns(&[vec![column(ColumnType::ENUM)], vec![column(ColumnType::STRING)]]).is_err());
     }
 
     #[test]

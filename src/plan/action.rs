@@ -244,6 +244,9 @@ impl Routed {
         limit_count: u64,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
+        // views that are read elsewhere: the home's schema may not be there
+        let away = || (target.group != self.home.group && !self.units.is_empty()).then_some(0);
+        let lead = lead.or_else(away);
         let node = lead.and_then(|unit| self.units[unit].node(target.nodes[unit]));
         let schema = node.map(|node| Arc::clone(&node.schema)).or_else(|| self.home.schema.clone());
         let label = lead.and_then(|unit| self.units[unit].labels.get(target.nodes[unit]));

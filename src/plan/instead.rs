@@ -1,9 +1,11 @@
 //! A statement that is answered by another one, which the planner wrote.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::error::PlanError;
-use super::types::{Bound, Params, SessionValues, ShardStatement, Text};
+use super::types::{Bound, NameMap, Params, SessionValues, ShardStatement, Text};
 use super::{Ids, Plan, PlanContext};
 use crate::id::IdError;
 use crate::sql::{Literal, scan};
@@ -14,6 +16,8 @@ pub(crate) struct Instead {
     plan: Box<Plan>,
     sql: Bytes,
     literals: Vec<Literal>,
+    /// What its columns are labelled with, if not as the plan says.
+    pub names: Option<Arc<NameMap>>,
 }
 
 impl Instead {
@@ -23,7 +27,7 @@ impl Instead {
         let mut literals = Vec::new();
         let scanned = scan(&sql, context.mode, &mut literals);
         let plan = Box::new(super::plan(context, &sql, &scanned, &literals)?);
-        Ok(Self { plan, sql, literals })
+        Ok(Self { plan, sql, literals, names: None })
     }
 
     /// Its statements.
@@ -48,5 +52,8 @@ impl Instead {
             shard.sql = Text::Rewritten(self.sql.clone());
         }
         shard.params = Params::Same;
+        if let Some(names) = &self.names {
+            shard.names = Some(Arc::clone(names));
+        }
     }
 }

@@ -59,6 +59,8 @@ pub struct PlanContext<'a> {
     pub rules: &'a Rules,
     /// The schema that the client has chosen.
     pub schema: Option<&'a Arc<Schema>>,
+    /// The client has chosen `information_schema`.
+    pub in_information_schema: bool,
     /// The columns of the tables. Those that the statement names should be in it.
     pub catalog: &'a dyn CatalogView,
     /// What `sql_mode` says about reading the text.

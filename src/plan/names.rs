@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::error::PlanError;
 use super::keys::Keys;
+use super::place::Place;
 use super::shape::{Builder, RefKind, SessionCall, TableRef};
-use super::system::{View, is_view};
+use super::system::{Asked, View, is_mariadb, is_view};
 use super::template::{Slot, TemplateBuilder};
 use super::unit::quoted;
+use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::splice::Piece;
 
 /// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
@@ -55,8 +57,37 @@ fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View
     }
     let groups: Vec<_> = place.nodes().iter().map(|node| node.group).collect();
     let rules = builder.context.rules;
-    let view = |group| View::new(rules, place.table(), info.as_deref(), group, &groups);
+    let schemas = match place {
+        Place::System { only, .. } => only.as_deref(),
+        _ => None,
+    };
+    let spelled = spelled(builder);
+    let asked = Asked { groups: &groups, schemas, spelled: &spelled };
+    let view = |group| View::new(rules, place.table(), info.as_deref(), group, &asked);
     groups.iter().map(|group| view(*group)).collect()
+}
+
+/// Names in the select list, in the case in which they are written: so MariaDB titles the columns of its views. With a
+/// `*` they are the views' own.
+fn spelled(builder: &Builder<'_>) -> Vec<String> {
+    if !is_mariadb(builder.context) {
+        return Vec::new();
+    }
+    let sql = builder.sql;
+    let tokens = builder.outline.tokens();
+    let list = tokens.iter().take_while(|token| !token.is_word(sql, "from"));
+    let mut names = Vec::new();
+    let mut opened = false;
+    for token in list {
+        if token.is_symbol(sql, b'*') && !opened {
+            return Vec::new();
+        }
+        opened = token.is_symbol(sql, b'(');
+        if matches!(token.kind, TokenKind::Word | TokenKind::QuotedName) {
+            names.push(unquote_name(token.bytes(sql)).into_owned());
+        }
+    }
+    names
 }
 
 /// The name of a table without its schema, as it is written.

@@ -32,6 +32,8 @@ pub(crate) enum Place {
         schema: String,
         /// Where, under the names that were written; never empty. Several: each shows what the others do not.
         nodes: Vec<DataNode>,
+        /// The logical schemas that a query over `information_schema` can ask for; `None` for all.
+        only: Option<Arc<[Arc<str>]>>,
     },
 }
 
@@ -95,6 +97,9 @@ pub(crate) fn schema_of<'a>(
     written: Option<&str>,
 ) -> Result<Option<&'a Arc<Schema>>, PlanError> {
     let Some(name) = written else {
+        if context.in_information_schema {
+            return Ok(None);
+        }
         return context.schema.map(Some).ok_or(PlanError::NoSchema);
     };
     if is_system_schema(name) {
@@ -112,9 +117,9 @@ pub(crate) fn home_group(context: &PlanContext<'_>) -> GroupId {
 /// Where a table is.
 pub(crate) fn locate(context: &PlanContext<'_>, schema: Option<&str>, table: &str) -> Result<Place, PlanError> {
     let Some(found) = schema_of(context, schema)? else {
-        let written = schema.unwrap_or_default();
+        let written = schema.unwrap_or("information_schema");
         let node = DataNode { group: home_group(context), schema: written.into(), table: table.into() };
-        return Ok(Place::System { schema: written.to_ascii_lowercase(), nodes: vec![node] });
+        return Ok(Place::System { schema: written.to_ascii_lowercase(), nodes: vec![node], only: None });
     };
     if let Some(rule) = found.table(table) {
         return Ok(Place::Ruled { schema: Arc::clone(found), table: Arc::clone(rule) });

@@ -81,7 +81,8 @@ impl<'a> Subject<'a> {
         let rules = self.context.rules;
         let schema = self.context.schema;
         let group = self.hints.group.unwrap_or_else(|| place::home_group(self.context));
-        let schema = schema.and_then(|schema| schema.physical_name_on(group));
+        let system = self.context.in_information_schema.then(|| "information_schema".into());
+        let schema = schema.and_then(|schema| schema.physical_name_on(group)).or(system);
         let name = rules.groups.get(group.index()).map_or_else(|| "?".into(), |group| group.name.clone());
         let label = schema.as_ref().map_or_else(|| Arc::clone(&name), |schema| format!("{name}.{schema}").into());
         Home { group, schema, label, chosen: self.context.schema.map(|schema| Arc::clone(&schema.name)) }
@@ -154,7 +155,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         // nothing else depends on those literals
         pinned.clear();
     }
-    let names = name_map(&keys);
+    let names = name_map(&keys).or_else(|| super::system::names(&builder));
     let routed = Routed {
         units: keys.units.clone(),
         colocated,
@@ -259,7 +260,7 @@ pub(crate) fn names_of(units: &[Unit]) -> Option<Arc<NameMap>> {
             }
         }
     }
-    (!entries.is_empty()).then(|| Arc::new(NameMap { entries }))
+    (!entries.is_empty()).then(|| Arc::new(NameMap { entries, views: Vec::new() }))
 }
 
 fn access(kind: StatementKind, met: &Met) -> Access {

@@ -14,8 +14,8 @@ use super::keys::Keys;
 use super::place::{self, Place};
 use super::query::Subject;
 use super::shape::Met;
-use super::system::literal;
-use super::types::{LogicalTable, NameEntry, NameMap, StatementKind};
+use super::system::{is_mariadb, literal};
+use super::types::{LogicalTable, NameEntry, NameMap, StatementKind, ViewName};
 use super::unit::{Unit, quoted};
 use super::{Plan, opaque};
 use crate::config::{DataNode, Schema};
@@ -99,7 +99,7 @@ fn names_beside(subject: &Subject<'_>, place: &Place, node: &DataNode) -> Option
         }
     }
     entries.retain(|entry| entry.physical_table != entry.table || entry.physical_schema != entry.schema);
-    (!entries.is_empty()).then(|| Arc::new(NameMap { entries }))
+    (!entries.is_empty()).then(|| Arc::new(NameMap { entries, views: Vec::new() }))
 }
 
 /// The text with another name of the table; `FROM schema` behind it is left out.
@@ -130,13 +130,19 @@ fn listed<'a>(subject: &'a Subject<'_>, schema: Option<&Name>) -> Result<Option<
     place::schema_of(subject.context, schema.map(|schema| schema.text.as_str()))
 }
 
+/// What MariaDB calls the view behind SHOW TABLES.
+const TABLE_NAMES: &str = "TABLE_NAMES";
+
+/// SHOW TABLES.
 fn tables(subject: &Subject<'_>, schema: &Schema, full: bool, filter: &Filter) -> Result<Plan, PlanError> {
     let title = match filter {
         Filter::Like { pattern, .. } => format!("Tables_in_{} ({})", schema.name, String::from_utf8_lossy(pattern)),
         _ => format!("Tables_in_{}", schema.name),
     };
+    // MariaDB's lists are of a view of their own
+    let view = if is_mariadb(subject.context) { TABLE_NAMES } else { "TABLES" };
     let kind = if full { ", TABLE_TYPE AS `Table_type`" } else { "" };
-    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), filter)
+    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), &name(&title), view, filter)
 }
 
 /// Columns of SHOW TABLE STATUS (*SHOW TABLE STATUS Statement*), by those of `information_schema.TABLES`.
@@ -164,6 +170,7 @@ const STATUS_COLUMNS: &[(&str, &str)] = &[
     ("TEMPORARY", "Temporary"),
 ];
 
+/// SHOW TABLE STATUS: the numbers of a sharded table are those of one of its parts.
 fn table_status(subject: &Subject<'_>, schema: &Schema, filter: &Filter) -> Result<Plan, PlanError> {
     let info = subject.context.catalog.table("information_schema", "TABLES");
     let is_there = |column: &str| match &info {
@@ -175,31 +182,44 @@ fn table_status(subject: &Subject<'_>, schema: &Schema, filter: &Filter) -> Resu
         .filter(|(column, _)| is_there(column))
         .map(|(column, title)| format!("{column} AS `{title}`"))
         .collect();
-    list(subject, schema, &items.join(", "), filter)
+    list(subject, schema, &items.join(", "), "`Name`", "TABLES", filter)
 }
 
-/// A query over the tables of a schema.
-fn list(subject: &Subject<'_>, schema: &Schema, items: &str, filter: &Filter) -> Result<Plan, PlanError> {
+/// A query over the tables of a schema; `first` is the title of their names, `view` what it is said to be from.
+fn list(
+    subject: &Subject<'_>,
+    schema: &Schema,
+    items: &str,
+    first: &str,
+    view: &str,
+    filter: &Filter,
+) -> Result<Plan, PlanError> {
     let condition = format!("TABLE_SCHEMA = {}", literal(&schema.name));
+    // servers list tables in the order of the bytes of their names
+    let order = "ORDER BY CAST(TABLE_NAME AS BINARY)";
     let sql = match filter {
         Filter::Where(range) => {
             let given = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
             format!(
-                "SELECT * FROM (SELECT {items} FROM information_schema.TABLES WHERE {condition}) AS `TABLES` \
-                 WHERE {given} ORDER BY 1"
+                "SELECT * FROM (SELECT {items} FROM information_schema.TABLES WHERE {condition}) AS {view} \
+                 WHERE {given} ORDER BY CAST({first} AS BINARY)"
             )
         }
         Filter::Like { range, .. } => {
             let pattern = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
             // names differ in case, as on most servers
             format!(
-                "SELECT {items} FROM information_schema.TABLES WHERE {condition} \
-                 AND CAST(TABLE_NAME AS BINARY) LIKE {pattern} ORDER BY 1"
+                "SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} \
+                 AND CAST(TABLE_NAME AS BINARY) LIKE {pattern} {order}"
             )
         }
-        Filter::None => format!("SELECT {items} FROM information_schema.TABLES WHERE {condition} ORDER BY 1"),
+        Filter::None => format!("SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} {order}"),
     };
-    let instead = Instead::new(subject.context, sql)?;
+    let mut instead = Instead::new(subject.context, sql)?;
+    if view == TABLE_NAMES {
+        let label = ViewName { visible: view.into(), view: view.into(), prefixed_names: true };
+        instead.names = Some(Arc::new(NameMap { entries: Vec::new(), views: vec![label] }));
+    }
     let named = LogicalTable { schema: Arc::clone(&schema.name), table: "".into() };
     let keys = Keys { units: Vec::new(), refs: Vec::new() };
     let mut plan = subject.plan(StatementKind::Select, &Met::default(), &keys, Action::Instead(instead));

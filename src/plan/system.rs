@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use sqlparser::ast::Query;
 
+use super::PlanContext;
 use super::error::PlanError;
 use super::place::Place;
-use super::shape::{Builder, RefKind};
-use super::types::PinnedLiteral;
-use crate::config::{DataNode, GroupId, Rules, Schema};
-pub(crate) use view::{View, literal};
+use super::shape::{Builder, RefKind, TableRef};
+use super::types::{NameMap, PinnedLiteral, ViewName};
+use crate::config::{DataNode, GroupId, Rules, Table};
+use schemas::Wanted;
+pub(crate) use view::{Asked, View, literal};
 
 /// Its name.
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
@@ -25,6 +27,25 @@ pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 /// Whether a place is one of its views.
 pub(crate) fn is_view(place: &Place) -> bool {
     matches!(place, Place::System { schema, .. } if schema == INFORMATION_SCHEMA)
+}
+
+/// The views that derived tables stand for, so that columns are labelled as the views' own.
+pub(crate) fn names(builder: &Builder<'_>) -> Option<Arc<NameMap>> {
+    let view = |reference: &TableRef| match &reference.kind {
+        RefKind::Table { place, info } if is_view(place) && view::is_scoped(info.as_deref(), &reference.name) => {
+            let visible = reference.visible_name().into();
+            Some(ViewName { visible, view: reference.name.to_ascii_uppercase().into(), prefixed_names: false })
+        }
+        _ => None,
+    };
+    let views: Vec<ViewName> = builder.shape.refs.iter().filter_map(view).collect();
+    (!views.is_empty()).then(|| Arc::new(NameMap { entries: Vec::new(), views }))
+}
+
+/// Whether the servers are MariaDB's, as far as the catalog knows.
+pub(crate) fn is_mariadb(context: &PlanContext<'_>) -> bool {
+    let tables = context.catalog.table(INFORMATION_SCHEMA, "TABLES");
+    tables.is_some_and(|tables| tables.column("TEMPORARY").is_some())
 }
 
 /// Its views beside tables of the user: the rows of both are on different servers, or named differently.
@@ -68,24 +89,19 @@ pub(crate) fn settle(
     if ids.is_empty() {
         return Ok(());
     }
-    let mut wanted: Vec<Vec<Arc<Schema>>> = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
     for id in &ids {
         refuse_hidden(&builder.shape.refs[*id].name)?;
         wanted.push(schemas::of(builder, query, *id, pinned));
     }
     let home = builder.context.schema.and_then(|schema| schema.home_group());
-    let all: Vec<Arc<Schema>> = {
-        let mut all: Vec<_> = wanted.iter().flatten().cloned().collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all.dedup_by(|a, b| a.name == b.name);
-        all
-    };
-    let groups = groups_for(builder.context.rules, &all, home);
-    for id in ids {
+    let groups = groups_for(builder.context.rules, &wanted, home);
+    for (id, wanted) in ids.into_iter().zip(wanted) {
         let name = builder.shape.refs[id].name.clone();
-        if let RefKind::Table { place: Place::System { schema, nodes, .. }, info } = &mut builder.shape.refs[id].kind {
+        if let RefKind::Table { place: Place::System { schema, nodes, only }, info } = &mut builder.shape.refs[id].kind
+        {
             // what no schema has any two groups would show twice
-            let is_scoped = info.as_deref().is_none_or(view::is_scoped);
+            let is_scoped = view::is_scoped(info.as_deref(), &name);
             let groups = if is_scoped { groups.as_slice() } else { &groups[..1] };
             let node = |group: &GroupId| DataNode {
                 group: *group,
@@ -93,21 +109,33 @@ pub(crate) fn settle(
                 table: name.as_str().into(),
             };
             *nodes = groups.iter().map(node).collect();
+            let is_all = wanted.schemas.len() == builder.context.rules.schemas.len();
+            *only = (!is_all).then(|| wanted.schemas.iter().map(|schema| Arc::clone(&schema.name)).collect());
         }
     }
     Ok(())
 }
 
-/// The fewest groups that hold a part of every table of the schemas; the first is the one that shows
+/// The fewest groups that hold a part of every table that is asked for; the first is the one that shows
 /// `information_schema` itself.
-fn groups_for(rules: &Rules, schemas: &[Arc<Schema>], home: Option<GroupId>) -> Vec<GroupId> {
-    let mut groups: BTreeSet<GroupId> = schemas.iter().filter_map(|schema| schema.default_group).collect();
-    let tables = || schemas.iter().flat_map(|schema| schema.tables.values());
-    let holds = |groups: &BTreeSet<GroupId>, table: &crate::config::Table| {
-        table.nodes.iter().any(|node| groups.contains(&node.group))
-    };
+fn groups_for(rules: &Rules, wanted: &[Wanted], home: Option<GroupId>) -> Vec<GroupId> {
+    let mut groups: BTreeSet<GroupId> = BTreeSet::new();
+    let mut all_tables: Vec<&Arc<Table>> = Vec::new();
+    for wanted in wanted {
+        for schema in &wanted.schemas {
+            match wanted.table.as_deref().map(|name| schema.table(name)) {
+                Some(Some(table)) => all_tables.push(table),
+                Some(None) => groups.extend(schema.default_group),
+                None => {
+                    groups.extend(schema.default_group);
+                    all_tables.extend(schema.tables.values());
+                }
+            }
+        }
+    }
+    let holds = |groups: &BTreeSet<GroupId>, table: &Table| table.nodes.iter().any(|node| groups.contains(&node.group));
     loop {
-        let missing: Vec<_> = tables().filter(|table| !holds(&groups, table)).collect();
+        let missing: Vec<_> = all_tables.iter().filter(|table| !holds(&groups, table)).collect();
         let Some(first) = missing.first() else { break };
         let covered = |group: &GroupId| {
             missing.iter().filter(|table| table.nodes.iter().any(|node| node.group == *group)).count()

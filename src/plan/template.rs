@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::error::PlanError;
 use super::functions::SessionFunction;
 use super::shape::SessionValue;
-use super::system::View;
+use super::system::{View, literal};
 use super::types::{ParamSource, Params, SessionValues, Text};
 use super::unit::{Unit, quote_name};
 use crate::route::values::Values;
@@ -218,8 +218,11 @@ impl Filling<'_> {
     /// The text of a session value; none if the server's own answer is the right one.
     fn session_value(&self, value: &SessionValue) -> Option<String> {
         let is_database = *value == SessionValue::Function(SessionFunction::Database);
-        if is_database && self.chosen == Some(self.schema) {
-            return None;
+        match self.chosen {
+            Some(chosen) if is_database && chosen == self.schema => return None,
+            // the connection is in another schema than the client
+            Some(chosen) if is_database => return Some(literal(chosen)),
+            _ => {}
         }
         self.session.value(value)
     }

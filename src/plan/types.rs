@@ -121,6 +121,19 @@ impl SessionValues for NoSession {
 pub struct NameMap {
     /// One entry for each physical table whose name or schema differs from the logical one.
     pub entries: Vec<NameEntry>,
+    /// The views of `information_schema` that the statement reads through derived tables.
+    pub views: Vec<ViewName>,
+}
+
+/// A view of `information_schema` that a derived table stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewName {
+    /// The name by which its columns are qualified.
+    pub visible: Arc<str>,
+    /// Its name.
+    pub view: Arc<str>,
+    /// Names of tables have room for a prefix, as in MariaDB's SHOW TABLES.
+    pub prefixed_names: bool,
 }
 
 /// One physical table and its logical names.

@@ -19,14 +19,24 @@ struct Accounts {
 #[derive(Debug)]
 pub(super) struct RulesDirectory {
     shared: Arc<Shared>,
-    version: Arc<str>,
+    greeting_version: Arc<str>,
     accounts: ArcSwap<Accounts>,
 }
 
 impl RulesDirectory {
-    pub(super) fn new(shared: Arc<Shared>, version: Arc<str>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, version: &str) -> Self {
         let accounts = ArcSwap::from(accounts_of(&shared));
-        Self { shared, version, accounts }
+        Self { shared, greeting_version: greeting_version(version), accounts }
+    }
+}
+
+/// The version as a greeting tells it. MariaDB 10 puts `5.5.5-` before its own (old replicas could not read two digits), and
+/// drivers tell MariaDB 10 from a MySQL of a later version by that.
+fn greeting_version(version: &str) -> Arc<str> {
+    if version.contains("MariaDB") && version.starts_with("10.") {
+        format!("5.5.5-{version}").into()
+    } else {
+        version.into()
     }
 }
 
@@ -46,7 +56,7 @@ fn accounts_of(shared: &Shared) -> Arc<Accounts> {
 
 impl Directory for RulesDirectory {
     fn server_version(&self) -> Arc<str> {
-        Arc::clone(&self.version)
+        Arc::clone(&self.greeting_version)
     }
 
     fn account(&self, user: &str) -> Option<Arc<Account>> {
@@ -67,7 +77,20 @@ impl Directory for RulesDirectory {
                 host: host.to_owned(),
                 database: database.to_owned(),
             }),
+            None if database.eq_ignore_ascii_case("information_schema") => Ok("information_schema".into()),
             None => Err(ServerError::UnknownDatabase(database.to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::greeting_version;
+
+    #[test]
+    fn greetings_are_those_of_the_servers() {
+        assert_eq!(&*greeting_version("10.11.19-MariaDB-0+deb12u1"), "5.5.5-10.11.19-MariaDB-0+deb12u1");
+        assert_eq!(&*greeting_version("11.4.2-MariaDB"), "11.4.2-MariaDB");
+        assert_eq!(&*greeting_version("8.4.3"), "8.4.3");
     }
 }

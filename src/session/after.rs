@@ -14,6 +14,15 @@ impl Session {
         self.add_warnings(lane).await;
     }
 
+    /// The warnings of the statement that just ran on several lanes, before anything else runs there.
+    pub(super) async fn collect_warnings(&mut self, lanes: &mut [Lane]) -> Vec<Diagnostic> {
+        self.state.diagnostics.clear();
+        for lane in lanes {
+            self.add_warnings(lane).await;
+        }
+        std::mem::take(&mut self.state.diagnostics)
+    }
+
     /// Adds the warnings of a lane. They are a courtesy: when they cannot be had, the statement has succeeded all the same.
     pub(super) async fn add_warnings(&mut self, lane: &mut Lane) {
         let outcome = lane.outcome().clone();

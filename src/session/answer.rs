@@ -14,6 +14,8 @@ pub enum Column {
     Text(&'static str, u32),
     /// A signed integer.
     Int(&'static str),
+    /// A system variable that counts.
+    Count(&'static str),
     /// An unsigned integer of so many digits.
     UInt(&'static str, u32),
 }
@@ -61,6 +63,10 @@ impl Column {
                 text_decimals,
             ),
             Self::Int(name) => (name, ColumnType::LONGLONG, 21, charset::BINARY, numeric, 0),
+            Self::Count(name) => {
+                let flags = ColumnFlags::UNSIGNED.with(ColumnFlags::BINARY);
+                (name, ColumnType::LONGLONG, 21, charset::BINARY, flags, 0)
+            }
             Self::UInt(name, digits) => {
                 (name, ColumnType::LONG, digits, charset::BINARY, numeric.with(ColumnFlags::UNSIGNED), 0)
             }

@@ -60,6 +60,7 @@ impl Session {
         let mut lane = self.txn.lane(&snapshot.backends, want).await?;
         if let Some(prelude) = self.user_variables_prelude() {
             lane.queue_prelude(prelude.as_bytes())?;
+            lane.conn()?.mark_dirty();
         }
         Ok(lane)
     }

@@ -14,7 +14,11 @@ impl Session {
     pub(super) async fn command(&mut self, packet: Bytes) -> Result<Flow, Failure> {
         let result = self.dispatch(&packet).await;
         self.entry.end();
+        let lost = self.lost_state();
         let flow = match result {
+            // Its answer has left; on one server the connection would be gone with what it held.
+            Ok(_) if lost => Flow::Close,
+            Err(failure) if lost => return Err(failure.fatal()),
             Ok(flow) => flow,
             Err(Failure::Sql(error)) => {
                 self.note_failure(&error);
@@ -27,6 +31,16 @@ impl Session {
         drop(packet);
         self.client.release();
         Ok(flow)
+    }
+
+    /// Whether a connection went down with state that the client relies on: its transaction, locks, temporary tables.
+    /// What is left of that is dropped with it.
+    pub(super) fn lost_state(&mut self) -> bool {
+        let lost = self.txn.take_loss();
+        if lost {
+            self.txn.abandon();
+        }
+        lost
     }
 
     async fn dispatch(&mut self, packet: &Bytes) -> Result<Flow, Failure> {
@@ -80,6 +94,11 @@ impl Session {
     /// USE and COM_INIT_DB.
     pub(super) fn use_schema(&mut self, name: &str) -> Result<(), Failure> {
         let snapshot = self.shared.snapshot.load_full();
+        if name.eq_ignore_ascii_case("information_schema") {
+            self.state.schema = Some("information_schema".into());
+            self.entry.set_schema(self.state.schema.clone());
+            return Ok(());
+        }
         let Some(schema) = snapshot.rules.schema(name) else {
             return Err(SqlError::client(1049, "42000", format!("Unknown database '{name}'")).into());
         };

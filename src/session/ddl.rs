@@ -42,7 +42,13 @@ impl Session {
             let index = match known {
                 Some(index) => index,
                 None => {
-                    self.add_lane(&mut lanes, snapshot, plan, shard, crate::backend::Role::Primary).await?;
+                    match self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await {
+                        Ok(lane) => lanes.push(lane),
+                        Err(failure) => {
+                            self.put_back(lanes, snapshot).await;
+                            return Err(failure);
+                        }
+                    }
                     parts.push(Vec::new());
                     lanes.len() - 1
                 }

@@ -10,6 +10,11 @@ impl Names for NameMap {
         NameMap::logical(self, schema, table).map(|(schema, table)| (schema.as_bytes(), table.as_bytes()))
     }
 
+    fn view<'a>(&'a self, table: &[u8]) -> Option<(&'a [u8], bool)> {
+        let found = self.views.iter().find(|view| view.visible.as_bytes().eq_ignore_ascii_case(table));
+        found.map(|found| (found.view.as_bytes(), found.prefixed_names))
+    }
+
     /// Servers name tables as `'schema.table'`, `` `schema`.`table` ``, `'table'`, `` `table` `` and, for keys, as
     /// `'table.key'`.
     fn restore_text(&self, text: &str) -> String {

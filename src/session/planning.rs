@@ -71,6 +71,7 @@ impl Session {
             schema,
             catalog: &*snapshot.catalog,
             mode: self.state.lex_mode,
+            in_information_schema: self.state.schema.as_deref() == Some("information_schema"),
             assume_types: false,
             prepared,
         };
@@ -98,6 +99,10 @@ impl Session {
                 // the servers know the views of information_schema by their names in large letters
                 let is_view = schema.eq_ignore_ascii_case("information_schema");
                 let table = if is_view { table.to_ascii_uppercase() } else { table };
+                if is_view {
+                    // it tells the kinds of servers apart
+                    snapshot.catalog.table(schema, "TABLES").await?;
+                }
                 snapshot.catalog.table(schema, &table).await?;
             }
         }

@@ -36,6 +36,9 @@ impl Session {
             let statement = Text { sql: rest.slice(..scanned.statement_end) };
             self.statement_failed = false;
             let flow = self.statement(statement, scanned).await?;
+            if self.lost_state() {
+                return Ok(Flow::Close);
+            }
             match scanned.next_statement {
                 Some(next) if flow == Flow::Continue && !self.statement_failed => rest = rest.slice(next..),
                 _ => return Ok(flow),

@@ -127,7 +127,7 @@ mod tests {
             schema: "shop".into(),
             table: logical.into(),
         };
-        NameMap { entries: vec![entry("orders_0", "orders"), entry("users_0", "users")] }
+        NameMap { entries: vec![entry("orders_0", "orders"), entry("users_0", "users")], views: Vec::new() }
     }
 
     #[test]

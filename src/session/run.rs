@@ -21,7 +21,7 @@ use crate::observe::{QueryKind, Way};
 use crate::plan::types::{Params, ServerHint, StatementKind, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
 use crate::protocol::execute::{cursor, put_execute};
-use crate::protocol::{ColumnDef, StatusFlags};
+use crate::protocol::{ColumnDef, ColumnFlags, StatusFlags};
 use crate::txn::Want;
 
 /// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
@@ -135,6 +135,9 @@ impl Session {
         if plan.access != Access::Read
             || !self.state.autocommit
             || self.txn.is_active()
+            // A connection that the session holds serves its writes too.
+            || self.pins.any()
+            || plan.pins.named_lock
             || plan.server_hint == Some(ServerHint::Primary)
         {
             return Role::Primary;
@@ -163,7 +166,8 @@ impl Session {
         if plan.access == Access::Write {
             self.check_write(snapshot, &[shard.group])?;
         }
-        let role = self.role(snapshot, plan);
+        // The connection of an open cursor is held, and a held connection must be able to serve a write.
+        let role = if input.wants_cursor() { Role::Primary } else { self.role(snapshot, plan) };
         let mut retried = false;
         loop {
             let mut lane = self.lane_for(snapshot, plan, shard, role).await?;
@@ -274,7 +278,7 @@ impl Session {
         let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
         let mut gather = match watch.guard(&self.client, opening).await? {
             Ok(gather) => gather,
-            Err((error, lanes)) => return Err(self.lanes_failed(lanes, error, snapshot)),
+            Err((error, lanes)) => return Err(self.gather_failed(lanes, error, snapshot).await),
         };
         let visible = gather.columns().len() + spec.hidden_columns;
         if bound.expected_columns.is_some_and(|expected| expected != visible) {
@@ -289,6 +293,7 @@ impl Session {
             Some(names) => gather.columns().iter().map(|c| renamed(c.view(), &**names).to_owned()).collect(),
             None => gather.columns().to_vec(),
         };
+        let columns = if input.wants_cursor() { columns.into_iter().map(of_cursor).collect() } else { columns };
         let result = if input.wants_cursor() {
             self.keep_rows(&mut gather, &columns).await.map(Some)
         } else {
@@ -296,14 +301,16 @@ impl Session {
         };
         let open = match result {
             Ok(open) => open,
-            Err(error) => return Err(self.lanes_failed(gather.into_lanes(), error, snapshot)),
+            Err(error) => return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await),
         };
         let rows = gather.rows_out();
-        let (lanes, warnings) = gather.finish().await;
+        let (mut lanes, warnings) = gather.finish().await;
+        let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {
             self.settle(lane, snapshot);
         }
         self.finish_rows(rows, warnings, open.is_some());
+        self.state.diagnostics = diagnostics;
         Ok(open)
     }
 
@@ -316,7 +323,8 @@ impl Session {
         self.state.diagnostics.clear();
     }
 
-    /// A lane for each group in a transaction; outside of one, up to `max_fan_out` per group.
+    /// A lane for each group, and outside of a transaction more of them, up to `max_fan_out` per group: as many as are free.
+    /// Only the first of a group is waited for, in the order of the groups, so that scatters do not wait for each other.
     pub(super) async fn gather_lanes(
         &mut self,
         snapshot: &Arc<Snapshot>,
@@ -327,18 +335,33 @@ impl Session {
     ) -> Result<(Vec<Lane>, Vec<Part>), Failure> {
         let held = self.txn.is_active() || !self.state.autocommit || self.pins.any();
         let per_group = if held { 1 } else { self.shared.limits().max_fan_out.max(1) };
-        let mut lanes: Vec<Lane> = Vec::new();
-        let mut parts = Vec::with_capacity(bound.shards.len());
+        let mut groups: Vec<GroupId> = bound.shards.iter().map(|shard| shard.group).collect();
+        groups.sort();
+        groups.dedup();
+        let mut lanes: Vec<Lane> = Vec::with_capacity(groups.len());
+        for &group in &groups {
+            let Some(shard) = bound.shards.iter().find(|shard| shard.group == group) else { continue };
+            match self.lane_for(snapshot, plan, shard, role).await {
+                Ok(lane) => lanes.push(lane),
+                Err(failure) => {
+                    self.put_back(lanes, snapshot).await;
+                    return Err(failure);
+                }
+            }
+        }
+        for &group in &groups {
+            for shard in bound.shards.iter().filter(|shard| shard.group == group).take(per_group).skip(1) {
+                match self.spare_lane(snapshot, plan, shard, role).await? {
+                    Some(lane) => lanes.push(lane),
+                    None => break,
+                }
+            }
+        }
+        let mut parts: Vec<Part> = Vec::with_capacity(bound.shards.len());
         for shard in &bound.shards {
-            let of_group: Vec<usize> =
-                lanes.iter().enumerate().filter(|(_, l)| l.group() == shard.group).map(|(i, _)| i).collect();
-            let lane = if of_group.len() < per_group {
-                self.add_lane(&mut lanes, snapshot, plan, shard, role).await?;
-                lanes.len() - 1
-            } else {
-                let used = parts.iter().filter(|part: &&Part| lanes[part.lane].group() == shard.group).count();
-                of_group[used % of_group.len()]
-            };
+            let of_group: Vec<usize> = (0..lanes.len()).filter(|&lane| lanes[lane].group() == shard.group).collect();
+            let used = parts.iter().filter(|part| lanes[part.lane].group() == shard.group).count();
+            let lane = of_group[used % of_group.len()];
             let before = match &shard.schema {
                 Some(schema) if lanes[lane].schema().as_ref() != Some(schema) => Some(use_schema(schema)),
                 _ => None,
@@ -346,6 +369,39 @@ impl Session {
             parts.push(Part { lane, request: request(shard, input, false), before });
         }
         Ok((lanes, parts))
+    }
+
+    /// Hands back the lanes of a statement that is not going to run.
+    pub(super) async fn put_back(&mut self, lanes: Vec<Lane>, snapshot: &Arc<Snapshot>) {
+        for mut lane in lanes {
+            // Whatever cannot be handed back reports its loss.
+            if lane.must_stay() && lane.run_preludes().await.is_err() {
+                lane.break_off();
+            }
+            self.settle(lane, snapshot);
+        }
+    }
+
+    /// A read on several shards failed. Inside of a transaction the shards that did not fail must go on.
+    async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
+        if error.is_deadlock() && !self.pins.any() {
+            // One server has rolled back, so all must.
+            drop(lanes);
+            self.txn.abandon();
+            return error.into();
+        }
+        let at_a_row = !matches!(error, ExecuteError::Interrupted | ExecuteError::ClientLost(_));
+        if at_a_row && !error.is_backend_lost() {
+            let rest = async {
+                for lane in lanes.iter_mut().filter(|lane| lane.must_stay() && lane.is_busy()) {
+                    lane.drain(usize::MAX).await;
+                }
+                Ok(())
+            };
+            // If that is disturbed, the lanes are still busy, and lost.
+            let _ = Watch { entry: &self.entry }.guard(&self.client, rest).await;
+        }
+        self.lanes_failed(lanes, error, snapshot)
     }
 
     /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
@@ -391,28 +447,6 @@ impl Session {
         Ok(Cursor::Rows(kept.rows))
     }
 
-    /// Adds a lane to those that a statement has already. If there is none to be had, those go back where they came from:
-    /// a transaction that is open on them goes on.
-    pub(super) async fn add_lane(
-        &mut self,
-        lanes: &mut Vec<Lane>,
-        snapshot: &Arc<Snapshot>,
-        plan: &Plan,
-        shard: &ShardStatement,
-        role: Role,
-    ) -> Result<(), Failure> {
-        match self.lane_for(snapshot, plan, shard, role).await {
-            Ok(lane) => lanes.push(lane),
-            Err(failure) => {
-                for lane in lanes.drain(..) {
-                    self.settle(lane, snapshot);
-                }
-                return Err(failure);
-            }
-        }
-        Ok(())
-    }
-
     /// A lane for a shard's statement, with all that must come before it.
     pub(super) async fn lane_for(
         &mut self,
@@ -426,13 +460,35 @@ impl Session {
         let strict = plan.access != Access::Read;
         let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
         let mut lane = self.txn.lane(&snapshot.backends, want).await?;
+        self.queue_user_variables(plan, &mut lane)?;
+        Ok(lane)
+    }
+
+    /// One more lane for another shard of the same read, if a connection is free.
+    async fn spare_lane(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Plan,
+        shard: &ShardStatement,
+        role: Role,
+    ) -> Result<Option<Lane>, Failure> {
+        let settings = Settings::new(shard.schema.clone(), Arc::clone(&self.state.vars));
+        let flavour = self.flavour();
+        let strict = plan.access != Access::Read;
+        let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
+        let Some(mut lane) = self.txn.spare_lane(&snapshot.backends, want).await? else { return Ok(None) };
+        self.queue_user_variables(plan, &mut lane)?;
+        Ok(Some(lane))
+    }
+
+    fn queue_user_variables(&self, plan: &Plan, lane: &mut Lane) -> Result<(), ExecuteError> {
         if plan.pins.user_variables
             && let Some(prelude) = self.user_variables_prelude()
         {
             lane.queue_prelude(prelude.as_bytes())?;
             lane.conn()?.mark_dirty();
         }
-        Ok(lane)
+        Ok(())
     }
 
     /// The lane to a group whose connection is held.
@@ -495,6 +551,20 @@ impl Session {
             }
         }
     }
+}
+
+/// `PART_KEY_FLAG`: an index begins with the column, or has it further behind.
+const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
+
+/// A column as a server describes it that opens a cursor: the rows are in a temporary table then, and its columns are part
+/// of no key.
+fn of_cursor(column: ColumnDef) -> ColumnDef {
+    let keys = ColumnFlags::PRIMARY_KEY
+        .with(ColumnFlags::UNIQUE_KEY)
+        .with(ColumnFlags::MULTIPLE_KEY)
+        .with(PART_KEY)
+        .with(ColumnFlags::AUTO_INCREMENT);
+    ColumnDef { flags: column.flags.without(keys), ..column }
 }
 
 /// COM_INIT_DB, for a part whose lane was made for another schema.

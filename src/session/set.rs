@@ -8,6 +8,7 @@ use super::literal::{literal_of, quote};
 use super::{Failure, Session};
 use crate::error::SqlError;
 use crate::session::state::MAX_USER_VARIABLES;
+use crate::sql::names::tables;
 use crate::sql::session_statement::{Scope, SetItem, SetTransaction, SetValue, ValueKind};
 use crate::txn::{Access, Isolation};
 
@@ -33,6 +34,7 @@ impl Session {
             }
         }
         if !asked.is_empty() {
+            self.refuse_sharded_query(sql)?;
             changes.extend(self.ask_backend(&asked, sql).await?);
         }
         for change in changes {
@@ -155,6 +157,24 @@ impl Session {
                 },
             )
             .collect())
+    }
+
+    /// A query in a value runs as it is on one server, which holds a part of a sharded table only.
+    fn refuse_sharded_query(&self, sql: &[u8]) -> Result<(), Failure> {
+        let names = tables(sql, self.state.lex_mode);
+        if !names.iter().any(|name| name.text.eq_ignore_ascii_case("SELECT")) {
+            return Ok(());
+        }
+        let snapshot = self.shared.snapshot.load();
+        let is_placed = |name: &str| snapshot.rules.schemas.values().any(|schema| schema.table(name).is_some());
+        match names.iter().find(|name| is_placed(&name.text)) {
+            Some(name) => Err(SqlError::not_supported(
+                format_args!("SET with a query of the sharded table '{}'", name.text),
+                "use SELECT … INTO, or read the value first",
+            )
+            .into()),
+            None => Ok(()),
+        }
     }
 
     async fn apply(&mut self, change: Change) -> Result<(), Failure> {

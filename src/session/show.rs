@@ -22,7 +22,7 @@ impl Session {
             Show::CountWarnings { errors_only } => {
                 let name = if errors_only { "@@session.error_count" } else { "@@session.warning_count" };
                 let count = self.diagnostics(errors_only).len() as i64;
-                self.answer_rows(&[Column::Int(name)], &[vec![Cell::Int(count)]]).await?;
+                self.answer_rows(&[Column::Count(name)], &[vec![Cell::Int(count)]]).await?;
             }
             Show::ProcessList { full } => self.process_list(full).await?,
             Show::Databases(filter) => return self.show_databases(&filter, text).await,
@@ -105,6 +105,8 @@ impl Session {
             .filter(|name| self.shared.may_use(&self.entry.user, name))
             .map(|name| name.to_string())
             .chain(["information_schema".to_owned()])
+            // every account of a MySQL server sees this one too
+            .chain((!self.shared.server_version.contains("MariaDB")).then(|| "performance_schema".to_owned()))
             .collect();
         names.sort_unstable();
         let rows: Vec<String> = names.iter().map(|name| super::literal::quote(name.as_bytes())).collect();

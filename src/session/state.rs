@@ -75,6 +75,11 @@ impl State {
 
     /// Sets one system variable (`None`: to the server's default), and follows it where the proxy depends on it.
     pub fn set_variable(&mut self, name: &str, literal: Option<&str>) {
+        if matches!(name, "last_insert_id" | "identity") {
+            // Put into statements as a value; the connections know nothing of it.
+            self.last_insert_id = literal.and_then(|value| value.parse().ok()).unwrap_or(0);
+            return;
+        }
         self.vars = self.vars.with(name, literal);
         match name {
             "autocommit" => self.autocommit = literal.is_none_or(is_true),

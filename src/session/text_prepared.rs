@@ -9,7 +9,7 @@ use super::{Failure, Flow, Session};
 use crate::error::SqlError;
 use crate::sql::lexer::{LexMode, Lexer, TokenKind};
 use crate::sql::scan;
-use crate::sql::session_statement::PrepareSource;
+use crate::sql::session_statement::{self, PrepareSource, SessionStatement};
 
 impl Session {
     pub(super) async fn prepare_named(&mut self, name: String, source: PrepareSource) -> Result<(), Failure> {
@@ -25,6 +25,15 @@ impl Session {
         let scanned = scan(&text, self.state.lex_mode, &mut self.literals);
         if scanned.next_statement.is_some() {
             return Err(SqlError::client(1064, "42000", "PREPARE takes one statement").into());
+        }
+        // A statement that runs itself would never end.
+        if let Some(
+            SessionStatement::Prepare { .. } | SessionStatement::Execute { .. } | SessionStatement::Deallocate(_),
+        ) = session_statement::parse(&text, self.state.lex_mode)
+        {
+            self.prepared.remove_named(&name);
+            let message = "This command is not supported in the prepared statement protocol yet";
+            return Err(SqlError::client(1295, "HY000", message).into());
         }
         self.prepared.insert_named(name, text, self.shared.limits().max_prepared_statements)
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::prepared::Prepared;
-use super::run::{Input, request, use_schema};
+use super::run::{Input, request};
 use super::{Failure, Session, Snapshot};
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
@@ -71,6 +71,7 @@ impl Session {
             Ok(outcome) => outcome,
             Err(error) => return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await),
         };
+        let warnings = self.collect_warnings(&mut lanes).await;
         if in_transaction {
             for index in 0..lanes.len() {
                 if let Err(error) = lanes[index].run(RELEASE).await {
@@ -80,12 +81,14 @@ impl Session {
         } else {
             self.commit_all(&mut lanes, snapshot).await?;
         }
-        self.finish_write(lanes, outcome, &bound, snapshot).await
+        self.finish_write(lanes, outcome, &bound, snapshot).await?;
+        self.state.diagnostics = warnings;
+        Ok(())
     }
 
     async fn finish_write(
         &mut self,
-        mut lanes: Vec<Lane>,
+        lanes: Vec<Lane>,
         outcome: Outcome,
         bound: &Bound,
         snapshot: &Arc<Snapshot>,
@@ -93,12 +96,6 @@ impl Session {
         let affected_rows = outcome.affected_rows;
         self.note_outcome(&outcome, bound.insert_id);
         self.note_write();
-        if outcome.warnings > 0 {
-            self.state.diagnostics.clear();
-            for lane in &mut lanes {
-                self.add_warnings(lane).await;
-            }
-        }
         for lane in lanes {
             self.settle(lane, snapshot);
         }
@@ -125,20 +122,26 @@ impl Session {
         let mut lanes: Vec<Lane> = Vec::new();
         let mut requests: Vec<Vec<Request>> = Vec::new();
         // The schema that each lane is in once its requests so far have run.
-        let mut schemas: Vec<Option<String>> = Vec::new();
+        let mut schemas: Vec<Option<Arc<str>>> = Vec::new();
         for shard in &bound.shards {
             let index = match lanes.iter().position(|lane| lane.group() == shard.group) {
                 Some(index) => index,
                 None => {
-                    self.add_lane(&mut lanes, snapshot, plan, shard, crate::backend::Role::Primary).await?;
+                    match self.lane_for(snapshot, plan, shard, crate::backend::Role::Primary).await {
+                        Ok(lane) => lanes.push(lane),
+                        Err(failure) => {
+                            self.put_back(lanes, snapshot).await;
+                            return Err(failure);
+                        }
+                    }
                     requests.push(Vec::new());
-                    schemas.push(shard.schema.as_deref().map(str::to_owned));
+                    schemas.push(shard.schema.clone());
                     lanes.len() - 1
                 }
             };
-            if let Some(schema) = shard.schema.as_deref().filter(|schema| schemas[index].as_deref() != Some(schema)) {
-                requests[index].push(use_schema(schema));
-                schemas[index] = Some(schema.to_owned());
+            if let Some(schema) = shard.schema.as_ref().filter(|schema| schemas[index].as_ref() != Some(schema)) {
+                requests[index].push(Request::UseSchema(Arc::clone(schema)));
+                schemas[index] = Some(Arc::clone(schema));
             }
             requests[index].push(request(shard, input, false));
         }

@@ -7,6 +7,7 @@
 mod begin;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -105,6 +106,8 @@ pub struct Transaction {
     savepoints: Vec<Savepoint>,
     held: Vec<Held>,
     writer: Option<GroupId>,
+    /// Set by a lane that took state of this session down with it.
+    loss: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -194,15 +197,22 @@ impl Transaction {
     /// A lane to a group: the held connection, or one from the pool. What must come before the statement (session
     /// state, BEGIN, savepoints) is queued on it, or done where the statement depends on it.
     pub async fn lane(&mut self, backends: &Backends, want: Want<'_>) -> Result<Lane, ExecuteError> {
-        let (lease, in_transaction) = match self.held.iter().position(|held| held.group == want.group) {
-            Some(index) => {
-                let held = self.held.swap_remove(index);
-                (held.lease, held.in_transaction)
+        let held = self.held.iter().position(|held| held.group == want.group);
+        let (mut lane, in_transaction) = match held.map(|index| self.held.swap_remove(index)) {
+            Some(held) => {
+                let lane = Lane::new(want.group, held.lease, held.in_transaction).reporting_loss(&self.loss);
+                (lane, held.in_transaction)
             }
-            None => (backends.checkout(want.group, want.role, want.flavour).await?, false),
+            None => {
+                let lease = backends.checkout(want.group, want.role, want.flavour).await?;
+                (Lane::new(want.group, lease, false), false)
+            }
         };
-        let mut lane = Lane::new(want.group, lease, in_transaction);
-        lane.settle_settings(want.settings, want.strict).await?;
+        if let Err(error) = lane.settle_settings(want.settings, want.strict).await {
+            // A schema that is not there must not cost the transaction.
+            self.settle(lane, held.is_some());
+            return Err(error);
+        }
         if let Some(begin) = self.begun.as_ref().filter(|_| !in_transaction) {
             for statement in begin.statements() {
                 lane.queue_prelude(statement.as_bytes())?;
@@ -211,8 +221,22 @@ impl Transaction {
                 lane.queue_prelude(&savepoint.statement)?;
             }
             lane.set_in_transaction(true);
+            lane = lane.reporting_loss(&self.loss);
         }
         Ok(lane)
+    }
+
+    /// One more lane to a group for a read outside of a transaction, if a connection is free.
+    pub async fn spare_lane(&self, backends: &Backends, want: Want<'_>) -> Result<Option<Lane>, ExecuteError> {
+        let Some(lease) = backends.checkout_free(want.group, want.role, want.flavour).await else { return Ok(None) };
+        let mut lane = Lane::new(want.group, lease, false);
+        lane.settle_settings(want.settings, want.strict).await?;
+        Ok(Some(lane))
+    }
+
+    /// Whether a connection went down, since the last call, with state of this session on it.
+    pub fn take_loss(&mut self) -> bool {
+        self.loss.swap(false, Ordering::Relaxed)
     }
 
     /// Gives a lane back after its statement: held while it has a transaction open or the session is pinned to it, else
@@ -240,9 +264,10 @@ impl Transaction {
 
     async fn end(&mut self, statement: &'static [u8], pinned: bool) -> Result<(), ExecuteError> {
         self.begun = None;
-        self.writer = None;
+        let writer = self.writer.take();
         self.savepoints.clear();
         let mut result = Ok(());
+        let writer = writer.filter(|writer| self.held.iter().any(|held| held.group == *writer));
         for held in std::mem::take(&mut self.held) {
             let mut lane = Lane::new(held.group, held.lease, held.in_transaction);
             if held.in_transaction {
@@ -250,7 +275,10 @@ impl Transaction {
                 let statement = if result.is_ok() { statement } else { b"ROLLBACK" };
                 if let Err(error) = lane.run(statement).await {
                     lane.discard();
-                    result = result.and(Err(error));
+                    // What was only read has nothing to lose once the group that was written to has committed.
+                    if writer.is_none_or(|writer| writer == held.group) {
+                        result = result.and(Err(error));
+                    }
                     continue;
                 }
                 lane.set_in_transaction(false);
@@ -269,6 +297,8 @@ impl Transaction {
         self.begun = None;
         self.writer = None;
         self.savepoints.clear();
+        // A lane that is still out reports to nobody.
+        self.loss = Arc::default();
     }
 
     /// SAVEPOINT: on all that take part, and on each that joins later.
@@ -305,13 +335,14 @@ impl Transaction {
     }
 
     async fn on_all(&mut self, statement: &[u8]) -> Result<(), ExecuteError> {
+        let mut all = Ok(());
         for held in std::mem::take(&mut self.held) {
-            let mut lane = Lane::new(held.group, held.lease, held.in_transaction);
+            let mut lane = Lane::new(held.group, held.lease, held.in_transaction).reporting_loss(&self.loss);
             let result = if held.in_transaction { lane.run(statement).await } else { Ok(()) };
-            self.settle(lane, !held.in_transaction);
-            result?;
+            self.settle(lane, true);
+            all = all.and(result);
         }
-        Ok(())
+        all
     }
 
     /// Gives back the connections that nothing holds any more.

@@ -138,7 +138,7 @@ fn check_prepared(record: &Record, sides: &mut Sides, params: &[Param]) -> Resul
                 let answer = client.execute(&statement, params);
                 client.close_statement(&statement);
                 let columns: Vec<&str> = statement.columns.iter().map(|column| column.name.as_str()).collect();
-                (Some(format!("{} warnings, columns {columns:?}", statement.warnings)), answer)
+                (Some(format!("columns {columns:?}")), answer)
             }
         }
     });

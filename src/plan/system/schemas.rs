@@ -1,72 +1,88 @@
-//! Which logical schemas a query over `information_schema` can ask for.
+//! Which logical schemas and tables a query over `information_schema` can ask for.
 
 use std::sync::Arc;
 
-use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, Value};
+use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, TableFactor, Value};
 
 use crate::config::Schema;
 use crate::plan::query::inner;
-use crate::plan::shape::{Builder, RefId};
+use crate::plan::shape::{Builder, RefId, RefKind};
 use crate::plan::types::PinnedLiteral;
 use crate::sql::spans;
 
-/// Names of columns that hold a schema, by their ending.
-const ENDINGS: &[&str] = &["_schema", "schema_name"];
+/// What rows of a view a query can ask for.
+pub(super) struct Wanted {
+    /// The logical schemas.
+    pub schemas: Vec<Arc<Schema>>,
+    /// The logical table; all where the query does not say.
+    pub table: Option<String>,
+}
 
-/// The schemas that rows of a reference can be of; all where the query does not say.
-pub(super) fn of(builder: &Builder<'_>, query: &Query, id: RefId, pinned: &mut Vec<PinnedLiteral>) -> Vec<Arc<Schema>> {
+/// What a query asks of a reference.
+pub(super) fn of(builder: &Builder<'_>, query: &Query, id: RefId, pinned: &mut Vec<PinnedLiteral>) -> Wanted {
     let rules = builder.context.rules;
     let all = || rules.schemas.values().cloned().collect();
-    // one block: a name means the same everywhere in it
-    if builder.shape.blocks.len() != 1 {
-        return all();
-    }
-    let SetExpr::Select(select) = &*inner(query).body else { return all() };
-    let conditions = Conditions::of(select);
-    let alone = builder.shape.refs.len() == 1;
-    let mut names = vec![builder.shape.refs[id].visible_name().to_lowercase()];
-    let mut next = 0;
-    while let Some(name) = names.get(next).cloned() {
-        for (qualifier, value) in &conditions.constants {
-            if (qualifier.is_none() && alone) || qualifier.as_deref() == Some(&*name) {
-                return one(builder, value, pinned).unwrap_or_else(all);
-            }
-        }
-        for (left, right) in &conditions.same {
-            let other = if *left == name { right } else { left };
-            if (*left == name || *right == name) && !names.contains(other) {
-                names.push(other.clone());
-            }
-        }
-        next += 1;
-    }
-    all()
+    let tables = builder.shape.refs.iter().filter(|reference| matches!(reference.kind, RefKind::Table { .. })).count();
+    // a name means the same everywhere in one block, and there is no doubt about a single table
+    let understood = builder.shape.blocks.len() == 1 || tables == 1;
+    let Some(select) = innermost(query).filter(|_| understood) else { return Wanted { schemas: all(), table: None } };
+    let name = builder.shape.refs[id].visible_name().to_lowercase();
+    let alone = tables == 1;
+    let schema = Conditions::of(select, names_schema).constant(&name, alone);
+    let table = Conditions::of(select, names_table).constant(&name, alone);
+    let named = |name: &str| rules.schemas.values().filter(|s| s.name.eq_ignore_ascii_case(name)).cloned().collect();
+    let schemas = match schema {
+        Some(Expr::Value(_)) => schema.and_then(|value| text(builder, value, pinned)).map(|name| named(&name)),
+        // DATABASE(), which is information_schema where no schema of ours is chosen
+        Some(_) => Some(builder.context.schema.into_iter().cloned().collect()),
+        None => None,
+    };
+    let table = table.and_then(|value| text(builder, value, pinned));
+    Wanted { schemas: schemas.unwrap_or_else(all), table }
 }
 
-/// The schema that a constant names. A schema that is none of ours has no rows anywhere.
-fn one(builder: &Builder<'_>, value: &Expr, pinned: &mut Vec<PinnedLiteral>) -> Option<Vec<Arc<Schema>>> {
-    match value {
-        Expr::Value(value) => {
-            let Value::SingleQuotedString(_) = &value.value else { return None };
-            let range = spans::range_of(value.span)?;
-            let index = builder.literals.iter().position(|literal| literal.start as usize == range.start)?;
-            let text: Box<[u8]> = builder.sql.get(range)?.into();
-            let found = builder.literals.get(index)?;
-            let name = found.value(builder.sql, builder.context.mode).into_owned();
-            if !pinned.iter().any(|pinned| pinned.index == index) {
-                pinned.push(PinnedLiteral { index, text });
-            }
-            let name = std::str::from_utf8(&name).ok()?.to_owned();
-            let rules = builder.context.rules;
-            Some(rules.schemas.values().filter(|schema| schema.name.eq_ignore_ascii_case(&name)).cloned().collect())
-        }
-        _ => Some(builder.context.schema.into_iter().cloned().collect()),
+/// A column that holds the schema which a row is about.
+fn names_schema(column: &str) -> bool {
+    // those of another table
+    let is_other = column.starts_with("referenced_") || column.starts_with("unique_");
+    !is_other && (column.ends_with("_schema") || column == "schema_name")
+}
+
+/// A column that holds the table which a row is about.
+fn names_table(column: &str) -> bool {
+    column == "table_name" || column == "event_object_table"
+}
+
+/// The SELECT that reads tables: the outer one, or that of a derived table which stands alone in FROM.
+fn innermost(query: &Query) -> Option<&Select> {
+    let SetExpr::Select(select) = &*inner(query).body else { return None };
+    match select.from.as_slice() {
+        [only] if only.joins.is_empty() => match &only.relation {
+            TableFactor::Derived { subquery, .. } => innermost(subquery),
+            _ => Some(select),
+        },
+        _ => Some(select),
     }
 }
 
-/// What the conditions of a SELECT say about schemas.
-#[derive(Default)]
+/// The text of a literal, on which the plan depends from now on.
+fn text(builder: &Builder<'_>, value: &Expr, pinned: &mut Vec<PinnedLiteral>) -> Option<String> {
+    let Expr::Value(value) = value else { return None };
+    let Value::SingleQuotedString(_) = &value.value else { return None };
+    let range = spans::range_of(value.span)?;
+    let index = builder.literals.iter().position(|literal| literal.start as usize == range.start)?;
+    let found = builder.literals.get(index)?;
+    let name = std::str::from_utf8(&found.value(builder.sql, builder.context.mode)).ok()?.to_owned();
+    if !pinned.iter().any(|pinned| pinned.index == index) {
+        pinned.push(PinnedLiteral { index, text: found.bytes(builder.sql).into() });
+    }
+    Some(name)
+}
+
+/// What the conditions of a SELECT say about some columns.
 struct Conditions<'a> {
+    /// Which columns, by their names in small letters.
+    is_column: fn(&str) -> bool,
     /// A column with this qualifier is this constant.
     constants: Vec<(Option<String>, &'a Expr)>,
     /// Columns with these qualifiers are equal.
@@ -74,8 +90,33 @@ struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    fn of(select: &'a Select) -> Self {
-        let mut conditions = Self::default();
+    fn new(is_column: fn(&str) -> bool) -> Self {
+        Self { is_column, constants: Vec::new(), same: Vec::new() }
+    }
+
+    /// The constant that the column of a reference is.
+    fn constant(&self, name: &str, alone: bool) -> Option<&'a Expr> {
+        let mut names = vec![name.to_owned()];
+        let mut next = 0;
+        while let Some(name) = names.get(next).cloned() {
+            for (qualifier, value) in &self.constants {
+                if (qualifier.is_none() && alone) || qualifier.as_deref() == Some(&*name) {
+                    return Some(value);
+                }
+            }
+            for (left, right) in &self.same {
+                let other = if *left == name { right } else { left };
+                if (*left == name || *right == name) && !names.contains(other) {
+                    names.push(other.clone());
+                }
+            }
+            next += 1;
+        }
+        None
+    }
+
+    fn of(select: &'a Select, is_column: fn(&str) -> bool) -> Self {
+        let mut conditions = Self::new(is_column);
         if let Some(selection) = &select.selection {
             conditions.read(selection);
         }
@@ -90,7 +131,7 @@ impl<'a> Conditions<'a> {
             {
                 // the equalities limit what is joined; that they limit the left side too does not follow, yet a row
                 // there finds no partner elsewhere
-                let mut outer = Self::default();
+                let mut outer = Self::new(is_column);
                 outer.read(on);
                 conditions.same.extend(outer.same);
             }
@@ -105,8 +146,7 @@ impl<'a> Conditions<'a> {
                 self.read(left);
                 self.read(right);
             }
-            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (schema_column(left), schema_column(right))
-            {
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (self.column(left), self.column(right)) {
                 (Some(Some(left)), Some(Some(right))) => self.same.push((left, right)),
                 (Some(qualifier), None) if is_constant(right) => self.constants.push((qualifier, right)),
                 (None, Some(qualifier)) if is_constant(left) => self.constants.push((qualifier, left)),
@@ -115,25 +155,20 @@ impl<'a> Conditions<'a> {
             _ => {}
         }
     }
-}
 
-/// The qualifier of a column that holds a schema.
-#[allow(clippy::option_option)]
-fn schema_column(expr: &Expr) -> Option<Option<String>> {
-    let (qualifier, column) = match expr {
-        Expr::Identifier(name) => (None, name),
-        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [.., table, name] => (Some(table.value.to_lowercase()), name),
+    /// The qualifier of such a column.
+    #[allow(clippy::option_option)]
+    fn column(&self, expr: &Expr) -> Option<Option<String>> {
+        let (qualifier, column) = match expr {
+            Expr::Identifier(name) => (None, name),
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [.., table, name] => (Some(table.value.to_lowercase()), name),
+                _ => return None,
+            },
             _ => return None,
-        },
-        _ => return None,
-    };
-    let column = column.value.to_ascii_lowercase();
-    // that of another table
-    if column.starts_with("referenced_") || column.starts_with("unique_") {
-        return None;
+        };
+        (self.is_column)(&column.value.to_ascii_lowercase()).then_some(qualifier)
     }
-    ENDINGS.iter().any(|ending| column.ends_with(ending)).then_some(qualifier)
 }
 
 fn is_constant(expr: &Expr) -> bool {

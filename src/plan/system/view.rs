@@ -32,8 +32,8 @@ const SCHEMAS: &[&str] = &[
 const SAME_SCHEMA: &[&str] = &["TABLE_SCHEMA", "CONSTRAINT_SCHEMA", "INDEX_SCHEMA", "TRIGGER_SCHEMA"];
 
 /// Whether rows of a view belong to a schema.
-pub(super) fn is_scoped(info: &TableInfo) -> bool {
-    Scope::of(Some(info), "").is_some()
+pub(super) fn is_scoped(info: Option<&TableInfo>, view: &str) -> bool {
+    Scope::of(info, view).is_some()
 }
 
 /// What a row of a view is about.
@@ -70,6 +70,16 @@ impl Scope {
     }
 }
 
+/// What is asked of a view.
+pub(crate) struct Asked<'a> {
+    /// The groups that it is read from.
+    pub groups: &'a [GroupId],
+    /// The logical schemas; `None` for all.
+    pub schemas: Option<&'a [Arc<str>]>,
+    /// Names of columns, as they are to be written.
+    pub spelled: &'a [String],
+}
+
 /// A view on one group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct View {
@@ -88,21 +98,21 @@ impl View {
         name: &str,
         info: Option<&TableInfo>,
         group: GroupId,
-        groups: &[GroupId],
+        asked: &Asked<'_>,
     ) -> Result<Option<Self>, PlanError> {
         let Some(scope) = Scope::of(info, name) else { return Ok(None) };
         if info.is_none() {
             let what = format!("information_schema.{name}, whose columns are not known");
             return Err(PlanError::not_supported(what, "try again"));
         }
-        let shown = Shown::on(rules, group, groups);
+        let shown = Shown::on(rules, group, asked);
         let (rows, schema) = match scope {
             Scope::Table { schema, table } => (shown.table_conditions(schema, table), schema),
             Scope::Schema(schema) => (shown.schema_conditions(schema), schema),
         };
-        let is_first = groups.first() == Some(&group);
+        let is_first = asked.groups.first() == Some(&group);
         let system = is_first.then(|| format!("{schema} = 'information_schema'").into());
-        let select = shown.select(scope, name, info);
+        let select = shown.select(scope, name, info, asked.spelled);
         Ok(Some(Self { select, rows, system }))
     }
 
@@ -132,14 +142,20 @@ struct Part<'a> {
 struct Shown<'a> {
     rules: &'a Rules,
     group: GroupId,
+    groups: &'a [GroupId],
+    /// The schemas that are asked for.
+    schemas: Vec<&'a Arc<Schema>>,
     /// Of each logical table one part, if it is this group that shows the table.
     parts: Vec<Part<'a>>,
 }
 
 impl<'a> Shown<'a> {
-    fn on(rules: &'a Rules, group: GroupId, groups: &[GroupId]) -> Self {
+    fn on(rules: &'a Rules, group: GroupId, asked: &'a Asked<'_>) -> Self {
+        let groups = asked.groups;
+        let is_asked = |schema: &&Arc<Schema>| asked.schemas.is_none_or(|names| names.contains(&schema.name));
+        let schemas: Vec<&Arc<Schema>> = rules.schemas.values().filter(is_asked).collect();
         let mut parts = Vec::new();
-        for schema in rules.schemas.values() {
+        for schema in &schemas {
             for table in schema.tables.values() {
                 let shows = groups.iter().find(|group| table.nodes.iter().any(|node| node.group == **group));
                 let here = table.nodes.iter().find(|node| node.group == group);
@@ -153,13 +169,13 @@ impl<'a> Shown<'a> {
                 }
             }
         }
-        Self { rules, group, parts }
+        Self { rules, group, groups, schemas, parts }
     }
 
     /// For each logical schema, the rows of its tables.
     fn table_conditions(&self, schema_column: &str, table_column: &str) -> Vec<(Arc<str>, Box<str>)> {
         let mut all = Vec::new();
-        for schema in self.rules.schemas.values() {
+        for schema in &self.schemas {
             let mut conditions = Vec::new();
             let mut by_database: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for part in self.parts.iter().filter(|part| part.schema.name == schema.name) {
@@ -213,14 +229,15 @@ impl<'a> Shown<'a> {
     fn schema_conditions(&self, column: &str) -> Vec<(Arc<str>, Box<str>)> {
         let named = |schema: &Arc<Schema>| {
             let database = schema.physical_name_on(self.group)?;
-            let here =
-                schema.home_group() == Some(self.group) || self.parts.iter().any(|p| p.schema.name == schema.name);
-            here.then(|| (Arc::clone(&schema.name), format!("{column} = {}", literal(&database)).into()))
+            let home = schema.home_group().filter(|home| self.groups.contains(home));
+            let first = || self.groups.iter().find(|group| schema.physical_name_on(**group).is_some()).copied();
+            (home.or_else(first) == Some(self.group))
+                .then(|| (Arc::clone(&schema.name), format!("{column} = {}", literal(&database)).into()))
         };
-        self.rules.schemas.values().filter_map(named).collect()
+        self.schemas.iter().filter_map(|schema| named(schema)).collect()
     }
 
-    fn select(&self, scope: Scope, view: &str, info: Option<&TableInfo>) -> Box<str> {
+    fn select(&self, scope: Scope, view: &str, info: Option<&TableInfo>, spelled: &[String]) -> Box<str> {
         let mut mapped: BTreeMap<String, String> = BTreeMap::new();
         match scope {
             Scope::Table { schema, table } => {
@@ -241,13 +258,21 @@ impl<'a> Shown<'a> {
             Scope::Schema(column) => self.map_schema(column, &mut mapped),
         }
         let columns = info.map(TableInfo::visible_columns).into_iter().flatten();
+        let mut respelled = false;
         let list: Vec<String> = columns
-            .map(|column| match mapped.get(&column.name.to_ascii_uppercase()) {
-                Some(expression) => format!("{expression} AS {}", column.name),
-                None => column.name.clone(),
+            .map(|column| {
+                let written = spelled.iter().find(|name| name.eq_ignore_ascii_case(&column.name));
+                let name = written.unwrap_or(&column.name);
+                respelled |= *name != column.name;
+                match mapped.get(&column.name.to_ascii_uppercase()) {
+                    Some(expression) => format!("{expression} AS {name}"),
+                    None if *name != column.name => format!("{} AS {name}", column.name),
+                    None => name.clone(),
+                }
             })
             .collect();
-        let list = if mapped.is_empty() || list.is_empty() { "*".to_owned() } else { list.join(", ") };
+        let is_plain = (mapped.is_empty() && !respelled) || list.is_empty();
+        let list = if is_plain { "*".to_owned() } else { list.join(", ") };
         format!("SELECT {list} FROM information_schema.{}", view.to_ascii_uppercase()).into()
     }
 
@@ -289,7 +314,7 @@ impl<'a> Shown<'a> {
 
     fn map_schema(&self, column: &str, mapped: &mut BTreeMap<String, String>) {
         let mut cases = String::new();
-        for schema in self.rules.schemas.values() {
+        for schema in &self.schemas {
             match schema.physical_name_on(self.group) {
                 Some(database) if database != schema.name => {
                     cases.push_str(&format!(" WHEN {} THEN {}", literal(&database), literal(&schema.name)));

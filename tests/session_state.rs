@@ -1,0 +1,220 @@
+//! What a session has set, begun or written holds for it, and for no other, whatever happens to the connections behind.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use support::backends::{Backends, Url};
+use support::poll_until;
+use support::proxy::{ProxyProcess, Rules};
+use support::raw::response::{Response, Rows};
+use support::raw::{Options, RawClient};
+
+const SCHEMA: &str = "state_shop";
+/// Even ids are in g0, odd ones in g1; `notes` is only in g0; `items` has four tables in each group.
+const SCHEMA_RULES: &str = "
+    default_group: g0
+    tables:
+      one:
+        data_nodes: g{0..1}.one
+        strategy: {columns: [id], algorithm: mod}
+      items:
+        data_nodes: g{0..1}.items_{0..3}
+        database_strategy: {columns: [id], algorithm: mod}
+        table_strategy: {columns: [sub], algorithm: mod}
+    algorithms:
+      mod: {type: mod}
+";
+/// How long a replica may lag.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Two connections to each server: what one session leaves behind, the next one finds.
+const SMALL_POOL: &str = "    pool: {max_connections: 2, wait_timeout_ms: 2000}\n";
+
+fn proxy() -> &'static ProxyProcess {
+    static PROXY: OnceLock<ProxyProcess> = OnceLock::new();
+    PROXY.get_or_init(|| {
+        let rules = Rules { group: SMALL_POOL.to_owned(), with_replicas: false, ..Rules::schema(SCHEMA, SCHEMA_RULES) };
+        let proxy = ProxyProcess::start(Backends::shared(), &rules);
+        fill(&proxy.url());
+        proxy
+    })
+}
+
+/// Tests use up the pool, so they run one after the other.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn fill(url: &Url) {
+    let mut client = connect(url);
+    client.run("CREATE TABLE one (id INT NOT NULL PRIMARY KEY, v VARCHAR(40))");
+    client.run("CREATE TABLE items (id INT NOT NULL, sub INT NOT NULL, PRIMARY KEY (id, sub))");
+    client.run("CREATE TABLE notes (id INT NOT NULL PRIMARY KEY AUTO_INCREMENT, v VARCHAR(40))");
+    client.run("INSERT INTO one VALUES (0, 'zero'), (1, 'one'), (2, 'two'), (3, 'three')");
+    client.run("INSERT INTO items VALUES (0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)");
+}
+
+fn connect(url: &Url) -> RawClient {
+    Options::new(url).schema(SCHEMA).connect().unwrap()
+}
+
+fn client() -> RawClient {
+    connect(&proxy().url())
+}
+
+fn scalar(client: &mut RawClient, sql: &str) -> Option<String> {
+    client.rows(sql).scalar()
+}
+
+fn v_of(id: u32) -> Option<String> {
+    scalar(&mut client(), &format!("SELECT v FROM one WHERE id = {id}"))
+}
+
+#[test]
+fn a_variable_without_a_default_hurts_no_other_session() {
+    let _alone = alone();
+    let mut first = client();
+    first.run("SET SESSION rand_seed1 = 5, SESSION rand_seed2 = 6");
+    for id in 0..4 {
+        first.run(&format!("UPDATE one SET v = v WHERE id = {id}"));
+    }
+    let mut second = client();
+    assert_eq!(second.rows("SELECT id FROM one ORDER BY id").rows.len(), 4);
+    assert_eq!(first.rows("SELECT id FROM one ORDER BY id").rows.len(), 4);
+}
+
+#[test]
+fn last_insert_id_can_be_set() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("SET last_insert_id = 9");
+    assert_eq!(scalar(&mut client, "SELECT LAST_INSERT_ID()").as_deref(), Some("9"));
+}
+
+#[test]
+fn a_named_statement_cannot_run_itself() {
+    let _alone = alone();
+    let mut client = client();
+    let error = client.query("PREPARE s FROM 'EXECUTE s'").err();
+    assert_eq!(error.errno, 1295, "{error}");
+    assert_eq!(client.query("EXECUTE s").err().errno, 1243);
+}
+
+#[test]
+fn scatters_share_a_small_pool() {
+    let _alone = alone();
+    let url = proxy().url();
+    let workers: Vec<_> = (0..8)
+        .map(|_| {
+            let url = url.clone();
+            thread::spawn(move || {
+                let mut client = connect(&url);
+                for _ in 0..20 {
+                    assert_eq!(client.rows("SELECT id, sub FROM items ORDER BY id, sub").rows.len(), 8);
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+}
+
+#[test]
+fn a_read_that_finds_no_connection_leaves_the_transaction_whole() {
+    let _alone = alone();
+    let hogs: Vec<RawClient> = (0..2)
+        .map(|_| {
+            let mut hog = client();
+            hog.run("BEGIN");
+            hog.rows("SELECT v FROM one WHERE id = 1");
+            hog
+        })
+        .collect();
+    let mut writer = client();
+    writer.run("BEGIN");
+    writer.run("UPDATE one SET v = 'kept' WHERE id = 2");
+    let error = writer.query("SELECT * FROM one").err();
+    assert_eq!(error.errno, 1040, "{error}");
+    writer.run("COMMIT");
+    drop(hogs);
+    assert_eq!(v_of(2).as_deref(), Some("kept"));
+}
+
+#[test]
+fn an_error_of_one_shard_leaves_the_transaction_whole() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("BEGIN");
+    client.run("UPDATE one SET v = 'still' WHERE id = 1");
+    let error = client.query("SELECT id, 9223372036854775807 + id FROM one").err();
+    assert_eq!(error.errno, 1690, "{error}");
+    assert_eq!(client.rows("SELECT id FROM one ORDER BY id").rows.len(), 4);
+    client.run("COMMIT");
+    assert_eq!(v_of(1).as_deref(), Some("still"));
+}
+
+#[test]
+fn rows_that_a_limit_cuts_off_leave_the_transaction_whole() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("BEGIN");
+    client.run("UPDATE one SET v = 'cut' WHERE id = 3");
+    let rows = client.rows("SELECT id, REPEAT('x', 4000000) FROM one ORDER BY id LIMIT 1");
+    assert_eq!(rows.rows.len(), 1);
+    client.run("COMMIT");
+    assert_eq!(v_of(3).as_deref(), Some("cut"));
+}
+
+#[test]
+fn warnings_of_several_shards_are_shown() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("INSERT IGNORE INTO one VALUES (0, 'again'), (1, 'again')");
+    let warnings: Rows = client.rows("SHOW WARNINGS");
+    assert_eq!(warnings.rows.len(), 2);
+    client.rows("SELECT id, 'a' + 0 FROM one WHERE id IN (0, 1)");
+    assert_eq!(client.rows("SHOW WARNINGS").rows.len(), 2);
+}
+
+#[test]
+fn a_query_in_set_is_not_answered_by_one_shard() {
+    let _alone = alone();
+    let mut client = client();
+    let error = client.query("SET @n = (SELECT COUNT(*) FROM one)").err();
+    assert_eq!(error.errno, 1235, "{error}");
+    client.run("SET @n = (SELECT COUNT(*) FROM notes)");
+}
+
+#[test]
+fn a_write_beside_an_open_cursor_goes_to_the_primary() {
+    let _alone = alone();
+    proxy();
+    let backends = Backends::shared();
+    let other = "state_split";
+    let rules = Rules {
+        with_replicas: true,
+        proxy: "reads: {read_after_write_ms: 0}\n".to_owned(),
+        ..Rules::schema(other, SCHEMA_RULES)
+    };
+    let split = ProxyProcess::start(backends, &rules);
+    let connect = || Options::new(&split.url()).schema(other).connect().unwrap();
+    let mut client = connect();
+    client.run("CREATE TABLE one (id INT NOT NULL PRIMARY KEY, v VARCHAR(40))");
+    client.run("INSERT INTO one VALUES (1, 'before')");
+    poll_until("the row is on the replica", SOON, || {
+        let mut replica = connect();
+        matches!(replica.query("/* replica */ SELECT v FROM one WHERE id = 1"), Response::Rows(rows) if rows.rows.len() == 1)
+    });
+    let mut client = connect();
+    let statement = client.prepare("SELECT v FROM one WHERE id = 1").unwrap();
+    client.execute_with_cursor(&statement, &[]).rows();
+    client.run("UPDATE one SET v = 'after' WHERE id = 1");
+    let mut primary = Options::new(&backends.groups[1].primary).connect().unwrap();
+    assert_eq!(scalar(&mut primary, &format!("SELECT v FROM {other}.one WHERE id = 1")).as_deref(), Some("after"));
+}
