@@ -230,3 +230,31 @@ fn plans_are_as_written() {
     }
     assert!(wrong.is_empty(), "{wrong}\nSHARDLOOM_GOLDEN=write cargo test --test golden_plans writes them anew");
 }
+
+/// What docs/sql-support.md says of each statement in its tables: on how many shards it runs, or how it is refused.
+#[test]
+fn docs_say_what_happens() {
+    let (rules, catalog) = load();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sql-support.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut checked = 0;
+    for line in text.lines().filter(|line| line.starts_with("| `") && line.ends_with(" |")) {
+        let (statement, says) = line.trim_matches(['|', ' ']).rsplit_once(" | ").unwrap();
+        let Some(sql) = statement.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) else { continue };
+        let says = says.trim();
+        if !(says.ends_with("shard") || says.ends_with("shards") || says.starts_with("refused")) {
+            continue;
+        }
+        let case = Case { schema: "shop".to_owned(), sql: sql.to_owned(), ..Case::default() };
+        let plan = described(&rules, &catalog, &case);
+        let first = plan.lines().next().unwrap_or_default();
+        let found = match first.strip_prefix("ERROR ") {
+            Some(error) => format!("refused ({})", error.split(' ').next().unwrap_or_default()),
+            None if first.starts_with("relay") => "one shard".to_owned(),
+            None => first.trim_start_matches("scatter over ").split(':').next().unwrap_or_default().to_owned(),
+        };
+        assert_eq!(found, says, "{sql}\n{plan}");
+        checked += 1;
+    }
+    assert!(checked > 100, "only {checked} statements of the tables were understood");
+}

@@ -42,9 +42,14 @@ impl Weave<'_, '_> {
         self.spec.distinct = true;
         // 'a' and 'a ' may be equal, but are told apart by their weights on the shards: these send both, and must not
         // take them for two rows of LIMIT
-        let padded = |key: &SortKey| key.weight.as_ref().is_some_and(|weight| weight.pad != Pad::None);
-        self.limit_shards = !self.spec.order.iter().any(padded);
+        self.limit_shards = !self.tells_equal_texts_apart();
         Ok(())
+    }
+
+    /// Whether a hidden weight differs for texts that are equal but for spaces at their end.
+    pub(super) fn tells_equal_texts_apart(&self) -> bool {
+        let padded = |key: &SortKey| key.weight.as_ref().is_some_and(|weight| weight.pad != Pad::None);
+        self.spec.order.iter().any(padded)
     }
 
     /// A column of the result as a key.

@@ -186,6 +186,12 @@ impl Weave<'_, '_> {
             return self.distinct();
         }
         self.sort(distinct)?;
+        if distinct && self.tells_equal_texts_apart() {
+            // the weights that were added make two rows of 'a' and 'a ' on the shards: the merge makes them one again
+            self.hidden.clear();
+            self.spec.order.clear();
+            return self.distinct();
+        }
         if groups && !distinct && self.spec.order.is_empty() {
             self.sort_by_groups();
         }
