@@ -240,7 +240,7 @@ impl Session {
         bound: &Bound,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, bound.insert_id);
+        self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
@@ -554,8 +554,12 @@ impl Session {
         failure
     }
 
-    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>) {
-        self.state.diagnostics.clear();
+    /// What the session remembers of a statement. Its diagnostics take the place of the last ones; a statement that names
+    /// no table and has none leaves those (*SHOW WARNINGS Statement*).
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>, names_tables: bool) {
+        if names_tables || outcome.error.is_some() || outcome.warnings > 0 {
+            self.state.diagnostics.clear();
+        }
         if let Some(error) = &outcome.error {
             self.statement_failed = true;
             self.shared.metrics.error("backend_error", crate::error::Fault::Backend);

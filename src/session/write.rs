@@ -97,7 +97,7 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Failure> {
         let affected_rows = outcome.affected_rows;
-        self.note_outcome(&outcome, bound.insert_id);
+        self.note_outcome(&outcome, bound.insert_id, true);
         self.note_write();
         for lane in lanes {
             self.settle(lane, snapshot);
