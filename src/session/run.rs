@@ -387,14 +387,17 @@ impl Session {
             }
         }
         let mut parts: Vec<Part> = Vec::with_capacity(bound.shards.len());
+        // The schema that each lane is in once its parts so far have run.
+        let mut schemas: Vec<Option<Arc<str>>> = lanes.iter().map(Lane::schema).collect();
         for shard in &bound.shards {
             let of_group: Vec<usize> = (0..lanes.len()).filter(|&lane| lanes[lane].group() == shard.group).collect();
             let used = parts.iter().filter(|part| lanes[part.lane].group() == shard.group).count();
             let lane = of_group[used % of_group.len()];
-            let before = match &shard.schema {
-                Some(schema) if lanes[lane].schema().as_ref() != Some(schema) => Some(use_schema(schema)),
-                _ => None,
-            };
+            let before = shard.schema.as_ref().filter(|schema| schemas[lane].as_ref() != Some(schema)).cloned();
+            if before.is_some() {
+                schemas[lane].clone_from(&before);
+            }
+            let before = before.map(Request::UseSchema);
             parts.push(Part { lane, request: request(shard, input, false), before });
         }
         Ok((lanes, parts))
@@ -598,13 +601,6 @@ fn of_cursor(column: ColumnDef) -> ColumnDef {
         .with(PART_KEY)
         .with(ColumnFlags::AUTO_INCREMENT);
     ColumnDef { flags: column.flags.without(keys), ..column }
-}
-
-/// COM_INIT_DB, for a part whose lane was made for another schema.
-pub(super) fn use_schema(schema: &str) -> Request {
-    let mut payload = vec![crate::protocol::command::code::INIT_DB];
-    payload.extend_from_slice(schema.as_bytes());
-    Request::Command(Bytes::from(payload))
 }
 
 /// The text under which a shard's statement is prepared on a backend.
