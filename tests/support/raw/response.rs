@@ -43,19 +43,12 @@ impl OkPacket {
         if reader.is_empty() {
             return ok;
         }
-        if session_track {
-            ok.info = reader.text();
-            if ok.status & status::SESSION_STATE_CHANGED != 0 {
-                ok.session_state = reader.string().to_vec();
-            }
-            assert!(reader.is_empty(), "bytes after the end of an OK packet: {:?}", reader.0);
-        } else {
-            ok.info = String::from_utf8_lossy(reader.0).into_owned();
-            // MariaDB and MySQL send it length-encoded when there is one.
-            if reader.0.first().is_some_and(|length| usize::from(*length) == reader.0.len() - 1) {
-                ok.info = reader.text();
-            }
+        // The manual says string<EOF> for a client that does not track sessions, but all servers send a length.
+        ok.info = reader.text();
+        if session_track && ok.status & status::SESSION_STATE_CHANGED != 0 {
+            ok.session_state = reader.string().to_vec();
         }
+        assert!(reader.is_empty(), "bytes after the end of an OK packet: {:?}", reader.0);
         ok
     }
 }
