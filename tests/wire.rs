@@ -287,7 +287,10 @@ fn info_of_an_ok_has_a_length() {
             let inserted = client.run("REPLACE INTO items (id, name) VALUES (101, 'a'), (102, 'b'), (103, 'c')");
             let one = client.run("UPDATE items SET name = name WHERE id = 101");
             let deleted = client.run("DELETE FROM items WHERE id > 100");
-            [changed, inserted, one, deleted].map(|ok| (ok.affected_rows, ok.info, ok.session_state))
+            [changed, inserted, one, deleted].map(|ok| {
+                assert!(!ok.info_lacks_length, "{ok:?}");
+                (ok.affected_rows, ok.info, ok.session_state)
+            })
         });
     }
 }

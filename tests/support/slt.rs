@@ -194,6 +194,7 @@ fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
         Response::Ok(mut ok) => {
             ok.status &= !status::INCIDENTAL;
             ok.session_state.clear();
+            ok.info_lacks_length = false;
             if loose {
                 ok.last_insert_id = 0;
             }

@@ -27,6 +27,8 @@ pub struct OkPacket {
     pub status: u16,
     pub warnings: u16,
     pub info: String,
+    /// The text stands there without its length, which no server does.
+    pub info_lacks_length: bool,
     pub session_state: Vec<u8>,
 }
 
@@ -44,6 +46,11 @@ impl OkPacket {
             return ok;
         }
         // The manual says string<EOF> for a client that does not track sessions, but all servers send a length.
+        ok.info_lacks_length = !session_track && usize::from(reader.0[0]) != reader.0.len() - 1;
+        if ok.info_lacks_length {
+            ok.info = String::from_utf8_lossy(reader.0).into_owned();
+            return ok;
+        }
         ok.info = reader.text();
         if session_track && ok.status & status::SESSION_STATE_CHANGED != 0 {
             ok.session_state = reader.string().to_vec();
