@@ -279,6 +279,23 @@ fn session_tracking_tells_of_a_changed_schema() {
 }
 
 #[test]
+fn info_of_an_ok_has_a_length() {
+    for flags in [0, capability::SESSION_TRACK] {
+        on_both(|url| {
+            let mut client = options(url).with(flags).connect().unwrap();
+            let changed = client.run("UPDATE items SET name = name WHERE id IN (1, 2)");
+            let inserted = client.run("REPLACE INTO items (id, name) VALUES (101, 'a'), (102, 'b'), (103, 'c')");
+            let one = client.run("UPDATE items SET name = name WHERE id = 101");
+            let deleted = client.run("DELETE FROM items WHERE id > 100");
+            [changed, inserted, one, deleted].map(|ok| {
+                assert!(!ok.info_lacks_length, "{ok:?}");
+                (ok.affected_rows, ok.info, ok.session_state)
+            })
+        });
+    }
+}
+
+#[test]
 fn change_user_begins_a_new_session() {
     let seen = on_both(|url| {
         let mut client = options(url).connect().unwrap();

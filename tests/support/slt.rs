@@ -12,8 +12,9 @@
 //! - `plain`: only for the plain server
 //!
 //! Words after these: `text` (not prepared), `loose` (of columns only names and classes of types are compared, of errors
-//! only number and state, of OK all but the insert id; a reason stands in a comment). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
-//! `connection b` makes the records after it use another connection. `#` begins a comment.
+//! only number and state, of OK all but the insert id; a reason stands in a comment). A line `params 1, 'a', NULL` runs
+//! the statement prepared with these parameters. A line of its own `connection b` makes the records after it use another
+//! connection. `#` begins a comment.
 
 use super::backends::Url;
 use super::raw::response::{Column, ErrPacket, OkPacket, Response, Rows, status};
@@ -193,6 +194,7 @@ fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
         Response::Ok(mut ok) => {
             ok.status &= !status::INCIDENTAL;
             ok.session_state.clear();
+            ok.info_lacks_length = false;
             if loose {
                 ok.last_insert_id = 0;
             }

@@ -27,6 +27,8 @@ pub struct OkPacket {
     pub status: u16,
     pub warnings: u16,
     pub info: String,
+    /// The text stands there without its length, which no server does.
+    pub info_lacks_length: bool,
     pub session_state: Vec<u8>,
 }
 
@@ -43,19 +45,17 @@ impl OkPacket {
         if reader.is_empty() {
             return ok;
         }
-        if session_track {
-            ok.info = reader.text();
-            if ok.status & status::SESSION_STATE_CHANGED != 0 {
-                ok.session_state = reader.string().to_vec();
-            }
-            assert!(reader.is_empty(), "bytes after the end of an OK packet: {:?}", reader.0);
-        } else {
+        // The manual says string<EOF> for a client that does not track sessions, but all servers send a length.
+        ok.info_lacks_length = !session_track && usize::from(reader.0[0]) != reader.0.len() - 1;
+        if ok.info_lacks_length {
             ok.info = String::from_utf8_lossy(reader.0).into_owned();
-            // MariaDB and MySQL send it length-encoded when there is one.
-            if reader.0.first().is_some_and(|length| usize::from(*length) == reader.0.len() - 1) {
-                ok.info = reader.text();
-            }
+            return ok;
         }
+        ok.info = reader.text();
+        if session_track && ok.status & status::SESSION_STATE_CHANGED != 0 {
+            ok.session_state = reader.string().to_vec();
+        }
+        assert!(reader.is_empty(), "bytes after the end of an OK packet: {:?}", reader.0);
         ok
     }
 }
