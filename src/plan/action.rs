@@ -306,7 +306,7 @@ impl Limit {
     /// Count and offset of this execution.
     fn numbers(&self, values: &Values<'_>) -> Result<(u64, u64), PlanError> {
         let number = |source: &Source| {
-            let number = values.integer(source).and_then(|number| u64::try_from(number).ok());
+            let number = values.count(source);
             number.ok_or(PlanError::Parameters)
         };
         let offset = self.offset.as_ref().map_or(Ok(0), number)?;

@@ -43,7 +43,13 @@ impl<'a> OkPacket<'a> {
         ok.status = StatusFlags(reader.u16()?); // int<2>
         ok.warnings = reader.u16()?; // int<2>
         if !capabilities.contains(Capabilities::SESSION_TRACK) {
-            ok.info = reader.rest(); // string<EOF>
+            // string<EOF> by the manual; servers put a length before it
+            let rest = reader.rest();
+            let mut lengthed = Reader::new(rest, "the text of an OK packet");
+            ok.info = match lengthed.lenenc_bytes() {
+                Ok(info) if lengthed.is_empty() => info,
+                _ => rest,
+            };
             return Ok(ok);
         }
         if !reader.is_empty() {
@@ -78,10 +84,7 @@ impl<'a> OkPacket<'a> {
         put_lenenc_int(out, self.last_insert_id);
         out.put_u16_le(status.0);
         out.put_u16_le(self.warnings);
-        if !tracks {
-            out.put_slice(self.info);
-            return;
-        }
+        // The manual has `string<EOF>` without SESSION_TRACK; every server sends a length all the same, and clients read it.
         // The server leaves an empty info out when nothing follows it.
         if changed || !self.info.is_empty() {
             put_lenenc_bytes(out, self.info);
@@ -100,7 +103,7 @@ mod tests {
     #[test]
     fn bytes_of_a_real_ok() {
         // MySQL 5.7, `UPDATE t SET a = 1` with SESSION_TRACK off.
-        let payload = b"\x00\x03\x00\x02\x00\x00\x00Rows matched: 3";
+        let payload = b"\x00\x03\x00\x02\x00\x00\x00\x0fRows matched: 3";
         let ok = OkPacket::parse(payload, C::NONE).unwrap();
         assert_eq!(ok.affected_rows, 3);
         assert_eq!(ok.status, StatusFlags::AUTOCOMMIT);

@@ -44,6 +44,16 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// The value of a source as LIMIT takes it: some drivers send the numbers of a prepared statement as text or as doubles.
+    pub fn count(&self, source: &Source) -> Option<u64> {
+        match self.get(source) {
+            RawValue::Int(value) => u64::try_from(value).ok(),
+            RawValue::Text(text) => std::str::from_utf8(&text).ok()?.trim().parse().ok(),
+            RawValue::Float(value) if value >= 0.0 && value.fract() == 0.0 && value < 9e15 => Some(value as u64),
+            _ => None,
+        }
+    }
+
     fn literal(&self, index: u32, negative: bool) -> Option<RawValue<'a>> {
         let literal = self.literals.get(index as usize)?;
         let bytes = literal.bytes(self.sql);

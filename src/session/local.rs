@@ -6,8 +6,8 @@ use super::query::Text;
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
 use crate::execute::Interrupt;
-use crate::sql::Verb;
-use crate::sql::session_statement::{Begin as ParsedBegin, End, Kill, SessionStatement};
+use crate::sql::session_statement::{Begin as ParsedBegin, End, Kill, SessionStatement, SetItem};
+use crate::sql::{Verb, scan};
 use crate::txn::{Access, Begin};
 
 impl Session {
@@ -38,6 +38,9 @@ impl Session {
                 let index = self.txn.find_savepoint(&name.text)?;
                 let result = self.txn.release(index, &text.sql).await;
                 self.after_transaction_step(result)?;
+            }
+            SessionStatement::SetStatement { items, statement } => {
+                return self.set_statement(items, statement, text).await;
             }
             SessionStatement::Kill(kill) => return self.kill(kill),
             SessionStatement::Prepare { name, source } => self.prepare_named(name, source).await?,
@@ -128,6 +131,23 @@ impl Session {
         Err(error.into())
     }
 
+    /// MariaDB's `SET STATEMENT a = 1 FOR statement`: the settings hold for that statement alone.
+    async fn set_statement(
+        &mut self,
+        items: Vec<SetItem>,
+        statement: std::ops::Range<usize>,
+        text: &Text,
+    ) -> Result<Flow, Failure> {
+        let (vars, lex_mode) = (std::sync::Arc::clone(&self.state.vars), self.state.lex_mode);
+        self.set(items, &text.sql).await?;
+        let inner = text.slice(statement);
+        let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
+        let result = Box::pin(self.statement(inner, scanned)).await;
+        self.state.vars = vars;
+        self.state.lex_mode = lex_mode;
+        result
+    }
+
     /// `KILL [QUERY] id`, with the ids of this proxy.
     pub(super) fn kill(&mut self, kill: Kill) -> Result<Flow, Failure> {
         let found = u32::try_from(kill.connection_id).ok().and_then(|id| self.shared.registry.find(id));
@@ -153,7 +173,6 @@ fn refused(statement: &SessionStatement) -> Failure {
         SessionStatement::Administration(verb) => {
             (format!("{verb:?} (administration)").to_uppercase(), "send it to the backends themselves")
         }
-        SessionStatement::SetStatement { .. } => ("SET STATEMENT … FOR".into(), "use SET SESSION before the statement"),
         SessionStatement::Opaque(Verb::Show) => ("this form of SHOW".into(), "check its syntax"),
         SessionStatement::Opaque(verb) => (format!("this form of {verb:?}").to_uppercase(), "check its syntax"),
         _ => ("this statement".into(), "send it to the backends themselves"),

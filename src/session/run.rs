@@ -131,7 +131,13 @@ impl Session {
         self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
-            (result, _) => result,
+            (result, Some(names)) => {
+                for diagnostic in &mut self.state.diagnostics {
+                    diagnostic.message = names.restore_text(&diagnostic.message);
+                }
+                result
+            }
+            (result, None) => result,
         }
     }
 
