@@ -139,7 +139,8 @@ impl Session {
         text: &Text,
     ) -> Result<Flow, Failure> {
         let (vars, lex_mode) = (std::sync::Arc::clone(&self.state.vars), self.state.lex_mode);
-        self.set(items, &text.sql).await?;
+        // The values stand before the statement, whose tables are none of theirs.
+        self.set(items, &text.sql[..statement.start]).await?;
         let inner = text.slice(statement);
         let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
         let result = Box::pin(self.statement(inner, scanned)).await;
