@@ -106,7 +106,9 @@ impl Fixture {
             schema: self.rules.schema("shop"),
             catalog: &self.columns,
             mode,
+            in_information_schema: false,
             assume_types: false,
+            text_is_utf8: true,
             prepared: scanned.placeholders > 0,
         };
         let planned = plan(&context, sql.as_bytes(), &scanned, literals);
@@ -120,6 +122,7 @@ impl Fixture {
             rules_version: self.rules.version,
             catalog_epoch: 0,
             mode: LexMode::default(),
+            text_is_utf8: true,
             prepared: false,
         }
     }
