@@ -10,8 +10,8 @@ help: ## Show this list
 
 playground: ## A real cluster to try things on: 2 groups, each a primary and a replica; Ctrl-C ends it
 	@scripts/install.sh build database
-	@$(CARGO) build --release --quiet --bin shardloom
-	@exec target/release/shardloom playground $(PLAYGROUND_FLAGS)
+	@$(CARGO) build --bin shardloom
+	@exec target/debug/shardloom playground $(PLAYGROUND_FLAGS)
 
 test: ## All tests that need MariaDB and Python: what to run before a commit
 	@scripts/install.sh build database python

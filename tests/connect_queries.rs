@@ -27,6 +27,19 @@ const SCHEMA_RULES: &str = "
       by_id: {type: mod}
 ";
 
+/// A logical schema whose tables no single group holds.
+const SPREAD: &str = "connect_spread";
+const SPREAD_RULES: &str = "
+    default_group: g0
+    tables:
+      archive: {data_nodes: g1.archive_2020}
+      users:
+        data_nodes: g{0..1}.users_{0..1}
+        strategy: {columns: [id], algorithm: by_id}
+    algorithms:
+      by_id: {type: mod}
+";
+
 /// How an answer is compared with the plain server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compare {
@@ -41,7 +54,7 @@ enum Compare {
 use Compare::{Columns, Exact, Names};
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
-    let proxy = ProxyProcess::start_shared(&Rules::schema(SCHEMA, SCHEMA_RULES));
+    let proxy = ProxyProcess::start_shared(&Rules::schema(SCHEMA, SCHEMA_RULES).and_schema(SPREAD, SPREAD_RULES));
     for mut client in [connect(&proxy.url()), connect(&plain())] {
         client.run("CREATE TABLE users (id INT NOT NULL PRIMARY KEY, name VARCHAR(40), KEY by_name (name))");
         client.run("CREATE TABLE country (code CHAR(2) NOT NULL PRIMARY KEY, title VARCHAR(40) NOT NULL)");
@@ -56,7 +69,9 @@ fn plain() -> Url {
     let url = &Backends::shared().plain;
     let mut client = Options::new(url).connect().unwrap();
     client.run(&format!("CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'"));
-    client.run(&format!("GRANT ALL PRIVILEGES ON {SCHEMA}.* TO '{USER}'@'%'"));
+    for schema in [SCHEMA, SPREAD] {
+        client.run(&format!("GRANT ALL PRIVILEGES ON {schema}.* TO '{USER}'@'%'"));
+    }
     url.with_account(USER, PASSWORD)
 }
 
@@ -136,6 +151,7 @@ fn mysql_connector_j() {
             Columns,
             "SHOW VARIABLES WHERE Variable_name ='language' OR Variable_name = 'net_write_timeout' OR Variable_name = 'interactive_timeout' OR Variable_name = 'wait_timeout' OR Variable_name = 'character_set_client' OR Variable_name = 'character_set_connection' OR Variable_name = 'lower_case_table_names' OR Variable_name = 'max_allowed_packet' OR Variable_name = 'sql_mode' OR Variable_name = 'time_zone'",
         ),
+        (Exact, "SHOW WARNINGS"),
         (Exact, "SET NAMES utf8mb4"),
         (Exact, "SET character_set_results = NULL"),
         (Exact, "SET autocommit=1"),
@@ -149,7 +165,6 @@ fn mysql_connector_j() {
         (Exact, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"),
         (Exact, "/* ping */ SELECT 1"),
         (Exact, "SELECT database()"),
-        (Exact, "SHOW WARNINGS"),
         (Exact, "SHOW COLLATION"),
         (Exact, "SELECT @@session.autocommit"),
         (Exact, "SHOW FULL TABLES FROM `{schema}` LIKE '%'"),
@@ -425,4 +440,36 @@ fn completion_lists_columns() {
         }
     };
     assert_eq!(ask(&PROXY.url()), ask(&plain()));
+}
+
+#[test]
+fn lists_of_tables_come_from_all_groups() {
+    LazyLock::force(&PROXY);
+    let mut clients = [PROXY.url(), plain()].map(|url| Options::new(&url).schema(SPREAD).connect().unwrap());
+    for client in &mut clients {
+        client.run("CREATE TABLE users (id INT NOT NULL PRIMARY KEY, name VARCHAR(40))");
+        client.run("CREATE TABLE archive (id INT NOT NULL PRIMARY KEY, body VARCHAR(40), KEY by_body (body))");
+        client.run("CREATE TABLE notes (id INT NOT NULL PRIMARY KEY)");
+    }
+    let [mut proxy, mut plain] = clients;
+    for sql in [
+        "SHOW TABLES",
+        "SHOW FULL TABLES LIKE 'a%'",
+        "SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'",
+        "SHOW COLUMNS FROM archive",
+        "SHOW CREATE TABLE archive",
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME DESC LIMIT 2",
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'connect_spread'",
+        "SELECT TABLE_NAME, COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'connect_spread' GROUP BY TABLE_NAME ORDER BY TABLE_NAME",
+        "SELECT t.TABLE_NAME, k.COLUMN_NAME FROM information_schema.TABLES t LEFT JOIN information_schema.KEY_COLUMN_USAGE k ON k.TABLE_SCHEMA = t.TABLE_SCHEMA AND k.TABLE_NAME = t.TABLE_NAME WHERE t.TABLE_SCHEMA = 'connect_spread' ORDER BY t.TABLE_NAME",
+        "SELECT DISTINCT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'connect_spread' AND TABLE_NAME = 'archive' ORDER BY INDEX_NAME",
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'connect%' ORDER BY SCHEMA_NAME",
+        "SELECT * FROM archive_2020",
+        "DESCRIBE archive_2020",
+    ] {
+        let (got, want) = (proxy.query(sql), plain.query(sql));
+        if let Err(problem) = equal(Exact, &got, &want) {
+            panic!("{sql}\n  {problem}");
+        }
+    }
 }

@@ -31,12 +31,48 @@ macro_rules! files {
     };
 }
 
-files!(aggregate, broadcast, crud, ddl, join, order_limit, prepared, refused, session, show, transaction, types);
+files!(
+    aggregate,
+    broadcast,
+    conditions,
+    crud,
+    ddl,
+    expressions,
+    insert,
+    join,
+    order_limit,
+    prepared,
+    refused,
+    session,
+    show,
+    transaction,
+    types
+);
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {
     let rules = SCHEMAS.iter().fold(Rules::default(), |rules, name| rules.and_schema(name, SCHEMA_RULES));
     ProxyProcess::start_shared(&rules)
 });
+
+/// Nodes that alternate between the schemas of one server.
+const SCHEMAS_RULES: &str = "
+    tables:
+      parts:
+        data_nodes: [g0.slt_schemas.parts_0, g0.slt_schemas_2.parts_0, g0.slt_schemas.parts_1, g0.slt_schemas_2.parts_1]
+        strategy: {columns: [k], algorithm: {type: mod}}
+    broadcast_tables: [kinds]";
+
+/// Several physical schemas on one server.
+#[test]
+fn schemas() {
+    // The second name is there for its physical schema alone.
+    let other = "
+    default_group: g0";
+    let rules = Rules::schema("slt_schemas", SCHEMAS_RULES).and_schema("slt_schemas_2", other);
+    let proxy = ProxyProcess::start(Backends::shared(), &rules);
+    let files = [("schemas.slt", include_str!("slt/schemas.slt"))];
+    slt::compare(&files, &proxy.url(), &Backends::shared().plain, "slt_schemas", capability::USUAL);
+}
 
 fn run(schema: &str, text: &str) {
     let plain = &Backends::shared().plain;

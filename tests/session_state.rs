@@ -218,3 +218,119 @@ fn a_write_beside_an_open_cursor_goes_to_the_primary() {
     let mut primary = Options::new(&backends.groups[1].primary).connect().unwrap();
     assert_eq!(scalar(&mut primary, &format!("SELECT v FROM {other}.one WHERE id = 1")).as_deref(), Some("after"));
 }
+
+/// A statement that waits for a lock, stopped by KILL QUERY.
+fn killed_while_waiting(victim: &mut RawClient, sql: &str) -> u16 {
+    let mut locker = client();
+    locker.run("BEGIN");
+    locker.rows("SELECT v FROM one WHERE id = 0 FOR UPDATE");
+    let id = scalar(victim, "SELECT CONNECTION_ID()").unwrap();
+    victim.send_query(sql);
+    poll_until("the statement waits", SOON, || {
+        let waiting = locker.rows("SHOW PROCESSLIST").text();
+        waiting.iter().any(|row| row[0].as_deref() == Some(&id) && row[4].as_deref() == Some("Query"))
+    });
+    // The locks of the other group's rows come at once; what waits is the row that is locked.
+    thread::sleep(Duration::from_millis(300));
+    locker.run(&format!("KILL QUERY {id}"));
+    let error = victim.read_response().unwrap().err().errno;
+    locker.run("ROLLBACK");
+    error
+}
+
+#[test]
+fn a_killed_read_of_several_shards_leaves_the_transaction_whole() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("BEGIN");
+    client.run("UPDATE one SET v = 'after kill' WHERE id = 1");
+    assert_eq!(killed_while_waiting(&mut client, "SELECT * FROM one FOR UPDATE"), 1317);
+    client.run("COMMIT");
+    assert_eq!(v_of(1).as_deref(), Some("after kill"));
+}
+
+#[test]
+fn a_killed_write_of_several_shards_changes_nothing_and_the_session_goes_on() {
+    let _alone = alone();
+    let mut client = client();
+    let before = client.rows("SELECT id, v FROM one ORDER BY id").text();
+    assert_eq!(killed_while_waiting(&mut client, "UPDATE one SET v = 'killed'"), 1317);
+    assert_eq!(client.rows("SELECT id, v FROM one ORDER BY id").text(), before);
+}
+
+#[test]
+fn sql_select_limit_limits_the_whole_answer() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("SET sql_select_limit = 1");
+    assert_eq!(client.rows("SELECT id FROM one ORDER BY id").text(), [[Some("0".to_owned())]]);
+    assert_eq!(scalar(&mut client, "SELECT COUNT(*) FROM items").as_deref(), Some("8"));
+    assert_eq!(client.rows("SELECT id FROM one ORDER BY id LIMIT 3").rows.len(), 3);
+    client.run("SET sql_select_limit = DEFAULT");
+    assert_eq!(client.rows("SELECT id FROM one ORDER BY id").rows.len(), 4);
+}
+
+#[test]
+fn an_announced_access_mode_holds_for_the_next_transaction_without_autocommit() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("SET autocommit = 0");
+    client.run("SET TRANSACTION READ ONLY");
+    assert_eq!(client.query("UPDATE one SET v = v WHERE id = 1").err().errno, 1792);
+    client.run("ROLLBACK");
+    client.run("UPDATE one SET v = v WHERE id = 1");
+    client.run("ROLLBACK");
+}
+
+#[test]
+fn a_statement_beside_a_transaction_goes_where_its_tables_are() {
+    let _alone = alone();
+    let mut client = client();
+    client.run("BEGIN");
+    client.rows("SELECT v FROM one WHERE id = 1");
+    client.run("SET @n = (SELECT COUNT(*) FROM notes)");
+    client.run("COMMIT");
+    client.run("LOCK TABLES notes WRITE");
+    assert_eq!(client.query("SELECT * FROM one").err().errno, 1100);
+    client.run("UNLOCK TABLES");
+    assert_eq!(client.rows("SELECT * FROM one").rows.len(), 4);
+}
+
+#[test]
+fn a_group_that_gave_no_connection_was_not_written_to() {
+    let _alone = alone();
+    let hogs: Vec<RawClient> = (0..2)
+        .map(|_| {
+            let mut hog = client();
+            hog.run("BEGIN");
+            hog.rows("SELECT v FROM one WHERE id = 1");
+            hog
+        })
+        .collect();
+    let mut writer = client();
+    writer.run("BEGIN");
+    assert_eq!(writer.query("UPDATE one SET v = 'no' WHERE id = 1").err().errno, 1040);
+    writer.run("UPDATE one SET v = 'yes' WHERE id = 2");
+    writer.run("COMMIT");
+    drop(hogs);
+    assert_eq!(v_of(2).as_deref(), Some("yes"));
+}
+
+#[test]
+fn a_read_of_several_shards_outlives_connections_that_their_servers_closed() {
+    let _alone = alone();
+    let mut client = client();
+    for _ in 0..5 {
+        client.rows("SELECT id FROM one");
+        for group in &Backends::shared().groups {
+            let mut server = Options::new(&group.primary).connect().unwrap();
+            let own = scalar(&mut server, "SELECT CONNECTION_ID()");
+            for row in server.rows("SHOW PROCESSLIST").text() {
+                if row[3].as_deref() == Some(SCHEMA) && row[0] != own {
+                    server.query(&format!("KILL {}", row[0].as_deref().unwrap()));
+                }
+            }
+        }
+        assert_eq!(client.rows("SELECT id FROM one").rows.len(), 4);
+    }
+}

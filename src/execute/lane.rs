@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 
 use super::ExecuteError;
-use crate::backend::{BackendError, Lease, Prepared, ServerError, Settings, StatementText};
+use crate::backend::{BackendError, KillHandle, Lease, Prepared, ServerError, Settings, StatementText};
 use crate::config::GroupId;
 use crate::net::{HEADER_LEN, MAX_WIRE_PAYLOAD};
 use crate::protocol::column::ColumnDef;
@@ -167,6 +167,16 @@ impl Lane {
     pub fn reporting_loss(mut self, loss: &Arc<AtomicBool>) -> Self {
         self.loss = Some(Arc::clone(loss));
         self
+    }
+
+    /// Whether it held state of the session before this statement.
+    pub fn reports_loss(&self) -> bool {
+        self.loss.is_some()
+    }
+
+    /// What it takes to stop its statement from outside.
+    pub fn kill_handle(&self) -> Option<KillHandle> {
+        self.lease.as_ref().map(|lease| lease.kill_handle())
     }
 
     /// Whether the session relies on what this connection holds.

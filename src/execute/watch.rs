@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use super::{Client, ExecuteError, Interrupt, Lane, SessionEntry};
+use crate::backend::KillHandle;
 use crate::net::NetError;
 
 /// Watches over one statement of a session.
@@ -58,6 +59,35 @@ impl Watch<'_> {
                 Disturbance::ClientGone => ExecuteError::ClientLost(NetError::Closed),
                 Disturbance::Interrupt(_) => ExecuteError::Interrupted,
             }),
+        }
+    }
+
+    /// As [`guard`](Self::guard), but a `KILL QUERY` is passed on to the servers, whose errors then end the work: the
+    /// connections stay in use, and what is open on them.
+    pub async fn guard_killing<T>(
+        &self,
+        client: &Client,
+        statements: &[KillHandle],
+        work: impl Future<Output = Result<T, ExecuteError>>,
+    ) -> Result<T, ExecuteError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let disturbance = tokio::select! {
+                biased;
+                done = work.as_mut() => return done,
+                disturbance = self.disturbed(client) => disturbance,
+            };
+            match disturbance {
+                Disturbance::ClientGone => return Err(ExecuteError::ClientLost(NetError::Closed)),
+                Disturbance::Interrupt(Interrupt::Connection) => return Err(ExecuteError::Interrupted),
+                Disturbance::Interrupt(Interrupt::Query) => {
+                    for statement in statements {
+                        if let Err(error) = statement.kill_query().await {
+                            tracing::debug!(%error, "a statement could not be stopped");
+                        }
+                    }
+                }
+            }
         }
     }
 

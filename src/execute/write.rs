@@ -36,9 +36,8 @@ pub async fn run(lanes: &mut [Lane], requests: Vec<Vec<Request>>, sum: Sum) -> R
             total.affected_rows = total.affected_rows.saturating_add(outcome.affected_rows);
             total.warnings = total.warnings.saturating_add(outcome.warnings);
             total.status = outcome.status;
-            if total.insert_id == 0 {
-                total.insert_id = outcome.insert_id;
-            }
+            // A server reports the value of the last row; rows are mostly given in ascending order.
+            total.insert_id = total.insert_id.max(outcome.insert_id);
         }
     }
     total.info = info.text(total.warnings);

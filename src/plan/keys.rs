@@ -8,6 +8,7 @@ use super::PlanContext;
 use super::hint::Hints;
 use super::place::Place;
 use super::shape::{Classes, ColumnId, Comparison, Fact, Reader, RefId, RefKind, Shape};
+use super::system;
 use super::unit::Unit;
 use crate::catalog::TableInfo;
 use crate::config::{Schema, Table};
@@ -194,8 +195,8 @@ pub(crate) fn colocate(
     keys: &Keys,
     main: usize,
 ) -> Result<Colocated, Option<(usize, usize)>> {
-    if let Some(view) = only_view(shape, keys, main) {
-        return Ok(view);
+    if let Some(views) = views(shape, context, keys, main) {
+        return Ok(views);
     }
     let sharded: Vec<usize> = (0..keys.units.len()).filter(|unit| keys.units[*unit].keyed.is_some()).collect();
     let line = shape.main_line(main);
@@ -214,13 +215,20 @@ pub(crate) fn colocate(
     Err(apart.or_else(|| sharded.first().map(|first| (*first, sharded.get(1).copied().unwrap_or(*first)))))
 }
 
-/// A view of `information_schema` that is read by itself from several groups.
-fn only_view(shape: &Shape, keys: &Keys, main: usize) -> Option<Colocated> {
-    let [unit] = keys.units.as_slice() else { return None };
-    let reference = &shape.refs[keys.refs[0]];
-    let stands = shape.main_line(main).contains(&reference.block) && reference.nullable_by.is_empty();
-    let is_split = super::system::is_view(&unit.place) && unit.place.nodes().len() > 1;
-    (stands && is_split).then(|| Colocated { driver: 0, members: vec![0], narrowing: vec![0] })
+/// Views of `information_schema` that are read from several groups: joined by the tables that their rows are about.
+fn views(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, main: usize) -> Option<Colocated> {
+    let is_split = |unit: &Unit| system::is_view(&unit.place) && unit.place.nodes().len() > 1;
+    if keys.units.is_empty() || !keys.units.iter().all(is_split) {
+        return None;
+    }
+    let line = shape.main_line(main);
+    let all: Vec<usize> = (0..keys.units.len()).collect();
+    let driver = *all.iter().find(|unit| {
+        let reference = &shape.refs[keys.refs[**unit]];
+        line.contains(&reference.block) && reference.nullable_by.is_empty()
+    })?;
+    let follow = |unit: &usize| *unit == driver || system::meet(shape, context, keys.refs[driver], keys.refs[*unit]);
+    all.iter().all(follow).then(|| Colocated { driver, members: all.clone(), narrowing: vec![driver] })
 }
 
 /// Whether the rows of `unit` that matter for a row of `driver` have its sharding key.

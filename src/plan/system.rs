@@ -14,8 +14,9 @@ use sqlparser::ast::Query;
 
 use super::PlanContext;
 use super::error::PlanError;
+use super::keys::classes;
 use super::place::Place;
-use super::shape::{Builder, RefKind, TableRef};
+use super::shape::{Builder, Reader, RefId, RefKind, Shape, TableRef};
 use super::types::{NameMap, PinnedLiteral, ViewName};
 use crate::config::{DataNode, GroupId, Rules, Table};
 use schemas::Wanted;
@@ -114,6 +115,32 @@ pub(crate) fn settle(
         }
     }
     Ok(())
+}
+
+/// Whether two references join rows about the same table only: such rows are read from the same group.
+pub(crate) fn meet(shape: &Shape, context: &PlanContext<'_>, one: RefId, other: RefId) -> bool {
+    let facts = shape.usable(shape.refs[other].block, Reader::Table(other));
+    let classes = classes(shape, context, &facts);
+    let Some(((schema, table), (other_schema, other_table))) = about(shape, one).zip(about(shape, other)) else {
+        return false;
+    };
+    let same = |left: &str, right: &str| {
+        let pair = shape.find_column(one, left).zip(shape.find_column(other, right));
+        pair.is_some_and(|(left, right)| classes.same(left, right))
+    };
+    let only = |id: RefId| match &shape.refs[id].kind {
+        RefKind::Table { place: Place::System { only: Some(only), .. }, .. } if only.len() == 1 => only.first(),
+        _ => None,
+    };
+    let one_schema = only(one).is_some() && only(one) == only(other);
+    same(&table, &other_table) && (one_schema || same(&schema, &other_schema))
+}
+
+/// The columns, in small letters, that name the table which a row of a view is about.
+fn about(shape: &Shape, id: RefId) -> Option<(String, String)> {
+    let RefKind::Table { info, .. } = &shape.refs[id].kind else { return None };
+    let (schema, table) = view::about(info.as_deref()?)?;
+    Some((schema.to_ascii_lowercase(), table.to_ascii_lowercase()))
 }
 
 /// The fewest groups that hold a part of every table that is asked for; the first is the one that shows

@@ -11,17 +11,20 @@ use crate::execute::lane::Head;
 use crate::execute::{ExecuteError, Lane};
 use crate::protocol::column::ColumnDef;
 use crate::protocol::text_row;
+use crate::sql::names::tables;
 use crate::txn::Want;
 
 /// The cells of a text row; `None` for NULL.
 pub type Cells = Vec<Option<Bytes>>;
 
 impl Session {
-    /// Where statements go that name no table: the group that the session holds, that of its schema, or the first.
+    /// Where statements go that name no table: to a group that the session holds already, or home.
+    pub(super) fn any_group(&self, snapshot: &Snapshot) -> GroupId {
+        self.txn.held_groups().next().unwrap_or_else(|| self.home_group(snapshot))
+    }
+
+    /// Where the tables are that no rule places: the group of the session's schema, or the first.
     pub(super) fn home_group(&self, snapshot: &Snapshot) -> GroupId {
-        if let Some(group) = self.txn.held_groups().next() {
-            return group;
-        }
         let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
         schema.and_then(|schema| schema.home_group()).unwrap_or(GroupId(0))
     }
@@ -40,7 +43,8 @@ impl Session {
     /// first row of the query.
     pub(super) async fn run_aside(&mut self, statement: &str, query: &str) -> Result<(Vec<ColumnDef>, Cells), Failure> {
         let snapshot = self.snapshot();
-        let mut lane = self.lane_aside(&snapshot).await?;
+        let group = self.group_for(statement.as_bytes(), &snapshot);
+        let mut lane = self.lane_aside(group, &snapshot).await?;
         let result = ask(&mut lane, statement, query).await;
         if let Ok(conn) = lane.conn() {
             conn.mark_dirty();
@@ -49,9 +53,16 @@ impl Session {
         Ok(result?)
     }
 
-    /// A lane to the home group that has the user variables too.
-    pub(super) async fn lane_aside(&mut self, snapshot: &Arc<Snapshot>) -> Result<Lane, Failure> {
-        let group = self.home_group(snapshot);
+    /// A text that may name tables goes where these are.
+    pub(super) fn group_for(&self, sql: &[u8], snapshot: &Snapshot) -> GroupId {
+        const NAME_TABLES: [&str; 4] = ["SELECT", "LOAD", "LOCK", "TABLE"];
+        let names = tables(sql, self.state.lex_mode);
+        let home = names.iter().any(|name| NAME_TABLES.iter().any(|word| name.text.eq_ignore_ascii_case(word)));
+        if home { self.home_group(snapshot) } else { self.any_group(snapshot) }
+    }
+
+    /// A lane to a group that has the user variables too.
+    pub(super) async fn lane_aside(&mut self, group: GroupId, snapshot: &Arc<Snapshot>) -> Result<Lane, Failure> {
         let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
         let physical = schema.and_then(|schema| schema.physical_name_on(group));
         let settings = Settings::new(physical, Arc::clone(&self.state.vars));

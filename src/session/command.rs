@@ -48,7 +48,7 @@ impl Session {
         self.binary_rows = false;
         let command = match Command::parse(packet) {
             Ok(command) => command,
-            Err(ProtocolError::UnknownCommand { .. }) => {
+            Err(ProtocolError::UnknownCommand) => {
                 return Err(SqlError::client(1047, "08S01", "Unknown command").into());
             }
             Err(error) => return Err(error.into()),

@@ -74,6 +74,15 @@ impl Session {
         Ok(())
     }
 
+    /// Without autocommit a statement begins a transaction, which is as `SET TRANSACTION` announced it.
+    pub(super) fn begin_as_announced(&mut self) {
+        let access = std::mem::take(&mut self.state.next_access);
+        let isolation = self.state.next_isolation.take();
+        if isolation.is_some() || access != Access::Default {
+            self.txn.begin(Begin { access, consistent_snapshot: false, isolation });
+        }
+    }
+
     /// Commits what is open; nothing if nothing is.
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
         let wrote = self.txn.has_written();

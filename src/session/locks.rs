@@ -42,6 +42,9 @@ impl Session {
             return Err(SqlError::not_supported("LOAD DATA without LOCAL", "the file must come from the client").into());
         }
         self.refuse_placed(table, "LOAD DATA")?;
+        let snapshot = self.snapshot();
+        let group = self.home_group(&snapshot);
+        self.check_write(&snapshot, &[group])?;
         self.note_write();
         self.pass_through(&text.sql).await
     }

@@ -83,7 +83,8 @@ impl Session {
     /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its
     /// own error is what the client reads.
     async fn syntax_error(&mut self, text: &Text, snapshot: &Arc<Snapshot>, error: PlanError) -> Failure {
-        let Ok(mut lane) = self.lane_aside(snapshot).await else { return error.into() };
+        let group = self.any_group(snapshot);
+        let Ok(mut lane) = self.lane_aside(group, snapshot).await else { return error.into() };
         let prepared = lane.prepare_anew(&StatementText::new(&text.sql[..])).await;
         self.settle(lane, snapshot);
         match prepared {

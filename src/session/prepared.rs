@@ -210,6 +210,11 @@ impl Session {
             return Err(SqlError::client(1153, "08S01", "A parameter is longer than max_allowed_packet").into());
         }
         self.close_cursor(prepared).await?;
+        let max_cursors = self.shared.limits().max_cursors;
+        if wants_cursor && self.pins.cursors >= max_cursors {
+            let message = format!("More than {max_cursors} open cursors; close some, or raise limits.max_cursors");
+            return Err(SqlError::client(1105, "HY000", message).into());
+        }
         prepared.params.read(payload, prepared.scan.placeholders as usize, &prepared.long_data)?;
         if prepared.is_local {
             let text = prepared.text.clone();

@@ -27,7 +27,12 @@ impl Session {
     pub(super) async fn query(&mut self, text: Bytes) -> Result<Flow, Failure> {
         self.entry.begin(text.clone());
         let mut rest = text;
+        let mut statements = 0;
         loop {
+            statements += 1;
+            if statements > 1 {
+                self.check_statement_count(statements)?;
+            }
             let scanned = scan(&rest, self.state.lex_mode, &mut self.literals);
             if let (Some(next), false) = (scanned.next_statement, self.multi_statements) {
                 return Err(several_statements(&rest[next..]));
@@ -44,6 +49,16 @@ impl Session {
                 _ => return Ok(flow),
             }
         }
+    }
+
+    fn check_statement_count(&self, statements: usize) -> Result<(), Failure> {
+        let limit = self.shared.limits().max_statements_per_query;
+        if statements <= limit {
+            return Ok(());
+        }
+        let message =
+            format!("More than {limit} statements in one text; send fewer, or raise limits.max_statements_per_query");
+        Err(SqlError::client(1105, "HY000", message).into())
     }
 
     /// Runs one statement, whose literals are in `self.literals`.

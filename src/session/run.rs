@@ -9,7 +9,7 @@ use super::prepared::{Cursor, Prepared};
 use super::query::Text;
 use super::values::raw_value;
 use super::{Diagnostic, Failure, Session, Snapshot};
-use crate::backend::{Role, Settings, StatementText};
+use crate::backend::{KillHandle, Role, Settings, StatementText};
 use crate::config::GroupId;
 use crate::error::SqlError;
 use crate::execute::gather::{Frames, Gather, Kept, Part, Progress};
@@ -106,6 +106,9 @@ impl Session {
         bound: Bound,
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
+        if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
+            self.begin_as_announced();
+        }
         let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
@@ -115,7 +118,9 @@ impl Session {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
             (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
-            (Access::Read | Access::LockingRead, _) => Box::pin(self.run_gather(snapshot, plan, bound, input)).await,
+            (Access::Read | Access::LockingRead, _) => {
+                Box::pin(self.gather_rows(snapshot, plan, bound, input, true)).await
+            }
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
         let way = match &result {
@@ -235,7 +240,7 @@ impl Session {
         bound: &Bound,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, bound.insert_id);
+        self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
@@ -262,22 +267,46 @@ impl Session {
         Ok(())
     }
 
-    /// Several targets, read: their rows are merged.
-    async fn run_gather(
+    /// Several targets, read: their rows are merged. `is_first`: it may be tried once more.
+    async fn gather_rows(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
         bound: Bound,
         input: Input<'_>,
+        is_first: bool,
     ) -> Result<Option<Cursor>, Failure> {
         let role = self.role(snapshot, plan);
-        let (lanes, parts) = self.gather_lanes(snapshot, plan, &bound, input, role).await?;
-        let spec = bound.merge.clone().unwrap_or_default();
+        // The limit is on the rows of the answer, not on those of each shard.
+        let select_limit = self.state.vars.get("sql_select_limit").and_then(|limit| limit.parse::<u64>().ok());
+        let vars = Arc::clone(&self.state.vars);
+        if select_limit.is_some() {
+            self.state.vars = vars.with("sql_select_limit", None);
+        }
+        let lanes = self.gather_lanes(snapshot, plan, &bound, input, role).await;
+        self.state.vars = vars;
+        let (lanes, parts) = lanes?;
+        let mut spec = bound.merge.clone().unwrap_or_default();
+        if spec.limit.is_none() && select_limit.is_some() {
+            Arc::make_mut(&mut spec).limit = select_limit;
+        }
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let watch = Watch { entry: &self.entry };
+        let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
         let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
-        let mut gather = match watch.guard(&self.client, opening).await? {
+        let mut gather = match watch.guard_killing(&self.client, &statements, opening).await? {
             Ok(gather) => gather,
+            // As in `run_single`: pooled connections may have been closed by their server.
+            Err((error, lanes))
+                if error.is_backend_lost()
+                    && is_first
+                    && plan.access == Access::Read
+                    && lanes.iter().any(Lane::was_reused)
+                    && !lanes.iter().any(Lane::must_stay) =>
+            {
+                drop(lanes);
+                return Box::pin(self.gather_rows(snapshot, plan, bound, input, false)).await;
+            }
             Err((error, lanes)) => return Err(self.gather_failed(lanes, error, snapshot).await),
         };
         let visible = gather.columns().len() + spec.hidden_columns;
@@ -358,14 +387,17 @@ impl Session {
             }
         }
         let mut parts: Vec<Part> = Vec::with_capacity(bound.shards.len());
+        // The schema that each lane is in once its parts so far have run.
+        let mut schemas: Vec<Option<Arc<str>>> = lanes.iter().map(Lane::schema).collect();
         for shard in &bound.shards {
             let of_group: Vec<usize> = (0..lanes.len()).filter(|&lane| lanes[lane].group() == shard.group).collect();
             let used = parts.iter().filter(|part| lanes[part.lane].group() == shard.group).count();
             let lane = of_group[used % of_group.len()];
-            let before = match &shard.schema {
-                Some(schema) if lanes[lane].schema().as_ref() != Some(schema) => Some(use_schema(schema)),
-                _ => None,
-            };
+            let before = shard.schema.as_ref().filter(|schema| schemas[lane].as_ref() != Some(schema)).cloned();
+            if before.is_some() {
+                schemas[lane].clone_from(&before);
+            }
+            let before = before.map(Request::UseSchema);
             parts.push(Part { lane, request: request(shard, input, false), before });
         }
         Ok((lanes, parts))
@@ -385,7 +417,7 @@ impl Session {
     /// A read on several shards failed. Inside of a transaction the shards that did not fail must go on.
     async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
         if error.is_deadlock() && !self.pins.any() {
-            // One server has rolled back, so all must.
+            // One server has rolled back and ended the transaction, so all must.
             drop(lanes);
             self.txn.abandon();
             return error.into();
@@ -508,7 +540,7 @@ impl Session {
     pub(super) fn lanes_failed(&mut self, lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
         let mut lost_state = false;
         for lane in lanes {
-            let held_state = lane.in_transaction() || self.pins.any();
+            let held_state = lane.reports_loss();
             if lane.is_usable() {
                 self.settle(lane, snapshot);
             } else {
@@ -525,8 +557,12 @@ impl Session {
         failure
     }
 
-    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>) {
-        self.state.diagnostics.clear();
+    /// What the session remembers of a statement. Its diagnostics take the place of the last ones; a statement that names
+    /// no table and has none leaves those (*SHOW WARNINGS Statement*).
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>, names_tables: bool) {
+        if names_tables || outcome.error.is_some() || outcome.warnings > 0 {
+            self.state.diagnostics.clear();
+        }
         if let Some(error) = &outcome.error {
             self.statement_failed = true;
             self.shared.metrics.error("backend_error", crate::error::Fault::Backend);
@@ -565,13 +601,6 @@ fn of_cursor(column: ColumnDef) -> ColumnDef {
         .with(PART_KEY)
         .with(ColumnFlags::AUTO_INCREMENT);
     ColumnDef { flags: column.flags.without(keys), ..column }
-}
-
-/// COM_INIT_DB, for a part whose lane was made for another schema.
-pub(super) fn use_schema(schema: &str) -> Request {
-    let mut payload = vec![crate::protocol::command::code::INIT_DB];
-    payload.extend_from_slice(schema.as_bytes());
-    Request::Command(Bytes::from(payload))
 }
 
 /// The text under which a shard's statement is prepared on a backend.

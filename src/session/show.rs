@@ -79,7 +79,8 @@ impl Session {
     /// Runs a statement that any server can answer on the home group, and relays the answer.
     pub(super) async fn pass_through(&mut self, sql: &Bytes) -> Result<Flow, Failure> {
         let snapshot = self.snapshot();
-        let mut lane = self.lane_aside(&snapshot).await?;
+        let group = self.group_for(sql, &snapshot);
+        let mut lane = self.lane_aside(group, &snapshot).await?;
         let result = async {
             lane.send_query(sql).await?;
             let style =
@@ -92,7 +93,7 @@ impl Session {
             return Err(self.lane_failed(lane, error, &snapshot));
         }
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None);
+        self.note_outcome(&outcome, None, true);
         self.settle(lane, &snapshot);
         Ok(Flow::Continue)
     }

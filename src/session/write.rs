@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use super::prepared::Prepared;
 use super::run::{Input, request};
 use super::{Failure, Session, Snapshot};
+use crate::backend::KillHandle;
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
 use crate::execute::write::Sum;
@@ -58,11 +59,13 @@ impl Session {
             _ => Sum::Added,
         };
         let watch = Watch { entry: &self.entry };
-        let written = watch.guard(&self.client, async { Ok(write::run(&mut lanes, requests, sum).await) }).await;
+        let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
+        let work = async { Ok(write::run(&mut lanes, requests, sum).await) };
+        let written = watch.guard_killing(&self.client, &statements, work).await;
         let written = match written {
             Ok(written) => written,
             Err(error) => {
-                // The client is gone or the statement was killed: connections in the middle of an answer are closed, and
+                // The client is gone or was killed: connections in the middle of an answer are closed, and
                 // their servers roll back.
                 return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await);
             }
@@ -94,7 +97,7 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Failure> {
         let affected_rows = outcome.affected_rows;
-        self.note_outcome(&outcome, bound.insert_id);
+        self.note_outcome(&outcome, bound.insert_id, true);
         self.note_write();
         for lane in lanes {
             self.settle(lane, snapshot);

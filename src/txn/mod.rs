@@ -183,8 +183,10 @@ impl Transaction {
             let groups = groups.iter().map(|&group| name(group)).collect::<Vec<_>>().join(", ");
             return Err(TransactionError::SeveralGroups { groups });
         };
+        // A group that was to be written to and gave no connection has nothing to commit.
+        let took_part = |group| self.held.iter().any(|held| held.group == group && held.in_transaction);
         match self.writer {
-            Some(first) if first != *group => {
+            Some(first) if first != *group && took_part(first) => {
                 Err(TransactionError::SecondGroup { first: name(first), second: name(*group) })
             }
             _ => {

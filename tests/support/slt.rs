@@ -12,7 +12,7 @@
 //! - `plain`: only for the plain server
 //!
 //! Words after these: `text` (not prepared), `loose` (of columns only names and classes of types are compared, of errors
-//! only number and state; a reason stands in a comment). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
+//! only number and state, of OK all but the insert id; a reason stands in a comment). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
 //! `connection b` makes the records after it use another connection. `#` begins a comment.
 
 use super::backends::Url;
@@ -193,6 +193,9 @@ fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
         Response::Ok(mut ok) => {
             ok.status &= !status::INCIDENTAL;
             ok.session_state.clear();
+            if loose {
+                ok.last_insert_id = 0;
+            }
             Response::Ok(ok)
         }
         Response::Rows(mut rows) => {

@@ -36,6 +36,14 @@ pub(super) fn is_scoped(info: Option<&TableInfo>, view: &str) -> bool {
     Scope::of(info, view).is_some()
 }
 
+/// The columns that name the table which a row of a view is about.
+pub(super) fn about(info: &TableInfo) -> Option<(&'static str, &'static str)> {
+    match Scope::of(Some(info), "")? {
+        Scope::Table { schema, table } => Some((schema, table)),
+        Scope::Schema(_) => None,
+    }
+}
+
 /// What a row of a view is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -339,4 +347,52 @@ pub(crate) fn literal(name: &str) -> String {
     }
     let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("_utf8mb4 X'{digits}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::plan::shape::SessionValue;
+
+    /// A user of one schema.
+    struct Only(&'static str);
+
+    impl SessionValues for Only {
+        fn value(&self, _: &SessionValue) -> Option<String> {
+            None
+        }
+
+        fn may_use(&self, schema: &str) -> bool {
+            schema == self.0
+        }
+    }
+
+    #[test]
+    fn a_user_sees_no_tables_of_other_schemas() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rules");
+        let rules = Rules::load(&folder).unwrap();
+        let groups: Vec<GroupId> = rules.group_ids().collect();
+        let shown = Shown::on(&rules, groups[0], &Asked { groups: &groups, schemas: None, spelled: &[] })
+            .table_conditions("TABLE_SCHEMA", "TABLE_NAME");
+        let view = View { select: "SELECT * FROM information_schema.TABLES".into(), rows: shown, system: None };
+        let text = |schema| {
+            let mut out = Vec::new();
+            view.write(&Only(schema), Some(b"t"), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            text("tenants"),
+            "(SELECT * FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'tenant_0' AND TABLE_NAME IN ('notes', 'tags')) AS t"
+        );
+        assert_eq!(text("nothing"), "(SELECT * FROM information_schema.TABLES WHERE FALSE) AS t");
+    }
+
+    #[test]
+    fn names_are_literals_in_every_sql_mode() {
+        assert_eq!(literal("orders_0"), "'orders_0'");
+        assert_eq!(literal("a'b"), "_utf8mb4 X'612762'");
+        assert_eq!(literal("a\\b"), "_utf8mb4 X'615c62'");
+    }
 }
