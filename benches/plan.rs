@@ -108,6 +108,7 @@ impl Fixture {
             mode,
             in_information_schema: false,
             assume_types: false,
+            text_is_utf8: true,
             prepared: scanned.placeholders > 0,
         };
         let planned = plan(&context, sql.as_bytes(), &scanned, literals);
@@ -121,6 +122,7 @@ impl Fixture {
             rules_version: self.rules.version,
             catalog_epoch: 0,
             mode: LexMode::default(),
+            text_is_utf8: true,
             prepared: false,
         }
     }

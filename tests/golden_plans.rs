@@ -153,8 +153,16 @@ fn described(rules: &Rules, catalog: &Columns, case: &Case) -> String {
         let scanned = scan(case.sql.as_bytes(), mode, &mut literals);
         let schema = rules.schema(&case.schema);
         let prepared = scanned.placeholders > 0;
-        let context =
-            PlanContext { rules, schema, catalog, mode, in_information_schema: false, assume_types: false, prepared };
+        let context = PlanContext {
+            rules,
+            schema,
+            catalog,
+            mode,
+            in_information_schema: false,
+            assume_types: false,
+            text_is_utf8: true,
+            prepared,
+        };
         let planned = plan(&context, case.sql.as_bytes(), &scanned, &literals)?;
         let mut text = planned.describe(case.sql.as_bytes(), &literals, &case.params, &NoSession)?;
         let mut add = |what: String| {

@@ -306,6 +306,10 @@ impl Limit {
     /// Count and offset of this execution.
     fn numbers(&self, values: &Values<'_>) -> Result<(u64, u64), PlanError> {
         let number = |source: &Source| {
+            // a plan that is only shown has no parameters
+            if matches!(source, Source::Param(_)) && values.params.is_empty() {
+                return Ok(0);
+            }
             let number = values.count(source);
             number.ok_or(PlanError::Parameters)
         };

@@ -30,6 +30,8 @@ pub struct PlanKey {
     pub catalog_epoch: u64,
     /// How the text was read.
     pub mode: LexMode,
+    /// The client's texts are UTF-8.
+    pub text_is_utf8: bool,
     /// For a prepared statement.
     pub prepared: bool,
 }

@@ -55,6 +55,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
         tables: inner.tables.clone(),
         assigned_variables: Vec::new(),
         mode: context.mode,
+        text_is_utf8: context.text_is_utf8,
         action: Action::Explain(ExplainAction { inner: Box::new(inner), literals_before, distance: start - base }),
     })
 }

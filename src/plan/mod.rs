@@ -67,6 +67,8 @@ pub struct PlanContext<'a> {
     pub mode: LexMode,
     /// There is no catalog: types of columns are taken from the literals they are compared with. Only to show a plan.
     pub assume_types: bool,
+    /// The client's texts are UTF-8: `character_set_client`. Else texts that are not ASCII lead to no shard.
+    pub text_is_utf8: bool,
     /// The plan is for a prepared statement.
     pub prepared: bool,
 }
@@ -97,6 +99,7 @@ pub struct Plan {
     /// The user variables that it assigns, without `@`.
     pub assigned_variables: Vec<String>,
     mode: LexMode,
+    text_is_utf8: bool,
     action: Action,
 }
 
@@ -155,7 +158,7 @@ impl Plan {
     }
 
     fn values<'a>(&self, sql: &'a [u8], literals: &'a [Literal], params: &'a [RawValue<'a>]) -> Values<'a> {
-        Values { sql, literals, params, mode: self.mode, utf8: true }
+        Values { sql, literals, params, mode: self.mode, utf8: self.text_is_utf8 }
     }
 }
 

@@ -26,7 +26,14 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
         let everywhere = target == Some(unit);
         let written = builder.sql.get(reference.range.clone()).unwrap_or_default();
         let alias = (reference.alias.is_none() && !everywhere).then(|| name_in(builder, reference).into());
-        template.slot(reference.range.clone(), Slot::Table { unit, written: written.into(), alias });
+        match (behind_partitions(builder, reference), alias) {
+            // `t PARTITION (p0) AS alias`
+            (Some(end), Some(alias)) => {
+                template.slot(reference.range.clone(), Slot::Table { unit, written: written.into(), alias: None });
+                template.slot(end..end, Slot::Alias { unit, alias });
+            }
+            (_, alias) => template.slot(reference.range.clone(), Slot::Table { unit, written: written.into(), alias }),
+        }
     }
     for qualifier in &builder.shape.qualifiers {
         let Some(unit) = keys.unit_of(qualifier.table) else { continue };
@@ -47,6 +54,17 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
     }
     session_values(builder, &mut template);
     Ok(template)
+}
+
+/// Where `PARTITION (…)` ends behind the name of a table.
+fn behind_partitions(builder: &Builder<'_>, reference: &TableRef) -> Option<usize> {
+    let outline = builder.outline;
+    let next = outline.index_at(reference.range.end);
+    if !outline.is_keyword(builder.sql, next, &["PARTITION"]) {
+        return None;
+    }
+    let close = outline.closing(builder.sql, next + 1)?;
+    outline.tokens().get(close).map(|token| token.end)
 }
 
 /// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.

@@ -82,6 +82,7 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
         tables: schemas(subject.context, names),
         assigned_variables: subject.assigned_variables(),
         mode: subject.context.mode,
+        text_is_utf8: subject.context.text_is_utf8,
         action: as_it_is(subject),
     }
 }

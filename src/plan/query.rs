@@ -127,6 +127,7 @@ impl<'a> Subject<'a> {
             tables: logical_tables(keys),
             assigned_variables: self.assigned_variables(),
             mode: self.context.mode,
+            text_is_utf8: self.context.text_is_utf8,
             action,
         }
     }

@@ -27,6 +27,13 @@ pub(crate) enum Slot {
         /// The alias to add where the physical name differs; `None` where there is one, or none may be.
         alias: Option<Box<[u8]>>,
     },
+    /// The alias of a table whose physical name differs, where it stands apart from the name.
+    Alias {
+        /// Which.
+        unit: usize,
+        /// The alias.
+        alias: Box<[u8]>,
+    },
     /// The name of a table in place of a list of them.
     Name {
         /// Which.
@@ -242,7 +249,7 @@ impl Slot {
     /// Whether the slot would write what stands there.
     fn is_unchanged(&self, filling: &Filling<'_>) -> bool {
         match self {
-            Self::Table { unit, .. } => filling.as_written(*unit),
+            Self::Table { unit, .. } | Self::Alias { unit, .. } => filling.as_written(*unit),
             Self::Qualifier { unit, schema, .. } => filling.is_named(*unit, schema.as_deref()),
             Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
@@ -269,6 +276,12 @@ impl Slot {
             Self::View { unit, views, alias } => {
                 if let Some(view) = filling.nodes.get(*unit).and_then(|node| views.get(*node)) {
                     view.write(filling.session, alias.as_deref(), out);
+                }
+            }
+            Self::Alias { unit, alias } => {
+                if !filling.as_written(*unit) {
+                    out.extend_from_slice(b" AS ");
+                    out.extend_from_slice(alias);
                 }
             }
             Self::Qualifier { unit, .. } | Self::Name { unit } => filling.write_name(*unit, out),

@@ -10,7 +10,7 @@ use super::algorithm::{RouteError, ShardSet};
 use super::key::{Fold, KeyType, KeyValue, Normalised, RawValue, normalise, normalise_alone, normalise_stored};
 use super::source::Source;
 use super::values::Values;
-use crate::config::{Level, Table};
+use crate::config::{Level, Strategy, Table};
 
 /// The most combinations of values that a key of several columns is looked up for; past it, all nodes.
 const MAX_KEY_COMBINATIONS: usize = 1024;
@@ -136,6 +136,11 @@ impl KeyedTable {
         match condition {
             Condition::Any => self.all(),
             Condition::In { column, values: sources, of_rows } => {
+                if let ([source], false) = (sources.as_slice(), *of_rows)
+                    && let Some(node) = self.only_member(*column, source, values)
+                {
+                    return node;
+                }
                 let mut nodes = self.members(*column, sources, *of_rows, values);
                 self.narrow_by_combinations(std::slice::from_ref(condition), values, &mut nodes);
                 nodes
@@ -173,6 +178,21 @@ impl KeyedTable {
             (RawValue::Null, _) | (_, RawValue::Null) => self.none(),
             (RawValue::Int(left), RawValue::Int(right)) if !orders.contains(&left.cmp(&right)) => self.none(),
             _ => self.all(),
+        }
+    }
+
+    /// The node of `key = value`, the most common condition by far, without a detour.
+    fn only_member(&self, column: usize, source: &Source, values: &Values<'_>) -> Option<ShardSet> {
+        let Strategy::OneLevel(level) = &self.table.strategy else { return None };
+        if !is_decided_by(level, self.columns.get(column)) {
+            return None;
+        }
+        match self.compared(level, column, &values.get(source), true) {
+            Normalised::Key(key) => {
+                let target = level.algorithm.exact(std::slice::from_ref(&key)).ok()?;
+                Some(ShardSet::one(self.table.nodes.len(), target))
+            }
+            _ => None,
         }
     }
 
@@ -323,6 +343,9 @@ impl KeyedTable {
 
     /// Levels that several columns decide together: looks up every combination of the values that are known.
     fn narrow_by_combinations(&self, all: &[Condition], values: &Values<'_>, nodes: &mut ShardSet) {
+        if self.table.levels().all(|level| level.columns.len() < 2) {
+            return;
+        }
         let levels: Vec<&Level> = self.table.levels().collect();
         for (index, level) in levels.iter().enumerate() {
             if level.columns.len() < 2 {

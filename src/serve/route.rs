@@ -47,6 +47,7 @@ fn described(rules: &Rules, schema: Option<&str>, sql: &str) -> Result<String, S
         catalog: &NoCatalog,
         mode,
         assume_types: true,
+        text_is_utf8: true,
         in_information_schema: false,
         prepared: scanned.placeholders > 0,
     };

@@ -41,6 +41,7 @@ impl Session {
             rules_version: snapshot.rules.version,
             catalog_epoch: snapshot.catalog.epoch(),
             mode: self.state.lex_mode,
+            text_is_utf8: self.state.text_is_utf8,
             prepared,
         }
     }
@@ -73,6 +74,7 @@ impl Session {
             mode: self.state.lex_mode,
             in_information_schema: self.state.schema.as_deref() == Some("information_schema"),
             assume_types: false,
+            text_is_utf8: self.state.text_is_utf8,
             prepared,
         };
         crate::plan::plan(&context, &text.sql, scanned, &self.literals)

@@ -38,6 +38,8 @@ pub struct State {
     pub autocommit: bool,
     /// How the statement texts are read: follows `sql_mode`.
     pub lex_mode: LexMode,
+    /// Texts are in UTF-8: follows `character_set_client`.
+    pub text_is_utf8: bool,
     /// `SET TRANSACTION ISOLATION LEVEL` for the next transaction alone.
     pub next_isolation: Option<Isolation>,
     /// `SET TRANSACTION READ ONLY` for the next transaction alone.
@@ -57,9 +59,11 @@ pub struct State {
 impl State {
     /// The state of a session whose handshake named this collation and schema.
     pub fn new(collation: u16, schema: Option<Arc<str>>) -> Self {
+        let vars = initial_variables(collation);
         Self {
             schema,
-            vars: initial_variables(collation),
+            text_is_utf8: is_utf8(vars.get("character_set_client").map(|literal| &**literal)),
+            vars,
             user_vars: BTreeMap::new(),
             autocommit: true,
             lex_mode: LexMode::default(),
@@ -83,6 +87,7 @@ impl State {
         self.vars = self.vars.with(name, literal);
         match name {
             "autocommit" => self.autocommit = literal.is_none_or(is_true),
+            "character_set_client" => self.text_is_utf8 = is_utf8(literal),
             "sql_mode" => self.lex_mode = lex_mode(literal.unwrap_or_default()),
             _ => {}
         }
@@ -101,6 +106,12 @@ fn initial_variables(collation: u16) -> Arc<Variables> {
     }
     vars.insert("autocommit".into(), "1".into());
     Variables::new(vars)
+}
+
+/// Whether texts of a client character set are UTF-8; the servers' own default is not known to be.
+fn is_utf8(literal: Option<&str>) -> bool {
+    let name = literal.map(|literal| literal.trim_matches('\'').to_ascii_lowercase()).unwrap_or_default();
+    matches!(name.as_str(), "utf8" | "utf8mb3" | "utf8mb4" | "ascii")
 }
 
 fn is_true(literal: &str) -> bool {

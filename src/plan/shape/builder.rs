@@ -1,11 +1,12 @@
 //! From the syntax tree to the shape: queries, set operations, SELECT.
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Value, ValueWithSpan,
+    BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
+    ValueWithSpan,
 };
 
 use super::walk::Context;
-use super::{Block, BlockId, ColumnId, Output, RefId, RefKind, Shape};
+use super::{Block, BlockId, ColumnId, Fact, Output, RefId, RefKind, Shape, bare};
 use crate::plan::PlanContext;
 use crate::plan::error::PlanError;
 use crate::plan::outline::Outline;
@@ -272,7 +273,58 @@ impl<'a> Builder<'a> {
     pub fn where_clause(&mut self, condition: &Expr, block: BlockId) -> Result<(), PlanError> {
         let fact = self.fact(condition, false, block);
         self.filter(fact, Vec::new(), None, block);
-        self.walk(condition, block, Position::Inline)
+        self.conjunct(condition, block)
+    }
+
+    /// Reads the parts of a WHERE that are joined by AND. Subqueries that must be true for a row to matter make their own
+    /// conditions certain for it.
+    fn conjunct(&mut self, condition: &Expr, block: BlockId) -> Result<(), PlanError> {
+        match bare(condition) {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                self.conjunct(left, block)?;
+                self.conjunct(right, block)
+            }
+            Expr::InSubquery { expr, subquery, negated: false } => {
+                self.walk(expr, block, Position::Inline)?;
+                let inner = self.query(subquery, Some((block, Position::Inline)))?;
+                self.in_subquery(expr, inner, block);
+                Ok(())
+            }
+            Expr::Exists { subquery, negated: false } => {
+                let inner = self.query(subquery, Some((block, Position::Inline)))?;
+                let derived = &self.shape.blocks[inner];
+                // an aggregate without GROUP BY has a row whatever its conditions say
+                if !derived.set_operation && !derived.implicit_group && !derived.rollup {
+                    let facts = self.shape.own(inner);
+                    self.filter(Fact::All(facts), Vec::new(), None, block);
+                }
+                Ok(())
+            }
+            _ => self.walk(condition, block, Position::Inline),
+        }
+    }
+
+    /// `x IN (SELECT y …)`: where it is true, some row of the subquery has `y = x`, and only such rows matter.
+    fn in_subquery(&mut self, expr: &Expr, inner: BlockId, block: BlockId) {
+        let compared: Vec<&Expr> = match bare(expr) {
+            Expr::Tuple(parts) => parts.iter().collect(),
+            one => vec![one],
+        };
+        let subquery = &self.shape.blocks[inner];
+        let outputs = subquery.outputs.clone().filter(|_| subquery.is_cut_by_rows()).unwrap_or_default();
+        if outputs.len() != compared.len() {
+            return;
+        }
+        let (grouped, group_columns) = (subquery.grouped, subquery.group_columns.clone());
+        let mut facts = self.shape.own(inner);
+        for (expr, output) in compared.into_iter().zip(outputs) {
+            let told_apart = |column: &ColumnId| !grouped || group_columns.contains(column);
+            let column = output.column.filter(told_apart);
+            if let (Some(outer), Some(column)) = (self.resolve_expr(expr, block), column) {
+                facts.push(Fact::Same(outer, column));
+            }
+        }
+        self.filter(Fact::All(facts), Vec::new(), None, block);
     }
 
     fn note_grouping(&mut self, select: &Select, query: Option<&Query>, block: BlockId) {

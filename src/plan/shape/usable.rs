@@ -184,7 +184,7 @@ fn equalities(fact: &Fact, pairs: &mut Vec<(ColumnId, ColumnId)>) {
 
 impl super::Block {
     /// Whether a condition on (group) columns of its result may be applied to the rows inside.
-    fn is_cut_by_rows(&self) -> bool {
+    pub fn is_cut_by_rows(&self) -> bool {
         !(self.set_operation || self.limited || self.windowed || self.implicit_group || self.rollup)
     }
 
