@@ -424,7 +424,12 @@ impl Session {
     }
 
     /// A read on several shards failed. Inside of a transaction the shards that did not fail must go on.
-    pub(super) async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
+    pub(super) async fn gather_failed(
+        &mut self,
+        mut lanes: Vec<Lane>,
+        error: ExecuteError,
+        snapshot: &Arc<Snapshot>,
+    ) -> Failure {
         if error.is_deadlock() && !self.pins.any() {
             // One server has rolled back and ended the transaction, so all must.
             drop(lanes);
