@@ -133,7 +133,7 @@ impl Session {
         );
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
-            state: State::new(identity.collation, identity.schema),
+            state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
             shared,
             client,
             entry,
