@@ -13,7 +13,7 @@ impl Session {
     /// session.
     pub(super) async fn command(&mut self, packet: Bytes) -> Result<Flow, Failure> {
         let result = self.dispatch(&packet).await;
-        self.entry.end();
+        self.entry.end(self.since);
         let lost = self.lost_state();
         let flow = match result {
             // Its answer has left; on one server the connection would be gone with what it held.

@@ -25,7 +25,7 @@ impl Text {
 impl Session {
     /// COM_QUERY: one statement, or several for a client that asked for that. The first error ends it.
     pub(super) async fn query(&mut self, text: Bytes) -> Result<Flow, Failure> {
-        self.entry.begin(text.clone());
+        self.entry.begin(text.clone(), self.since);
         let mut rest = text;
         let mut statements = 0;
         loop {

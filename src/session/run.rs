@@ -109,7 +109,6 @@ impl Session {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
             self.begin_as_announced();
         }
-        let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
@@ -128,7 +127,9 @@ impl Session {
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
