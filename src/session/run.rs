@@ -112,7 +112,7 @@ impl Session {
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
-            (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
@@ -249,10 +249,12 @@ impl Session {
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
         if outcome.warnings > 0 {
-            self.fetch_warnings(&mut lane).await;
+            Box::pin(self.fetch_warnings(&mut lane)).await;
         }
         if outcome.error.is_none() {
-            self.read_back(&mut lane, plan).await;
+            if plan.reads_back() {
+                Box::pin(self.read_back(&mut lane, plan)).await;
+            }
             self.pin_for(plan, &mut lane);
         }
         if plan.access == Access::Write {
@@ -269,7 +271,7 @@ impl Session {
         }
         if deadlock {
             // The servers of the other groups know nothing of it.
-            self.txn.rollback(self.pins.any()).await?;
+            Box::pin(self.txn.rollback(self.pins.any())).await?;
         }
         Ok(())
     }
