@@ -208,7 +208,7 @@ impl Routed {
     }
 
     fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
-        let statement = self.statement(&self.relay, values, session, target, 0);
+        let statement = self.statement(&self.relay, values, session, target, None);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
 
@@ -226,7 +226,7 @@ impl Routed {
             shard_limit = if limit.on_shards { count.saturating_add(offset).min(NO_LIMIT) } else { NO_LIMIT };
             merge = Some(Arc::new(MergeSpec { limit: Some(count), offset, ..(**spec).clone() }));
         }
-        let statement = |target| self.statement(&scatter.template, values, session, target, shard_limit);
+        let statement = |target| self.statement(&scatter.template, values, session, target, Some(shard_limit));
         Ok(Bound {
             shards: targets.iter().map(statement).collect(),
             merge,
@@ -235,13 +235,14 @@ impl Routed {
         })
     }
 
+    /// The statement for a target; `shard_limit` is LIMIT where it is one of several.
     fn statement(
         &self,
         template: &Template,
         values: &Values<'_>,
         session: &dyn SessionValues,
         target: &Target,
-        limit_count: u64,
+        shard_limit: Option<u64>,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
         // views that are read elsewhere: the home's schema may not be there
@@ -255,9 +256,10 @@ impl Routed {
             nodes: &target.nodes,
             schema: schema.as_deref().unwrap_or_default(),
             session,
-            limit_count,
+            limit_count: shard_limit.unwrap_or_default(),
             insert: None,
             chosen: self.home.chosen.as_deref(),
+            several: shard_limit.is_some(),
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
@@ -271,7 +273,7 @@ impl Routed {
             Some(colocated) => self.follow(colocated, 0)?,
             None => self.anywhere(),
         };
-        Ok(self.statement(&self.relay, values, &NoSession, &target, 0))
+        Ok(self.statement(&self.relay, values, &NoSession, &target, None))
     }
 
     /// Some node of each table; they need not meet, since the statement is not run.
@@ -365,6 +367,7 @@ impl Everywhere {
                 limit_count: 0,
                 insert: None,
                 chosen: None,
+                several: false,
             };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {

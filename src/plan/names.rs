@@ -13,7 +13,7 @@ use super::unit::quoted;
 use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::splice::Piece;
 
-/// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
+/// A template with the edits for names, session values and lists. The target table of a DELETE or INSERT is unit `target`.
 pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> Result<TemplateBuilder, PlanError> {
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
@@ -53,6 +53,8 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
         }
     }
     session_values(builder, &mut template);
+    super::lists::split(&mut template, &builder.shape, keys, builder.literals);
+    template.expect_params(builder.outline.params());
     Ok(template)
 }
 

@@ -17,6 +17,7 @@ use super::shape::{Builder, Met};
 use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLiteral, Pins, StatementKind};
 use super::unit::Unit;
 use super::{Plan, PlanContext};
+use crate::catalog::ColumnInfo;
 use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::{Literal, Parsed, Scan};
 
@@ -121,7 +122,7 @@ impl<'a> Subject<'a> {
             kind,
             access: access(kind, met),
             pins: pins(met),
-            needs: Needs { timestamp: met.statement_time },
+            needs: Needs { timestamp: met.statement_time || self.writes_time(kind, keys) },
             server_hint: self.hints.server,
             pinned: Vec::new(),
             tables: logical_tables(keys),
@@ -130,6 +131,21 @@ impl<'a> Subject<'a> {
             text_is_utf8: self.context.text_is_utf8,
             action,
         }
+    }
+
+    /// Whether rows that are written may take the time of the statement by themselves: defaults, ON UPDATE.
+    fn writes_time(&self, kind: StatementKind, keys: &Keys) -> bool {
+        if !matches!(kind, StatementKind::Insert | StatementKind::Update) {
+            return false;
+        }
+        let takes_time = |column: &ColumnInfo| {
+            matches!(&*column.data_type, "timestamp" | "datetime")
+                || column.default.as_ref().is_some_and(|default| default.contains('(') || default.contains("CURRENT"))
+        };
+        keys.units.iter().any(|unit| {
+            let info = self.context.catalog.table(unit.place.schema(), unit.place.table());
+            info.is_some_and(|info| info.columns.iter().any(takes_time))
+        })
     }
 }
 

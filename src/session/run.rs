@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::moment::at_one_moment;
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
 use super::values::raw_value;
@@ -112,6 +113,10 @@ impl Session {
         let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
+        let vars = Arc::clone(&self.state.vars);
+        if !single && plan.needs.timestamp {
+            self.state.vars = at_one_moment(&vars);
+        }
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
@@ -123,6 +128,7 @@ impl Session {
             }
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
+        self.state.vars = vars;
         let way = match &result {
             Err(_) => Way::Failed,
             Ok(_) if single => Way::Relay,

@@ -273,6 +273,7 @@ impl<'a> Builder<'a> {
     pub fn where_clause(&mut self, condition: &Expr, block: BlockId) -> Result<(), PlanError> {
         let fact = self.fact(condition, false, block);
         self.filter(fact, Vec::new(), None, block);
+        self.note_lists(condition, block);
         self.conjunct(condition, block)
     }
 

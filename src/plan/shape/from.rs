@@ -64,6 +64,7 @@ impl Builder<'_> {
         let fact = match constraint {
             JoinConstraint::On(on) => {
                 let fact = self.fact(on, false, block);
+                self.note_lists(on, block);
                 self.walk(on, block, Position::On)?;
                 fact
             }

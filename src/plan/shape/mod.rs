@@ -8,6 +8,7 @@ mod builder;
 mod columns;
 mod facts;
 mod from;
+mod lists;
 mod usable;
 mod walk;
 
@@ -21,6 +22,7 @@ pub(crate) use walk::{is_aggregated, is_constant, names_in};
 
 use super::functions::SessionFunction;
 use super::place::Place;
+use lists::ConstantList;
 use crate::catalog::TableInfo;
 
 /// A table reference, as an index into [`Shape::refs`].
@@ -47,6 +49,8 @@ pub(crate) struct Shape {
     pub qualifiers: Vec<Qualifier>,
     /// Calls whose value belongs to the client's session.
     pub session_values: Vec<SessionCall>,
+    /// Lists of constants that columns are compared with.
+    pub lists: Vec<ConstantList>,
     /// What was met on the way.
     pub met: Met,
 }
