@@ -42,6 +42,7 @@ files!(
     join,
     order_limit,
     prepared,
+    pushdown,
     refused,
     session,
     show,

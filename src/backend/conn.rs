@@ -170,7 +170,9 @@ impl BackendConn {
         }
         if !Variables::same(&self.state.vars, &want.vars) {
             let assignments = self.state.vars.assignments(&want.vars);
-            if !assignments.iter().all(|(name, literal)| self.server.has_accepted(name, literal.map_or(DEFAULT, |literal| remembered(name, literal)))) {
+            if !assignments.iter().all(|(name, literal)| {
+                self.server.has_accepted(name, literal.map_or(DEFAULT, |literal| remembered(name, literal)))
+            }) {
                 risk = Risk::Untried;
             }
             let sql = set_statement(&self.state.vars, &want.vars, &self.version);

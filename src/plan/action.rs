@@ -13,6 +13,7 @@ use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
 use super::unit::Unit;
 use crate::config::GroupId;
 use crate::merge::MergeSpec;
+use crate::route::algorithm::ShardSet;
 use crate::route::source::Source;
 use crate::route::values::Values;
 
@@ -134,10 +135,12 @@ impl Routed {
             let target = self.meet(values)?;
             return self.relayed(values, session, &target);
         };
-        let mut reached = self.units[colocated.driver].nodes(values);
-        for unit in colocated.narrowing.iter().filter(|unit| **unit != colocated.driver) {
-            reached.intersect(&self.units[*unit].nodes(values));
+        if !colocated.legs.is_empty()
+            && let Ok(target) = self.meet(values)
+        {
+            return self.relayed(values, session, &target);
         }
+        let reached = self.reached(colocated, values);
         let mut targets = reached.iter();
         // a contradiction: any node gives the empty result
         let first = targets.next().unwrap_or(0);
@@ -148,6 +151,24 @@ impl Routed {
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
         let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
+    }
+
+    /// The nodes that rows of the answer can come from.
+    fn reached(&self, colocated: &Colocated, values: &Values<'_>) -> ShardSet {
+        let common = |driver: usize, others: &[usize]| {
+            let mut reached = self.units[driver].nodes(values);
+            for unit in others {
+                reached.intersect(&self.units[*unit].nodes(values));
+            }
+            reached
+        };
+        let mut reached = common(colocated.driver, colocated.narrowing.get(1..).unwrap_or_default());
+        for leg in &colocated.legs {
+            if let [driver, others @ ..] = leg.as_slice() {
+                reached.unite(&common(*driver, others));
+            }
+        }
+        reached
     }
 
     /// One node for each table, all in one group.

@@ -122,7 +122,7 @@ impl<'a> Subject<'a> {
             kind,
             access: access(kind, met),
             pins: pins(met),
-            needs: Needs { timestamp: met.statement_time || self.writes_time(kind, keys) },
+            needs: Needs { timestamp: met.statement_time, row_times: self.writes_time(kind, keys) },
             server_hint: self.hints.server,
             pinned: Vec::new(),
             tables: logical_tables(keys),
@@ -318,11 +318,5 @@ pub(crate) fn holds_key(
 ) -> bool {
     let facts = builder.shape.usable(main, super::shape::Reader::Subquery);
     let classes = super::keys::classes(&builder.shape, builder.context, &facts);
-    let Some(keyed) = keys.units.get(colocated.driver).and_then(|unit| unit.keyed.as_ref()) else { return false };
-    keyed.equal_keys_meet()
-        && !keyed.columns.is_empty()
-        && keyed.columns.iter().all(|name| {
-            let key = builder.shape.find_column(keys.refs[colocated.driver], name);
-            key.is_some_and(|key| columns.iter().any(|column| classes.same(key, *column)))
-        })
+    super::keys::tells_key(&builder.shape, keys, colocated.driver, columns, &classes)
 }

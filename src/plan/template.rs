@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::anchor::Span;
 use super::error::PlanError;
 use super::functions::SessionFunction;
 use super::lists::SplitList;
@@ -15,6 +16,9 @@ use super::unit::{Unit, quote_name};
 use crate::route::values::Values;
 use crate::sql::Literal;
 use crate::sql::splice::{Piece, Splice, SpliceBuilder};
+
+/// The longest alias of a column (*Identifier Length Limits*); a longer text has to do with the name that it gets.
+const MAX_ALIAS_CHARS: usize = 256;
 
 /// A part of a text that is known only when the plan is bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,11 +94,13 @@ pub(crate) enum Slot {
         written: Box<[u8]>,
     },
     /// The alias that keeps the name of a column whose text changes.
-    SessionAlias {
+    ItemAlias {
         /// The values in the item: if none of them is replaced, the name stays.
         values: Vec<SessionValue>,
-        /// ` AS …`.
-        alias: Box<str>,
+        /// The tables in it: if none of them has another name, the name stays.
+        units: Vec<usize>,
+        /// The item: its text is the name.
+        item: Span,
     },
     /// Members of a list: over several shards, those that a shard needs.
     List(SplitList),
@@ -255,8 +261,9 @@ impl Filling<'_> {
         self.session.value(value)
     }
 
-    fn replaces_any(&self, values: &[SessionValue]) -> bool {
-        values.iter().any(|value| self.session_value(value).is_some())
+    fn changes_any(&self, values: &[SessionValue], units: &[usize]) -> bool {
+        units.iter().any(|unit| !self.as_written(*unit))
+            || values.iter().any(|value| self.session_value(value).is_some())
     }
 
     fn write_name(&self, unit: usize, out: &mut Vec<u8>) {
@@ -277,18 +284,12 @@ impl Slot {
             Self::View { .. } => false,
             Self::List(_) => !filling.several,
             Self::Session { value, .. } => filling.session_value(value).is_none(),
-            Self::SessionAlias { values, .. } => !filling.replaces_any(values),
+            Self::ItemAlias { values, units, .. } => !filling.changes_any(values, units),
             Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
         }
     }
 
-    fn write(
-        &self,
-        values: &Values<'_>,
-        filling: &Filling<'_>,
-        out: &mut Vec<u8>,
-        params: &mut Vec<ParamSource>,
-    ) {
+    fn write(&self, values: &Values<'_>, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         match self {
             Self::Table { unit, written, .. } if filling.as_written(*unit) => out.extend_from_slice(written),
             Self::Qualifier { unit, schema, written } if filling.is_named(*unit, schema.as_deref()) => {
@@ -330,9 +331,12 @@ impl Slot {
                 Some(text) => out.extend_from_slice(text.as_bytes()),
                 None => out.extend_from_slice(written),
             },
-            Self::SessionAlias { values, alias } => {
-                if filling.replaces_any(values) {
-                    out.extend_from_slice(alias.as_bytes());
+            Self::ItemAlias { values: calls, units, item } => {
+                let name = values.sql.get(item.range(values.literals)).unwrap_or_default();
+                let name = String::from_utf8_lossy(name);
+                if filling.changes_any(calls, units) && name.chars().count() <= MAX_ALIAS_CHARS {
+                    out.extend_from_slice(b" AS ");
+                    quote_name(&name, out);
                 }
             }
             Self::List(list) => {

@@ -10,9 +10,7 @@ use crate::backend::Variables;
 pub(super) fn at_one_moment(vars: &Arc<Variables>) -> Arc<Variables> {
     let is_bound = vars.get("timestamp").is_some_and(|moment| &**moment != "0");
     match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(now) if !is_bound => {
-            vars.with("timestamp", Some(&format!("{}.{:06}", now.as_secs(), now.subsec_micros())))
-        }
+        Ok(now) if !is_bound => vars.with("timestamp", Some(&format!("{}.{:06}", now.as_secs(), now.subsec_micros()))),
         _ => Arc::clone(vars),
     }
 }

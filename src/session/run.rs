@@ -114,7 +114,7 @@ impl Session {
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let vars = Arc::clone(&self.state.vars);
-        if !single && plan.needs.timestamp {
+        if !single && (plan.needs.timestamp || plan.needs.row_times) {
             self.state.vars = at_one_moment(&vars);
         }
         let result = match (plan.access, bound.shards.len()) {
@@ -344,7 +344,7 @@ impl Session {
             Ok(open) => open,
             Err(error) => return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await),
         };
-        let rows = gather.rows_out();
+        let rows = gather.rows_found();
         let (mut lanes, warnings) = gather.finish().await;
         let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {
