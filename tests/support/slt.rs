@@ -11,10 +11,18 @@
 //! - `proxy`: only for the proxy, which must not answer with an error
 //! - `plain`: only for the plain server
 //!
+<<<<<<< HEAD
 //! Words after these: `text` (not prepared), `open` (the proxy may refuse it with 1235, but not answer otherwise), `loose` (of columns only names and classes of types are compared, of errors
 //! only number and state, of OK all but the insert id; a reason stands in a comment). A line `params 1, 'a', NULL` runs
 //! the statement prepared with these parameters. A line of its own `connection b` makes the records after it use another
 //! connection. `#` begins a comment.
+=======
+//! Words after these: `text` (not prepared), `loose` (of columns only names and classes of types are compared, of errors
+//! only number and state, of OK all but the insert id; a reason stands in a comment), `warned` (of warnings only whether
+//! there are some: each shard counts those of the statement itself). A line `params 1, 'a', NULL` runs the statement
+//! prepared with these parameters. A line of its own `connection b` makes the records after it use another connection.
+//! `#` begins a comment.
+>>>>>>> main
 
 use super::backends::Url;
 use super::raw::response::{Column, ErrPacket, OkPacket, Response, Rows, status};
@@ -47,7 +55,11 @@ struct Record {
     expect: Expect,
     text_only: bool,
     loose: bool,
+<<<<<<< HEAD
     open: bool,
+=======
+    warned: bool,
+>>>>>>> main
     params: Option<Vec<Param>>,
     connection: String,
     sql: String,
@@ -186,7 +198,7 @@ fn check(record: &Record, want: &[Response], got: &[Response]) -> Result<(), Str
     }
     let bag = matches!(record.expect, Expect::Query { bag: true });
     let comparable = |answers: &[Response]| -> Vec<Response> {
-        answers.iter().cloned().map(|answer| normalise(answer, bag, record.loose)).collect()
+        answers.iter().cloned().map(|answer| normalise(answer, bag, record)).collect()
     };
     if let Expect::Error(errno) = record.expect {
         let matches = matches!(want.last(), Some(Response::Err(error)) if error.errno == errno);
@@ -200,9 +212,12 @@ fn check(record: &Record, want: &[Response], got: &[Response]) -> Result<(), Str
     if want == got { Ok(()) } else { Err(difference(&want, &got)) }
 }
 
-fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
+fn normalise(answer: Response, bag: bool, record: &Record) -> Response {
+    let loose = record.loose;
+    let warnings = |count: u16| if record.warned { count.min(1) } else { count };
     match answer {
         Response::Ok(mut ok) => {
+            ok.warnings = warnings(ok.warnings);
             ok.status &= !status::INCIDENTAL;
             ok.session_state.clear();
             ok.info_lacks_length = false;
@@ -212,6 +227,7 @@ fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
             Response::Ok(ok)
         }
         Response::Rows(mut rows) => {
+            rows.warnings = warnings(rows.warnings);
             rows.status &= !status::INCIDENTAL;
             if bag {
                 rows.rows.sort();
@@ -307,7 +323,11 @@ fn parse_head(head: &str, line: usize, connection: &str) -> Record {
         expect,
         text_only: words.contains(&"text"),
         loose: words.contains(&"loose"),
+<<<<<<< HEAD
         open: words.contains(&"open"),
+=======
+        warned: words.contains(&"warned"),
+>>>>>>> main
         params: None,
         connection: connection.to_owned(),
         sql: String::new(),
