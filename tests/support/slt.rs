@@ -11,18 +11,11 @@
 //! - `proxy`: only for the proxy, which must not answer with an error
 //! - `plain`: only for the plain server
 //!
-<<<<<<< HEAD
-//! Words after these: `text` (not prepared), `open` (the proxy may refuse it with 1235, but not answer otherwise), `loose` (of columns only names and classes of types are compared, of errors
-//! only number and state, of OK all but the insert id; a reason stands in a comment). A line `params 1, 'a', NULL` runs
-//! the statement prepared with these parameters. A line of its own `connection b` makes the records after it use another
-//! connection. `#` begins a comment.
-=======
-//! Words after these: `text` (not prepared), `loose` (of columns only names and classes of types are compared, of errors
-//! only number and state, of OK all but the insert id; a reason stands in a comment), `warned` (of warnings only whether
-//! there are some: each shard counts those of the statement itself). A line `params 1, 'a', NULL` runs the statement
-//! prepared with these parameters. A line of its own `connection b` makes the records after it use another connection.
-//! `#` begins a comment.
->>>>>>> main
+//! Words after these: `text` (not prepared), `open` (the proxy may refuse it with 1235, but not answer otherwise), `loose`
+//! (of columns only names and classes of types are compared, of errors only number and state, of OK all but the insert
+//! id; a reason stands in a comment), `warned` (of warnings only whether there are some: each shard counts those of the
+//! statement itself). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
+//! `connection b` makes the records after it use another connection. `#` begins a comment.
 
 use super::backends::Url;
 use super::raw::response::{Column, ErrPacket, OkPacket, Response, Rows, status};
@@ -55,11 +48,8 @@ struct Record {
     expect: Expect,
     text_only: bool,
     loose: bool,
-<<<<<<< HEAD
     open: bool,
-=======
     warned: bool,
->>>>>>> main
     params: Option<Vec<Param>>,
     connection: String,
     sql: String,
@@ -323,11 +313,8 @@ fn parse_head(head: &str, line: usize, connection: &str) -> Record {
         expect,
         text_only: words.contains(&"text"),
         loose: words.contains(&"loose"),
-<<<<<<< HEAD
         open: words.contains(&"open"),
-=======
         warned: words.contains(&"warned"),
->>>>>>> main
         params: None,
         connection: connection.to_owned(),
         sql: String::new(),
