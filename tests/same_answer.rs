@@ -43,6 +43,7 @@ files!(
     order_limit,
     prepared,
     refused,
+    scratch_queries,
     session,
     show,
     transaction,

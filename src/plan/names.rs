@@ -109,14 +109,14 @@ fn spelled(builder: &Builder<'_>) -> Vec<String> {
 }
 
 /// The name of a table without its schema, as it is written.
-fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
+pub(crate) fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
     let outline = builder.outline;
     let last = outline.index_at(reference.range.end).checked_sub(1).and_then(|index| outline.tokens().get(index));
     last.map(|token| token.bytes(builder.sql)).unwrap_or_default()
 }
 
 /// Session values become literals; the column keeps the name that the call gave it.
-fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
+pub(crate) fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
     let text = |range: &Range<usize>| builder.sql.get(range.clone()).unwrap_or_default();
     let calls = &builder.shape.session_values;
     for call in calls {

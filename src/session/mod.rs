@@ -20,6 +20,7 @@ mod prepared;
 mod query;
 mod renamed;
 mod run;
+mod scratch;
 mod set;
 mod shared;
 mod show;

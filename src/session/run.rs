@@ -58,7 +58,7 @@ impl Input<'_> {
         }
     }
 
-    fn wants_cursor(&self) -> bool {
+    pub(super) fn wants_cursor(&self) -> bool {
         matches!(self, Self::Execute { wants_cursor: true, .. })
     }
 }
@@ -110,6 +110,12 @@ impl Session {
             self.begin_as_announced();
         }
         let started = Instant::now();
+        if let Some(scratch) = &bound.scratch {
+            let result = Box::pin(self.run_scratch(snapshot, plan, scratch, input)).await;
+            let way = if result.is_ok() { Way::Scratch } else { Way::Failed };
+            self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+            return result;
+        }
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
@@ -421,7 +427,7 @@ impl Session {
     }
 
     /// A read on several shards failed. Inside of a transaction the shards that did not fail must go on.
-    async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
+    pub(super) async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
         if error.is_deadlock() && !self.pins.any() {
             // One server has rolled back and ended the transaction, so all must.
             drop(lanes);
@@ -444,7 +450,7 @@ impl Session {
 
     /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
     /// the place of the answer.
-    async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
+    pub(super) async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
         let mark = (self.client.stream.write_buffer().len(), self.client.stream.seq());
         let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
         self.client.put_columns(columns.iter(), status);
@@ -473,7 +479,7 @@ impl Session {
     }
 
     /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
-    async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
+    pub(super) async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };
@@ -519,7 +525,7 @@ impl Session {
         Ok(Some(lane))
     }
 
-    fn queue_user_variables(&self, plan: &Plan, lane: &mut Lane) -> Result<(), ExecuteError> {
+    pub(super) fn queue_user_variables(&self, plan: &Plan, lane: &mut Lane) -> Result<(), ExecuteError> {
         if plan.pins.user_variables
             && let Some(prelude) = self.user_variables_prelude()
         {
@@ -596,11 +602,11 @@ impl Session {
 }
 
 /// `PART_KEY_FLAG`: an index begins with the column, or has it further behind.
-const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
+pub(super) const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
 
 /// A column as a server describes it that opens a cursor: the rows are in a temporary table then, and its columns are part
 /// of no key.
-fn of_cursor(column: ColumnDef) -> ColumnDef {
+pub(super) fn of_cursor(column: ColumnDef) -> ColumnDef {
     let keys = ColumnFlags::PRIMARY_KEY
         .with(ColumnFlags::UNIQUE_KEY)
         .with(ColumnFlags::MULTIPLE_KEY)
