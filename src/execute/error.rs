@@ -49,7 +49,9 @@ pub enum ExecuteError {
         limit: usize,
     },
     /// It took too long to bring the rows together: as `ER_QUERY_TIMEOUT`.
-    #[error("Query execution was interrupted: bringing its rows together took more than {limit_ms} ms (scratch.timeout_ms)")]
+    #[error(
+        "Query execution was interrupted: bringing its rows together took more than {limit_ms} ms (scratch.timeout_ms)"
+    )]
     ScratchTimeout {
         /// `scratch.timeout_ms`.
         limit_ms: u64,

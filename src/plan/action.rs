@@ -52,9 +52,9 @@ impl QueryAction {
     /// Makes the statements of one execution.
     pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> Result<Bound, PlanError> {
         match self.routed.bind(values, session) {
-            Err(PlanError::NotSupported { .. }) => {
-                let scratch = self.scratch.as_ref().map_err(Clone::clone)?;
-                Ok(Bound { scratch: Some(Box::new(scratch.bind(values, session))), ..Bound::default() })
+            Err(PlanError::NotSupported { what, .. }) => {
+                let scratch = self.scratch.as_ref().map_err(Clone::clone)?.bind(what, values, session);
+                Ok(Bound { scratch: Some(Box::new(scratch)), ..Bound::default() })
             }
             bound => bound,
         }

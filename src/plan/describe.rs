@@ -24,7 +24,7 @@ impl Plan {
 
     /// What is read into each temporary table, and what runs over them.
     fn scratch_text(&self, sql: &[u8], scratch: &ScratchBound, text: &mut String) {
-        let _ = writeln!(text, "scratch: {} ({})", self.kind, self.access);
+        let _ = writeln!(text, "scratch: {} ({}), for {}", self.kind, self.access, scratch.reason);
         for read in &scratch.reads {
             let _ = writeln!(text, "{} as {}:", read.table.name, read.visible);
             for shard in &read.shards {

@@ -68,7 +68,7 @@ fn behind_partitions(builder: &Builder<'_>, reference: &TableRef) -> Option<usiz
 }
 
 /// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.
-fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
+pub(crate) fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
     let RefKind::Table { place, info } = &reference.kind else { return Ok(None) };
     if !is_view(place) {
         return Ok(None);

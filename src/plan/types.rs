@@ -180,6 +180,8 @@ pub struct Bound {
 /// A query over temporary tables, made ready for one execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScratchBound {
+    /// What the shards cannot do.
+    pub reason: String,
     /// What is brought into temporary tables: one for each table reference.
     pub reads: Vec<ScratchRead>,
     /// The client's statement over those.

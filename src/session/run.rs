@@ -427,7 +427,12 @@ impl Session {
     }
 
     /// A read on several shards failed. Inside of a transaction the shards that did not fail must go on.
-    pub(super) async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
+    pub(super) async fn gather_failed(
+        &mut self,
+        mut lanes: Vec<Lane>,
+        error: ExecuteError,
+        snapshot: &Arc<Snapshot>,
+    ) -> Failure {
         if error.is_deadlock() && !self.pins.any() {
             // One server has rolled back and ended the transaction, so all must.
             drop(lanes);
@@ -479,7 +484,11 @@ impl Session {
     }
 
     /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
-    pub(super) async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
+    pub(super) async fn keep_rows(
+        &mut self,
+        gather: &mut Gather,
+        columns: &[ColumnDef],
+    ) -> Result<Cursor, ExecuteError> {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };

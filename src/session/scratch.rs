@@ -257,7 +257,9 @@ impl Session {
             Rule::Groups { use_replicas: true, .. } => Role::Replica,
             _ => Role::Primary,
         };
-        let vars = Variables::new(LOADING.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect::<BTreeMap<_, _>>());
+        let vars = Variables::new(
+            LOADING.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect::<BTreeMap<_, _>>(),
+        );
         let flavour = self.flavour();
         let first = snapshot.scratch.next.fetch_add(1, Ordering::Relaxed);
         let count = scratch.places.len();

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::catalog::{ColumnInfo, TableInfo};
-use crate::plan::shape::{ColumnId, Fact, RefId, RefKind, Shape};
 use crate::plan::query::Subject;
+use crate::plan::shape::{ColumnId, Fact, RefId, RefKind, Shape};
 use crate::sql::lexer::{TokenKind, unquote_name};
 
 /// The names in a statement, in lower case: whatever is none of them is no column that the statement uses by its name.
@@ -13,9 +13,11 @@ pub(super) struct Names(HashSet<String>);
 impl Names {
     /// Reads the names of a statement.
     pub fn of(subject: &Subject<'_>) -> Self {
-        let names = subject.outline.tokens().iter().filter(|token| {
-            matches!(token.kind, TokenKind::Word | TokenKind::QuotedName)
-        });
+        let names = subject
+            .outline
+            .tokens()
+            .iter()
+            .filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName));
         Self(names.map(|token| unquote_name(token.bytes(subject.sql)).to_lowercase()).collect())
     }
 

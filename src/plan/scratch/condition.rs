@@ -303,9 +303,10 @@ impl Writer<'_, '_> {
         let outline = self.builder.outline;
         let index = outline.index_at(start);
         let is_string = |at: usize| outline.tokens().get(at).is_some_and(|token| token.kind == TokenKind::String);
-        let introduced = index.checked_sub(1).and_then(|before| outline.tokens().get(before)).is_some_and(|token| {
-            token.kind == TokenKind::Word && token.bytes(self.builder.sql).starts_with(b"_")
-        });
+        let introduced = index
+            .checked_sub(1)
+            .and_then(|before| outline.tokens().get(before))
+            .is_some_and(|token| token.kind == TokenKind::Word && token.bytes(self.builder.sql).starts_with(b"_"));
         let behind = outline.index_at(end);
         let beside = index.checked_sub(1).is_some_and(is_string) || is_string(behind);
         let collated = outline.is_keyword(self.builder.sql, behind, &["COLLATE"]);

@@ -18,10 +18,14 @@ use std::ops::ControlFlow;
 
 use super::error::PlanError;
 use super::keys::Keys;
+use super::names::views;
 use super::query::{Subject, names_of};
 use super::shape::{Builder, Met, RefKind};
+use super::system::View;
 use super::template::{Filling, Template};
-use super::types::{NameMap, Params, ScratchBound, ScratchPlace, ScratchRead, ScratchTable, SessionValues, ShardStatement, Text};
+use super::types::{
+    NameMap, Params, ScratchBound, ScratchPlace, ScratchRead, ScratchTable, SessionValues, ShardStatement, Text,
+};
 use super::unit::Unit;
 use crate::config::{GroupId, ScratchPlace as Rule};
 use crate::route::values::Values;
@@ -50,7 +54,9 @@ struct Read {
     table: Arc<ScratchTable>,
     /// The name by which the statement knows it.
     visible: Box<str>,
-    partition: Option<Box<str>>,
+    partition: statement::Partition,
+    /// It is a view of `information_schema`, as each of its nodes shows it.
+    views: Option<Arc<[View]>>,
     conditions: Vec<Condition>,
     lock: Option<&'static str>,
 }
@@ -74,12 +80,14 @@ pub(crate) fn plan(
         if table.has_timestamp {
             // it is read in another time zone than the client's
             let RefKind::Table { info, .. } = &builder.shape.refs[id].kind else { continue };
-            let timestamps = info.iter().flat_map(|info| &info.columns).filter(|column| column.data_type == "timestamp");
+            let timestamps =
+                info.iter().flat_map(|info| &info.columns).filter(|column| column.data_type == "timestamp");
             let names: Vec<&str> = timestamps.map(|column| column.name.as_str()).collect();
             conditions.retain(|condition| !names.iter().any(|name| condition.names(name)));
         }
-        let visible = builder.shape.refs[id].visible_name().into();
-        reads.push(Read { table: Arc::clone(table), visible, partition, conditions, lock });
+        let reference = &builder.shape.refs[id];
+        let (visible, views) = (reference.visible_name().into(), views(builder, reference)?);
+        reads.push(Read { table: Arc::clone(table), visible, partition, views, conditions, lock });
     }
     let places = places(subject, keys)?;
     Ok(ScratchPlan {
@@ -193,9 +201,10 @@ fn places(subject: &Subject<'_>, keys: &Keys) -> Result<Vec<ScratchPlace>, PlanE
 }
 
 impl ScratchPlan {
-    /// Makes the reads and the statement of one execution.
-    pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> ScratchBound {
-        let reads = self.units.iter().zip(&self.reads).map(|(unit, read)| self.read(unit, read, values)).collect();
+    /// Makes the reads and the statement of one execution; `reason` is what the shards cannot do.
+    pub fn bind(&self, reason: String, values: &Values<'_>, session: &dyn SessionValues) -> ScratchBound {
+        let reads =
+            self.units.iter().zip(&self.reads).map(|(unit, read)| self.read(unit, read, values, session)).collect();
         let chosen = self.chosen.as_deref().unwrap_or_default();
         let same_name = self.places.iter().all(|place| *place.schema == *chosen);
         // nothing in the text depends on nodes
@@ -210,10 +219,10 @@ impl ScratchPlan {
             chosen: self.chosen.as_deref(),
         };
         let (sql, params) = self.statement.fill(values, &filling);
-        ScratchBound { reads, sql, params, gives_rows: self.gives_rows, places: self.places.clone() }
+        ScratchBound { reason, reads, sql, params, gives_rows: self.gives_rows, places: self.places.clone() }
     }
 
-    fn read(&self, unit: &Unit, read: &Read, values: &Values<'_>) -> ScratchRead {
+    fn read(&self, unit: &Unit, read: &Read, values: &Values<'_>, session: &dyn SessionValues) -> ScratchRead {
         let mut behind = Vec::new();
         for condition in &read.conditions {
             let start = behind.len();
@@ -229,9 +238,11 @@ impl ScratchPlan {
                 let reached = unit.nodes(values);
                 if reached.is_empty() { vec![0] } else { reached.iter().collect() }
             }
+            // each shows what the others do not
+            None if read.views.is_some() => (0..unit.place.nodes().len()).collect(),
             None => vec![0],
         };
-        let shards = nodes.into_iter().filter_map(|node| self.shard(unit, node, read, &behind)).collect();
+        let shards = nodes.into_iter().filter_map(|node| self.shard(unit, node, read, &behind, session)).collect();
         ScratchRead {
             table: Arc::clone(&read.table),
             schema: unit.place.schema().into(),
@@ -241,10 +252,22 @@ impl ScratchPlan {
         }
     }
 
-    fn shard(&self, unit: &Unit, index: usize, read: &Read, behind: &[u8]) -> Option<ShardStatement> {
+    fn shard(
+        &self,
+        unit: &Unit,
+        index: usize,
+        read: &Read,
+        behind: &[u8],
+        session: &dyn SessionValues,
+    ) -> Option<ShardStatement> {
         let node = unit.node(index)?;
+        // every server has the system's schemas; a connection stays in its own
+        let schema = (!unit.place.is_system()).then(|| Arc::clone(&node.schema));
         let mut sql = format!("SELECT {} FROM ", read.table.select).into_bytes();
-        unit.write_name(index, &node.schema, &mut sql);
+        match read.views.as_ref().map(|views| views.get(index)) {
+            Some(view) => view?.write(session, Some(b"shardloom_view"), &mut sql),
+            None => unit.write_name(index, schema.as_deref().unwrap_or_default(), &mut sql),
+        }
         if let Some(partition) = &read.partition {
             sql.push(b' ');
             sql.extend_from_slice(partition.as_bytes());
@@ -253,7 +276,7 @@ impl ScratchPlan {
         Some(ShardStatement {
             node: Arc::clone(&unit.labels[index]),
             group: node.group,
-            schema: Some(Arc::clone(&node.schema)),
+            schema,
             sql: Text::Rewritten(Bytes::from(sql)),
             params: Params::Same,
             names: self.names.clone(),

@@ -11,12 +11,15 @@ use crate::plan::template::{Template, TemplateBuilder};
 use crate::sql::lexer::TokenKind;
 use crate::sql::splice::Piece;
 
+/// `PARTITION (…)` behind the name of a table, as it is written.
+pub(super) type Partition = Option<Box<str>>;
+
 /// The statement, and for each unit the `PARTITION (…)` that it is read with.
 pub(super) fn statement(
     builder: &Builder<'_>,
     keys: &Keys,
     names: &[&str],
-) -> Result<(Template, Vec<Option<Box<str>>>), PlanError> {
+) -> Result<(Template, Vec<Partition>), PlanError> {
     let mut template = TemplateBuilder::default();
     let mut partitions = Vec::new();
     // TABLE t takes no alias
@@ -74,15 +77,16 @@ impl Extras {
         while outline.is_keyword(sql, at, &["USE", "FORCE", "IGNORE"])
             && outline.is_keyword(sql, at + 1, &["INDEX", "KEY"])
         {
-            let is_open = |index: &usize| {
-                outline.tokens().get(*index).is_some_and(|token| token.is_symbol(sql, b'('))
-            };
+            let is_open = |index: &usize| outline.tokens().get(*index).is_some_and(|token| token.is_symbol(sql, b'('));
             // FOR JOIN, FOR ORDER BY, FOR GROUP BY
             let Some(open) = (at + 2..at + 6).find(is_open) else { break };
             let (Some(start), Some(close)) = (start_of(at), outline.closing(sql, open)) else { break };
             extras.index_hints.push(start..outline.tokens()[close].end);
             at = close + 1;
-            if outline.tokens().get(at).is_some_and(|token| token.kind == TokenKind::Symbol && token.is_symbol(sql, b','))
+            if outline
+                .tokens()
+                .get(at)
+                .is_some_and(|token| token.kind == TokenKind::Symbol && token.is_symbol(sql, b','))
                 && outline.is_keyword(sql, at + 1, &["USE", "FORCE", "IGNORE"])
             {
                 at += 1;
