@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compose::OnlyComposed;
 use super::error::PlanError;
 use super::explain::ExplainAction;
 use super::given::Given;
@@ -37,6 +38,8 @@ pub(crate) enum Action {
     Given(Given),
     /// Is answered by another statement.
     Instead(Instead),
+    /// Runs in steps only.
+    OnlyComposed(OnlyComposed),
 }
 
 /// A query: for some values its tables meet on shards, for others they do not.

@@ -8,6 +8,7 @@ mod answer;
 mod aside;
 mod command;
 mod ddl;
+mod dml;
 mod doorman;
 mod failure;
 mod field_list;
@@ -21,6 +22,7 @@ mod query;
 mod renamed;
 mod run;
 mod scratch;
+mod select_inner;
 mod set;
 mod shared;
 mod show;
@@ -132,7 +134,7 @@ impl Session {
         );
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
-            state: State::new(identity.collation, identity.schema),
+            state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
             shared,
             client,
             entry,

@@ -4,7 +4,7 @@
 //! The server is reached by a connection of its own, apart from the transaction's; the shards are read on the
 //! transaction's connections, so that it sees its own writes. The temporary tables end with the connection's reset.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,10 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::prepared::Cursor;
 use super::query::Text;
 use super::run::{Input, PART_KEY, of_cursor, request};
-use super::{Failure, Session, Snapshot};
+use super::select_inner::in_binary;
+use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{BackendError, KillHandle, Role, Settings, Variables};
 use crate::config::{Scratch, ScratchPlace as Rule};
-use crate::execute::gather::{Gather, Part};
+use crate::execute::gather::{Gather, Kept, Part, Progress};
+use crate::execute::lane::Request;
 use crate::execute::scratch::{Budget, fill};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::{MergeSpec, RowFormat};
@@ -154,14 +156,7 @@ impl Session {
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         let sent = request(&ready.statement, input, false);
-        let watch = Watch { entry: &self.entry };
-        let handles: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
-        let parts = vec![Part { lane: 0, request: sent, before: None }];
-        let limit_bytes = self.shared.limits().max_buffered_bytes;
-        let spec = Arc::new(MergeSpec::default());
-        let opening = async { Ok(Gather::open(vec![lane], parts, &spec, input.format(), limit_bytes).await) };
-        let opened = watch.guard_killing(&self.client, &handles, opening).await?;
-        let mut gather = opened.map_err(|(error, _)| error)?;
+        let mut gather = self.open_scratch(lane, sent, input.format()).await?;
         let columns = gather.columns().iter().map(|column| ready.column(column));
         let columns: Vec<ColumnDef> =
             if input.wants_cursor() { columns.map(of_cursor).collect() } else { columns.collect() };
@@ -180,6 +175,52 @@ impl Session {
             self.read_back(lane, plan).await;
         }
         Ok(open)
+    }
+
+    /// Runs a statement over the temporary tables of a lane.
+    async fn open_scratch(&mut self, lane: Lane, request: Request, format: RowFormat) -> Result<Gather, Failure> {
+        let watch = Watch { entry: &self.entry };
+        let handles: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
+        let parts = vec![Part { lane: 0, request, before: None }];
+        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let spec = Arc::new(MergeSpec::default());
+        let opening = async { Ok(Gather::open(vec![lane], parts, &spec, format, limit_bytes).await) };
+        let opened = watch.guard_killing(&self.client, &handles, opening).await?;
+        Ok(opened.map_err(|(error, _)| error)?)
+    }
+
+    /// Runs a query of the session's own over temporary tables, and keeps its rows, in the binary protocol.
+    pub(super) async fn scratch_inner(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        scratch: &ScratchBound,
+        sql: &Bytes,
+    ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
+        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch).await?;
+        let sent = in_binary(&Request::Query(Bytes::copy_from_slice(scratch.sql.bytes(sql))));
+        let kept = self.keep_scratch(lane, sent).await.map_err(|failure| failure.renamed(&ready.names));
+        let (columns, rows, diagnostics) = kept?;
+        Ok((columns.iter().map(|column| ready.column(column)).collect(), rows, diagnostics))
+    }
+
+    async fn keep_scratch(
+        &mut self,
+        lane: Lane,
+        request: Request,
+    ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
+        let mut gather = self.open_scratch(lane, request, RowFormat::Binary).await?;
+        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let mut kept = Kept { limit_bytes, ..Kept::default() };
+        let watch = Watch { entry: &self.entry };
+        let handles = gather.kill_handles();
+        if watch.guard_killing(&self.client, &handles, gather.advance(&mut kept)).await? == Progress::SinkFull {
+            return Err(ExecuteError::TooLarge { limit_bytes }.into());
+        }
+        let columns = gather.columns().to_vec();
+        let (mut lanes, _) = gather.finish().await;
+        let diagnostics = self.collect_warnings(&mut lanes).await;
+        Ok((columns, kept.rows, diagnostics))
     }
 
     /// SELECT … INTO variables, DO.
