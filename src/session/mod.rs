@@ -6,6 +6,7 @@
 mod after;
 mod answer;
 mod aside;
+mod atomic;
 mod command;
 mod ddl;
 mod doorman;
@@ -129,13 +130,14 @@ impl Session {
             identity.peer,
             identity.schema.clone(),
         );
+        let coordinator = Arc::clone(&shared.coordinator);
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
             state: State::new(identity.collation, identity.schema),
             shared,
             client,
             entry,
-            txn: Transaction::default(),
+            txn: Transaction::new(coordinator, identity.connection_id),
             pins: Pins::default(),
             prepared: PreparedStatements::default(),
             snapshot: None,
