@@ -46,6 +46,7 @@ files!(
     session,
     show,
     transaction,
+    transaction_groups,
     types
 );
 

@@ -24,6 +24,7 @@ mod run;
 mod set;
 mod shared;
 mod show;
+mod show_transactions;
 mod state;
 mod text_prepared;
 mod values;
