@@ -37,7 +37,9 @@ impl Session {
             return Ok(Within::Client);
         }
         let mode = self.transaction_mode();
-        self.txn.begin(Begin::default(), mode);
+        let isolation = self.state.next_isolation.take();
+        let access = std::mem::take(&mut self.state.next_access);
+        self.txn.begin(Begin { access, consistent_snapshot: false, isolation }, mode);
         if let Err(failure) = self.check_write(snapshot, groups) {
             self.txn.abandon();
             return Err(failure);
@@ -56,7 +58,6 @@ impl Session {
 
     /// As [`begin_write`](Self::begin_write), for a statement that takes lanes and gives them back several times: in the
     /// client's transaction a savepoint is set on every group, those that join meanwhile included.
-    #[allow(dead_code)] // the statements that need it are on their way
     pub(super) async fn begin_steps(&mut self, snapshot: &Snapshot, groups: &[GroupId]) -> Result<Within, Failure> {
         let within = self.begin_write(snapshot, groups)?;
         if within == Within::Client {
@@ -67,7 +68,6 @@ impl Session {
     }
 
     /// Ends what [`begin_steps`](Self::begin_steps) began: what was written stays, or is undone on all groups.
-    #[allow(dead_code)] // as `begin_steps`
     pub(super) async fn end_steps<T>(&mut self, within: Within, result: Result<T, Failure>) -> Result<T, Failure> {
         match (within, result) {
             (Within::Own, Ok(done)) => self.commit().await.map(|()| done),
@@ -78,12 +78,19 @@ impl Session {
                 Ok(done)
             }
             (Within::Client, Err(failure)) => {
-                // Where the savepoint is gone, a server has rolled the transaction back.
-                if self.txn.undo_statement().await.is_err() && self.txn.rollback(self.pins.any()).await.is_err() {
+                // After a deadlock, or where the savepoint is gone, a server has rolled the transaction back.
+                let is_gone =
+                    is_deadlock(&failure) || self.txn.has_lost_member() || self.txn.undo_statement().await.is_err();
+                if is_gone && self.txn.rollback(self.pins.any()).await.is_err() {
                     self.txn.abandon();
                 }
                 Err(failure)
             }
         }
     }
+}
+
+/// ER_LOCK_DEADLOCK: a server has rolled its part of the transaction back.
+fn is_deadlock(failure: &Failure) -> bool {
+    matches!(failure, Failure::Sql(error) if error.errno == 1213)
 }

@@ -4,7 +4,7 @@
 //! name, so there is one row at most: whoever writes it first has decided. The coordinator writes *commit* inside of the
 //! anchor's own transaction; whoever finds a transaction that nobody finishes writes *abort*.
 
-use crate::backend::{BackendError, Backends, text};
+use crate::backend::{BackendError, Backends, ServerError, text};
 use crate::config::GroupId;
 
 use super::xid::{GroupTag, Gtrid, Xid};
@@ -53,7 +53,18 @@ async fn probe(backends: &Backends, group: GroupId) -> Result<(), BackendError> 
     let name = format!("shardloom.probe.{:016x}", rand::random::<u64>());
     let steps = ["START", "END", "ROLLBACK"].map(|step| format!("XA {step} '{name}'"));
     let [start, end, rollback] = &steps;
-    backends.decide_all(group, &[start, end, rollback, "XA RECOVER"]).await.map(drop)
+    backends.decide_all(group, &[start, end, rollback, "XA RECOVER"]).await?;
+    let answer = backends.decide(group, "SELECT @@GLOBAL.innodb_rollback_on_timeout").await?;
+    if answer.rows.first().is_some_and(|row| text(row, 0) == "1") {
+        // Its part of a transaction would be gone after a lock wait timeout, while the others' parts go on.
+        let message = format!(
+            "Shardloom does not support transactions over several groups with innodb_rollback_on_timeout, which is on in \
+             group '{}'; turn it off there, or keep the transaction's rows on one group",
+            backends.group(group).name()
+        );
+        return Err(ServerError { errno: 1235, sqlstate: "42000".to_owned(), message }.into());
+    }
+    Ok(())
 }
 
 /// The number that a group's schema was born with, unless there is none.

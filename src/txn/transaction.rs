@@ -56,6 +56,8 @@ pub struct Transaction {
     writers: Vec<GroupId>,
     /// Once a second group has joined.
     global: Option<Global>,
+    /// A server has ended its part by itself, as after a deadlock.
+    lost_member: bool,
     /// Set by a lane that took state of this session down with it.
     loss: Arc<AtomicBool>,
 }
@@ -114,6 +116,7 @@ impl Transaction {
             members: Vec::new(),
             writers: Vec::new(),
             global: None,
+            lost_member: false,
             loss: Arc::default(),
         }
     }
@@ -170,6 +173,9 @@ impl Transaction {
     pub fn note_write(&mut self, groups: &[GroupId], name: impl Fn(GroupId) -> String) -> Result<(), TransactionError> {
         if self.begun.as_ref().is_some_and(|begin| begin.access == Access::ReadOnly) {
             return Err(TransactionError::ReadOnly);
+        }
+        if groups.is_empty() {
+            return Ok(());
         }
         if self.mode == Mode::Single {
             self.check_single(groups, name)?;
@@ -315,6 +321,11 @@ impl Transaction {
         self.loss.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether a server has ended its part of the transaction by itself.
+    pub fn has_lost_member(&self) -> bool {
+        self.lost_member
+    }
+
     /// Gives a lane back after its statement: held while it has a transaction open or the session is pinned to it, else
     /// back to the pool.
     pub fn settle(&mut self, lane: Lane, pinned: bool) {
@@ -322,7 +333,10 @@ impl Transaction {
         let member = self.members.iter().position(|member| member.group == group);
         match member {
             // A statement has committed, or the server has rolled back.
-            Some(member) if !in_transaction => drop(self.members.remove(member)),
+            Some(member) if !in_transaction => {
+                self.members.remove(member);
+                self.lost_member = true;
+            }
             // Without autocommit, the statement began a transaction.
             None if in_transaction => self.members.push(Member { group, xid: None }),
             _ => {}
@@ -374,6 +388,7 @@ impl Transaction {
     fn forget(&mut self) {
         self.begun = None;
         self.mode = Mode::default();
+        self.lost_member = false;
         self.members.clear();
         self.writers.clear();
         self.savepoints.clear();
