@@ -137,9 +137,9 @@ impl Case {
                 let word = format!(".{name}");
                 matches!(name, "id" | "k" | "j")
                     || sql.contains("NATURAL")
-                    || sql.match_indices(&word).any(|(at, _)| {
-                        !sql[at + word.len()..].starts_with(|sign: char| sign.is_ascii_alphanumeric())
-                    })
+                    || sql
+                        .match_indices(&word)
+                        .any(|(at, _)| !sql[at + word.len()..].starts_with(|sign: char| sign.is_ascii_alphanumeric()))
             };
             let places: Vec<usize> =
                 (0..table.columns.len()).filter(|place| wanted(&table.columns[*place].name)).collect();

@@ -1,10 +1,13 @@
 //! When two answers are the same.
 
+use super::side::Mode;
 use crate::support::raw::bytes::Reader;
 use crate::support::raw::response::{Column, Response, Rows};
 
 /// Key flags of a column tell how a server ran the statement: it drops them where it sorts in a temporary table.
 const INCIDENTAL_COLUMN_FLAGS: u16 = 0x0002 | 0x0004 | 0x0008 | 0x4000;
+/// The column holds no NULL.
+const NOT_NULL: u16 = 0x0001;
 /// `binary` as a character set: bytes, numbers, dates.
 const BINARY_CHARSET: u16 = 63;
 /// Significant digits of a floating-point number that do not depend on the order in which it was summed up.
@@ -15,7 +18,10 @@ type Cell = Option<Vec<u8>>;
 /// An answer in a form that can be compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    Rows { columns: Vec<Column>, cells: Vec<Vec<Cell>> },
+    Rows {
+        columns: Vec<Column>,
+        cells: Vec<Vec<Cell>>,
+    },
     Error(u16, String),
     /// OK, or a connection that broke.
     Other(String),
@@ -38,24 +44,30 @@ enum Level {
 }
 
 impl Answer {
-    pub fn new(response: &Response, binary: bool) -> Self {
+    pub fn new(response: &Response, mode: Mode) -> Self {
         match response {
-            Response::Rows(rows) => Self::of_rows(rows, binary),
+            Response::Rows(rows) => Self::of_rows(rows, mode),
             Response::Err(error) => Self::Error(error.errno, error.message.clone()),
             other => Self::Other(format!("{other:?}")),
         }
     }
 
-    fn of_rows(rows: &Rows, binary: bool) -> Self {
+    fn of_rows(rows: &Rows, mode: Mode) -> Self {
         let mut columns = rows.columns.clone();
         for column in &mut columns {
             column.flags &= !INCIDENTAL_COLUMN_FLAGS;
+            if mode == Mode::Cursor && column.org_table.is_empty() {
+                // What a cursor's temporary table makes of a computed value depends on how its rows were found.
+                let name = std::mem::take(&mut column.name);
+                *column = Column { name, kind: column.class(), charset: column.charset, ..Column::default() };
+            }
             // The layouts are schemas of different names.
             if column.schema.starts_with("gen_") {
                 column.schema = "gen".to_owned();
             }
         }
-        let decode = |row: &Vec<u8>| if binary { binary_cells(row, &rows.columns) } else { text_cells(row) };
+        let decode =
+            |row: &Vec<u8>| if mode != Mode::Text { binary_cells(row, &rows.columns) } else { text_cells(row) };
         Self::Rows { cells: rows.rows.iter().map(decode).collect(), columns }
     }
 
@@ -68,9 +80,16 @@ impl Answer {
 
     /// What differs from another answer, given answers of the same server to the same rows in other orders: what those
     /// do not agree on is not determined by the statement.
-    pub fn difference(&self, got: &Self, order: Option<&[usize]>, copies: impl FnOnce() -> Vec<Answer>) -> Option<Difference> {
+    /// `outer`: the statement has outer joins.
+    pub fn difference(
+        &self,
+        got: &Self,
+        order: Option<&[usize]>,
+        outer: bool,
+        copies: impl FnOnce() -> Vec<Answer>,
+    ) -> Option<Difference> {
         if self.agrees(got, order, Level::Exact) {
-            return (!self.same_columns(got)).then_some(Difference::Columns);
+            return (!self.same_columns(got, outer)).then_some(Difference::Columns);
         }
         let copies = copies();
         let kind = match (self, got) {
@@ -85,9 +104,14 @@ impl Answer {
         None
     }
 
-    fn same_columns(&self, other: &Self) -> bool {
+    fn same_columns(&self, other: &Self, outer: bool) -> bool {
+        // A server that finds out that an outer join is an inner one may say so in the columns, or not.
+        let incidental = if outer { NOT_NULL } else { 0 };
+        let without = |column: &Column| Column { flags: column.flags & !incidental, ..column.clone() };
         match (self, other) {
-            (Self::Rows { columns, .. }, Self::Rows { columns: others, .. }) => columns == others,
+            (Self::Rows { columns, .. }, Self::Rows { columns: others, .. }) => {
+                columns.iter().map(without).eq(others.iter().map(without))
+            }
             _ => true,
         }
     }
@@ -109,7 +133,8 @@ impl Answer {
         match self {
             Self::Rows { cells, .. } => {
                 let cell = |cell: &Cell| {
-                    cell.as_ref().map_or_else(|| "NULL".to_owned(), |bytes| format!("'{}'", String::from_utf8_lossy(bytes)))
+                    cell.as_ref()
+                        .map_or_else(|| "NULL".to_owned(), |bytes| format!("'{}'", String::from_utf8_lossy(bytes)))
                 };
                 let line = |row: &Vec<Cell>| row.iter().map(cell).collect::<Vec<_>>().join(", ");
                 let lines: Vec<String> = cells.iter().take(20).map(line).collect();
@@ -122,14 +147,18 @@ impl Answer {
 
     /// Only the columns that differ from another answer's.
     pub fn show_columns(&self, other: &Self) -> String {
-        let (Self::Rows { columns, .. }, Self::Rows { columns: others, .. }) = (self, other) else { return self.show() };
+        let (Self::Rows { columns, .. }, Self::Rows { columns: others, .. }) = (self, other) else {
+            return self.show();
+        };
         let mine = columns.iter().zip(others).filter(|(one, other)| one != other);
         mine.map(|(one, _)| format!("{one:?}")).collect::<Vec<_>>().join("\n#   ")
     }
 
     /// Which parts of column definitions differ, for counting.
     pub fn column_parts(&self, other: &Self) -> String {
-        let (Self::Rows { columns, .. }, Self::Rows { columns: others, .. }) = (self, other) else { return String::new() };
+        let (Self::Rows { columns, .. }, Self::Rows { columns: others, .. }) = (self, other) else {
+            return String::new();
+        };
         let mut parts: Vec<&str> = Vec::new();
         for (one, other) in columns.iter().zip(others) {
             let found = [
@@ -180,7 +209,13 @@ fn fold(cell: &Cell, column: &Column) -> Cell {
             Err(_) => bytes.clone(),
         },
         _ if column.charset == BINARY_CHARSET => bytes.clone(),
-        _ => text.trim_end_matches(' ').to_lowercase().replace('ä', "a").replace('ß', "s").replace("ss", "s").into_bytes(),
+        _ => text
+            .trim_end_matches(' ')
+            .to_lowercase()
+            .replace('ä', "a")
+            .replace('ß', "s")
+            .replace("ss", "s")
+            .into_bytes(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Values and conditions.
 
-use super::dice::Dice;
 use super::kind::{Flavour, Kind};
 use super::tree::{Sort, Tree, node};
+use crate::support::dice::Dice;
 
 /// A table, a derived table or a CTE under its name in a query.
 #[derive(Debug, Clone)]
@@ -409,7 +409,8 @@ impl Writer<'_> {
             }
             6 => {
                 let one = self.condition(sight, depth);
-                let test = self.dice.pick(&[") IS TRUE", ") IS NOT TRUE", ") IS FALSE", ") IS UNKNOWN", ") IS NOT NULL"]);
+                let test =
+                    self.dice.pick(&[") IS TRUE", ") IS NOT TRUE", ") IS FALSE", ") IS UNKNOWN", ") IS NOT NULL"]);
                 node![sort; "((", one, test, ")"]
             }
             _ => self.subquery_condition(sight, depth),
@@ -505,7 +506,8 @@ impl Writer<'_> {
                 let mut all = own.clone();
                 all.extend_from_slice(sight);
                 let filter = self.filter(&own, &all, depth);
-                let head = self.dice.pick(&["EXISTS (SELECT 1 FROM ", "NOT EXISTS (SELECT * FROM ", "EXISTS (SELECT * FROM "]);
+                let head =
+                    self.dice.pick(&["EXISTS (SELECT 1 FROM ", "NOT EXISTS (SELECT * FROM ", "EXISTS (SELECT * FROM "]);
                 node![sort; head, from, filter, ")"]
             }
             2..=4 => {

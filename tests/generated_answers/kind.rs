@@ -1,7 +1,7 @@
 //! Kinds of values: columns of a kind, literals of a kind.
 
-use super::dice::Dice;
 use super::tree::{Sort, Tree};
+use crate::support::dice::Dice;
 use crate::support::raw::Param;
 
 /// What can be compared with each other and put through the same functions.
@@ -64,15 +64,32 @@ pub struct Column {
     pub values: Vec<String>,
 }
 
+impl Column {
+    /// Whether the server makes its values.
+    pub fn is_generated(&self) -> bool {
+        self.declaration.contains("GENERATED")
+    }
+}
+
 const INTS: &[&str] = &["0", "1", "2", "3", "5", "-1", "7"];
-const DATES: &[&str] = &["'2024-02-29'", "'2023-12-31'", "'1970-01-01'", "'9999-12-31'", "'1000-01-01'", "'2024-01-01'"];
-const MOMENTS: &[&str] =
-    &["'2024-02-29 12:30:00'", "'2023-12-31 23:59:59'", "'1970-01-02 00:00:01'", "'2024-01-01 00:00:00'", "'2024-02-29 12:30:00.25'"];
+/// A day that is none: servers take it outside of strict mode.
+const NO_DAY: &str = "'0000-00-00'";
+const DATES: &[&str] =
+    &["'2024-02-29'", "'2023-12-31'", "'1970-01-01'", "'9999-12-31'", "'1000-01-01'", "'2024-01-01'"];
+const MOMENTS: &[&str] = &[
+    "'2024-02-29 12:30:00'",
+    "'2023-12-31 23:59:59'",
+    "'1970-01-02 00:00:01'",
+    "'2024-01-01 00:00:00'",
+    "'2024-02-29 12:30:00.25'",
+];
 const TIMES: &[&str] = &["'00:00:00'", "'-01:30:00'", "'838:59:59'", "'12:00:00.25'", "'-838:59:59'", "'12:00:00'"];
 const BYTES: &[&str] = &["x'00ff'", "'a'", "'A'", "''", "x'6100'", "'a '"];
 /// Texts that some collation takes as equal: case, blanks at the end, accents, ß and ss, a control sign before a blank.
-const TEXTS: &[&str] =
-    &["'a'", "'A'", "'b'", "'b '", "'c'", "''", "'Ab'", "'aB'", "'ä'", "'Ä'", "'ss'", "'ß'", "' x'", "'a\\t'", "'10'", "'9'"];
+const TEXTS: &[&str] = &[
+    "'a'", "'A'", "'b'", "'b '", "'c'", "''", "'Ab'", "'aB'", "'ä'", "'Ä'", "'ss'", "'ß'", "' x'", "'a\\t'", "'10'",
+    "'9'",
+];
 /// The same within ASCII: what a sharding key can be under any collation.
 const ASCII_TEXTS: &[&str] = &["'a'", "'A'", "'b'", "'b '", "'c'", "''", "'Ab'", "'aB'", "'10'", "'9'"];
 
@@ -100,16 +117,24 @@ pub fn columns(flavour: Flavour) -> Vec<Column> {
     add("huge", Kind::Decimal, "DECIMAL(65,30)", huge);
     add("dbl", Kind::Double, "DOUBLE", &["0", "-0e0", "1.5", "-2.25", "1e10", "0.5"]);
     add("flt", Kind::Double, "FLOAT", &["0", "0.5", "1.25", "-3", "0.1", "-0e0"]);
-    add("day", Kind::Date, "DATE", DATES);
-    add("at", Kind::DateTime, "DATETIME", MOMENTS);
+    // No values are given for it.
+    add("made", Kind::Int, "INT GENERATED ALWAYS AS (j * 2) VIRTUAL", &[]);
+    add("`group`", Kind::Int, "INT UNSIGNED", &["0", "1", "4294967295"]);
+    add("day", Kind::Date, "DATE", &[DATES, &[NO_DAY]].concat());
+    add("at", Kind::DateTime, "DATETIME", &[MOMENTS, &[NO_DAY]].concat());
     add("at6", Kind::DateTime, "DATETIME(6)", MOMENTS);
     add("ts", Kind::DateTime, "TIMESTAMP(3) NULL", MOMENTS);
     add("span", Kind::Time, "TIME", TIMES);
     add("span2", Kind::Time, "TIME(2)", TIMES);
-    add("e", Kind::Enum, "ENUM('b','a','','C')", &["'a'", "'b'", "'C'", "''"]);
+    add("e", Kind::Enum, "ENUM('b','a','','C')", &["'a'", "'b'", "'C'", "''", "0"]);
     add("st", Kind::Set, "SET('x','z','y')", &["'x,y'", "''", "'z'", "'x,z,y'", "'y'"]);
     add("bits", Kind::Bit, "BIT(8)", &["b'0'", "b'101'", "b'11111111'"]);
-    add("doc", Kind::Json, "JSON", &["'{\"a\": 1}'", "'[1, 2]'", "'\"x\"'", "'1'", "'null'", "'{\"b\": [1, 2], \"a\": null}'"]);
+    add(
+        "doc",
+        Kind::Json,
+        "JSON",
+        &["'{\"a\": 1}'", "'[1, 2]'", "'\"x\"'", "'1'", "'null'", "'{\"b\": [1, 2], \"a\": null}'"],
+    );
     add("vb", Kind::Bytes, "VARBINARY(8)", BYTES);
     add("bin4", Kind::Bytes, "BINARY(4)", BYTES);
     add("blb", Kind::Bytes, "BLOB", BYTES);

@@ -8,7 +8,6 @@
 
 mod case;
 mod compare;
-mod dice;
 mod expression;
 mod kind;
 mod query;
@@ -25,13 +24,14 @@ use std::time::{Duration, Instant};
 
 use case::Case;
 use compare::{Answer, Difference};
-use dice::Dice;
+
 use expression::Writer;
 use kind::Flavour;
 use round::Round;
 use schema::LAYOUTS;
 use side::Mode;
 use support::backends::Backends;
+use support::dice::Dice;
 use support::raw::Options;
 
 /// What a run has seen.

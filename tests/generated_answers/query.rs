@@ -86,7 +86,15 @@ impl Writer<'_> {
 
     fn set_operation(&mut self, kinds: &[Kind], outer: Sight, depth: usize, named: bool) -> Tree {
         let sort = Sort::Query(kinds.len());
-        let operator = self.dice.pick(&[" UNION ", " UNION ALL ", " UNION ALL ", " INTERSECT ", " EXCEPT ", " INTERSECT ALL ", " EXCEPT ALL "]);
+        let operator = self.dice.pick(&[
+            " UNION ",
+            " UNION ALL ",
+            " UNION ALL ",
+            " INTERSECT ",
+            " EXCEPT ",
+            " INTERSECT ALL ",
+            " EXCEPT ALL ",
+        ]);
         let one = self.leg(kinds, outer, depth, named);
         let other = self.leg(kinds, outer, depth, named);
         node![sort; one, operator, other]
@@ -290,7 +298,9 @@ impl Writer<'_> {
         let choice = self.dice.below(3);
         let framed = choice == 1 || choice == 2 && self.dice.one_in(2);
         let function: Tree = match (kind, choice) {
-            (Kind::Int, 0) => self.dice.pick(&["RANK()", "DENSE_RANK()", "COUNT(*)", "ROW_NUMBER()", "NTILE(3)"]).into(),
+            (Kind::Int, 0) => {
+                self.dice.pick(&["RANK()", "DENSE_RANK()", "COUNT(*)", "ROW_NUMBER()", "NTILE(3)"]).into()
+            }
             (Kind::Double, 0) => self.dice.pick(&["PERCENT_RANK()", "CUME_DIST()"]).into(),
             (Kind::Decimal | Kind::Int | Kind::Double, 1) => {
                 node![Sort::Other; self.dice.pick(&["SUM(", "AVG(", "COUNT("]), inner, ")"]
@@ -396,7 +406,17 @@ impl Writer<'_> {
         // Of three tables a common column would be ambiguous.
         let is_table = |source: &Source| source.columns.iter().any(|column| column.0 == "id");
         let named = before.len() == 1 && is_table(&before[0]) && is_table(&source);
-        let kind = self.dice.pick(&[" JOIN ", " JOIN ", " LEFT JOIN ", " LEFT JOIN ", " RIGHT JOIN ", " CROSS JOIN ", " STRAIGHT_JOIN ", " NATURAL JOIN ", "USING"]);
+        let kind = self.dice.pick(&[
+            " JOIN ",
+            " JOIN ",
+            " LEFT JOIN ",
+            " LEFT JOIN ",
+            " RIGHT JOIN ",
+            " CROSS JOIN ",
+            " STRAIGHT_JOIN ",
+            " NATURAL JOIN ",
+            "USING",
+        ]);
         match kind {
             " CROSS JOIN " => return node![Sort::Other; kind, factor],
             " NATURAL JOIN " if !named => return node![Sort::Other; ", ", factor],
@@ -421,8 +441,11 @@ impl Writer<'_> {
             self.condition(&all, depth.min(1))
         } else {
             let keys: Vec<&&(String, Kind)> = shared.iter().filter(|column| column.0 == "k").collect();
-            let (name, kind) =
-                if keys.is_empty() || self.dice.one_in(3) { shared[self.dice.below(shared.len())].clone() } else { (*keys[0]).clone() };
+            let (name, kind) = if keys.is_empty() || self.dice.one_in(3) {
+                shared[self.dice.below(shared.len())].clone()
+            } else {
+                (*keys[0]).clone()
+            };
             let same = partner.columns.iter().any(|column| column.0 == name && column.1 == kind);
             let other = if same && !self.dice.one_in(5) {
                 format!("{}.{name}", partner.alias).into()

@@ -1,13 +1,13 @@
 //! One schema with its rows, on the plain server and through the proxy in every layout.
 
 use super::compare::{Answer, Difference};
-use super::dice::Dice;
 use super::expression::Source;
 use super::kind::Flavour;
 use super::schema::{LAYOUTS, Schema};
 use super::side::{Mode, Side};
 use super::tree::{Statement, Tree};
 use crate::support::backends::Backends;
+use crate::support::dice::Dice;
 use crate::support::proxy::{ProxyProcess, Rules};
 use crate::support::raw::{Options, capability};
 
@@ -54,8 +54,16 @@ impl Round {
             dice,
             _proxy: proxy,
         };
+        // Outside of strict mode there are days and members of ENUM that are none.
+        round.on_all("SET sql_mode = ''");
         round.create();
+        round.on_all("SET sql_mode = DEFAULT");
         round
+    }
+
+    fn on_all(&mut self, sql: &str) {
+        let sides = std::iter::once(&mut self.plain).chain(&mut self.copies).chain(&mut self.proxies);
+        sides.for_each(|side| side.run(sql));
     }
 
     fn create(&mut self) {
@@ -110,7 +118,8 @@ impl Round {
         }
         let copies = &mut self.copies;
         let copies = || copies.iter_mut().map(|copy| copy.ask(statement, mode)).collect();
-        (want.difference(&got, order, copies), got)
+        let outer = ["LEFT", "RIGHT"].iter().any(|word| statement.text.contains(word));
+        (want.difference(&got, order, outer, copies), got)
     }
 
     /// EXPLAIN ROUTE.
@@ -118,7 +127,8 @@ impl Round {
         let statement = Statement { text: format!("EXPLAIN ROUTE {sql}"), params: Vec::new() };
         match self.proxies[layout].ask(&statement, Mode::Text) {
             Answer::Rows { cells, .. } => {
-                let cell = |cell: &Option<Vec<u8>>| String::from_utf8_lossy(cell.as_deref().unwrap_or_default()).into_owned();
+                let cell =
+                    |cell: &Option<Vec<u8>>| String::from_utf8_lossy(cell.as_deref().unwrap_or_default()).into_owned();
                 cells.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" | ") + "\n").collect()
             }
             other => other.show(),
@@ -127,13 +137,16 @@ impl Round {
 
     /// Gives a table other rows, plainly and in one layout.
     pub fn set_rows(&mut self, table: usize, rows: &[Vec<String>], layout: usize) {
+        self.on_all("SET sql_mode = ''");
         let table = &self.schema.tables[table];
-        let sides = std::iter::once(&mut self.plain).chain(&mut self.copies).chain(std::iter::once(&mut self.proxies[layout]));
+        let sides =
+            std::iter::once(&mut self.plain).chain(&mut self.copies).chain(std::iter::once(&mut self.proxies[layout]));
         for side in sides {
             side.run(&format!("DELETE FROM {}", table.name));
         }
         let mut rows = rows.to_vec();
-        let fill = |side: &mut Side, rows: &[Vec<String>]| table.insert(rows).iter().for_each(|insert| side.run(insert));
+        let fill =
+            |side: &mut Side, rows: &[Vec<String>]| table.insert(rows).iter().for_each(|insert| side.run(insert));
         fill(&mut self.plain, &rows);
         fill(&mut self.proxies[layout], &rows);
         rows.reverse();
@@ -141,6 +154,7 @@ impl Round {
             fill(copy, &rows);
             self.dice.shuffle(&mut rows);
         }
+        self.on_all("SET sql_mode = DEFAULT");
     }
 
     /// Puts all rows back.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::dice::Dice;
 use super::kind::{self, Column, Flavour, Kind};
+use crate::support::dice::Dice;
 
 /// How many shards a layout has; each layout is a logical schema of its own.
 pub const LAYOUTS: [usize; 3] = [1, 2, 4];
@@ -140,7 +140,7 @@ impl Table {
             let value = |column: &Column, dice: &mut Dice| match column.name.as_str() {
                 "id" => id.to_string(),
                 "k" | "j" => column.values[dice.below(column.values.len())].clone(),
-                _ if dice.one_in(5) => "NULL".to_owned(),
+                _ if dice.one_in(5) || column.is_generated() => "NULL".to_owned(),
                 _ => column.values[dice.below(column.values.len())].clone(),
             };
             let row: Vec<String> = self.columns.iter().map(|column| value(column, dice)).collect();
@@ -153,14 +153,21 @@ impl Table {
         let columns: Vec<String> =
             self.columns.iter().map(|column| format!("{} {}", column.name, column.declaration)).collect();
         let keys = if with_keys { self.keys.as_str() } else { "" };
-        format!("CREATE TABLE {} ({}{keys}) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_general_ci", self.name, columns.join(", "))
+        format!(
+            "CREATE TABLE {} ({}{keys}) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_general_ci",
+            self.name,
+            columns.join(", ")
+        )
     }
 
     /// INSERT of some rows; nothing for none.
     pub fn insert(&self, rows: &[Vec<String>]) -> Option<String> {
-        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        let rows: Vec<String> = rows.iter().map(|row| format!("({})", row.join(", "))).collect();
-        (!rows.is_empty()).then(|| format!("INSERT INTO {} ({}) VALUES {}", self.name, names.join(", "), rows.join(", ")))
+        let given: Vec<usize> = (0..self.columns.len()).filter(|at| !self.columns[*at].is_generated()).collect();
+        let names: Vec<&str> = given.iter().map(|at| self.columns[*at].name.as_str()).collect();
+        let row = |row: &Vec<String>| given.iter().map(|at| row[*at].as_str()).collect::<Vec<_>>().join(", ");
+        let rows: Vec<String> = rows.iter().map(|values| format!("({})", row(values))).collect();
+        (!rows.is_empty())
+            .then(|| format!("INSERT INTO {} ({}) VALUES {}", self.name, names.join(", "), rows.join(", ")))
     }
 
     fn rule(&self, shards: usize) -> Option<String> {

@@ -43,7 +43,7 @@ impl Side {
     pub fn ask(&mut self, statement: &Statement, mode: Mode) -> Answer {
         let answer = catch_unwind(AssertUnwindSafe(|| self.try_ask(statement, mode)));
         match answer.unwrap_or_else(|_| Err(std::io::Error::other("broken off"))) {
-            Ok(response) => Answer::new(&response, mode != Mode::Text),
+            Ok(response) => Answer::new(&response, mode),
             Err(error) => {
                 self.client = match self.options.connect() {
                     Ok(client) => client,

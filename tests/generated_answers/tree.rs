@@ -126,12 +126,16 @@ impl Tree {
                 all.extend(piece.smaller().into_iter().map(Self::maybe));
             }
             Self::Node(sort, parts) => {
-                all.extend(sort.least().filter(|least| self.statement(false).text != *least).map(|least| {
-                    Self::Node(sort.clone(), vec![Self::Text(least.to_owned())])
-                }));
+                all.extend(
+                    sort.least()
+                        .filter(|least| self.statement(false).text != *least)
+                        .map(|least| Self::Node(sort.clone(), vec![Self::Text(least.to_owned())])),
+                );
                 parts.iter().for_each(|part| part.collect(sort, &mut all));
                 for (at, part) in parts.iter().enumerate() {
-                    all.extend(part.smaller().into_iter().map(|one| Self::Node(sort.clone(), replaced(parts, at, one))));
+                    all.extend(
+                        part.smaller().into_iter().map(|one| Self::Node(sort.clone(), replaced(parts, at, one))),
+                    );
                 }
             }
             Self::List { separator, least, items } => {
