@@ -8,6 +8,7 @@ mod answer;
 mod aside;
 mod command;
 mod ddl;
+mod dml;
 mod doorman;
 mod failure;
 mod field_list;
@@ -20,6 +21,7 @@ mod prepared;
 mod query;
 mod renamed;
 mod run;
+mod select_inner;
 mod set;
 mod shared;
 mod show;
@@ -131,7 +133,7 @@ impl Session {
         );
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
-            state: State::new(identity.collation, identity.schema),
+            state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
             shared,
             client,
             entry,

@@ -124,6 +124,7 @@ impl Session {
         self.prepared.long_data_limit_bytes = limits.max_allowed_packet_bytes;
         self.prepared.check_room(limits.max_prepared_statements)?;
         self.entry.begin(sql.clone());
+        self.forget_diagnostics();
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
         if scanned.next_statement.is_some() {
             return Err(SqlError::client(1064, "42000", "A prepared statement holds one statement only").into());
@@ -225,6 +226,7 @@ impl Session {
                 }
             };
         }
+        self.forget_diagnostics();
         self.literals.clone_from(&prepared.literals);
         let snapshot = self.snapshot();
         let plan = self.plan(&prepared.text, &prepared.scan, &snapshot, true).await?;
