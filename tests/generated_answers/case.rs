@@ -69,27 +69,27 @@ impl Case {
     fn fewer_rows(&self, round: &mut Round) -> Vec<Vec<Vec<String>>> {
         let mut kept: Vec<Vec<Vec<String>>> = round.schema.tables.iter().map(|table| table.rows.clone()).collect();
         let mut trials = 0;
-        for at in 0..kept.len() {
+        for (at, kept) in kept.iter_mut().enumerate() {
             if !self.uses(&round.schema.tables[at].name) {
                 continue;
             }
-            let mut chunk = kept[at].len();
+            let mut chunk = kept.len();
             while chunk > 0 && trials < ROW_TRIALS {
                 let mut start = 0;
-                while start < kept[at].len() && trials < ROW_TRIALS {
-                    let mut fewer = kept[at].clone();
+                while start < kept.len() && trials < ROW_TRIALS {
+                    let mut fewer = kept.clone();
                     fewer.drain(start..(start + chunk).min(fewer.len()));
                     trials += 1;
                     round.set_rows(at, &fewer, self.layout);
                     if self.differs(round, &self.tree, self.mode) {
-                        kept[at] = fewer;
+                        *kept = fewer;
                     } else {
                         start += chunk;
                     }
                 }
                 chunk /= 2;
             }
-            round.set_rows(at, &kept[at], self.layout);
+            round.set_rows(at, kept, self.layout);
         }
         kept
     }

@@ -118,8 +118,7 @@ impl Round {
         }
         let copies = &mut self.copies;
         let copies = || copies.iter_mut().map(|copy| copy.ask(statement, mode)).collect();
-        let outer = ["LEFT", "RIGHT"].iter().any(|word| statement.text.contains(word));
-        (want.difference(&got, order, outer, copies), got)
+        (want.difference(&got, order, &statement.text, copies), got)
     }
 
     /// EXPLAIN ROUTE.

@@ -68,7 +68,7 @@ pub fn tables(scale: usize, seed: u64) -> Vec<Table> {
     let mut supplies = Vec::new();
     for part in 1..=parts {
         for number in 0..4 {
-            let (quantity, cost) = (1 + dice.below(9999), money(1_00, 1000_00, &mut dice));
+            let (quantity, cost) = (1 + dice.below(9999), money(100, 100_000, &mut dice));
             supplies.push(format!("({part}, {}, {quantity}, {cost}, 'ps')", supplier_of(part, number, suppliers)));
         }
     }
@@ -98,7 +98,7 @@ fn money(from_cents: usize, to_cents: usize, dice: &mut Dice) -> String {
 
 fn balance(dice: &mut Dice) -> String {
     let sign = if dice.one_in(11) { "-" } else { "" };
-    format!("{sign}{}", money(0, 9999_99, dice))
+    format!("{sign}{}", money(0, 999_999, dice))
 }
 
 fn nation(dice: &mut Dice) -> usize {
@@ -166,7 +166,7 @@ fn order(
     let key = (number / 8) * 32 + number % 8;
     let customer = loop {
         let customer = 1 + dice.below(customers);
-        if customer % 3 != 0 {
+        if !customer.is_multiple_of(3) {
             break customer;
         }
     };
@@ -222,9 +222,9 @@ const TODAY: usize = 1263;
 
 /// The date so many days after 1992-01-01.
 fn date(mut days: usize) -> String {
-    let mut year = 1992;
+    let mut year = 1992_u32;
     loop {
-        let leap = year % 4 == 0;
+        let leap = year.is_multiple_of(4);
         let length = if leap { 366 } else { 365 };
         if days < length {
             let february = if leap { 29 } else { 28 };
