@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::moment::at_one_moment;
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
 use super::values::raw_value;
@@ -112,11 +113,14 @@ impl Session {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
             self.begin_as_announced();
         }
-        let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
+        let vars = Arc::clone(&self.state.vars);
+        if !single && (plan.needs.timestamp || plan.needs.row_times) {
+            self.state.vars = at_one_moment(&vars);
+        }
         let result = match (plan.access, bound.shards.len()) {
-            (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
@@ -126,12 +130,15 @@ impl Session {
             }
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
+        self.state.vars = vars;
         let way = match &result {
             Err(_) => Way::Failed,
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -251,10 +258,12 @@ impl Session {
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
         if outcome.warnings > 0 {
-            self.fetch_warnings(&mut lane).await;
+            Box::pin(self.fetch_warnings(&mut lane)).await;
         }
         if outcome.error.is_none() {
-            self.read_back(&mut lane, plan).await;
+            if plan.reads_back() {
+                Box::pin(self.read_back(&mut lane, plan)).await;
+            }
             self.pin_for(plan, &mut lane);
         }
         if plan.access == Access::Write {
@@ -271,7 +280,7 @@ impl Session {
         }
         if deadlock {
             // The servers of the other groups know nothing of it.
-            self.txn.rollback(self.pins.any()).await?;
+            Box::pin(self.txn.rollback(self.pins.any())).await?;
         }
         Ok(())
     }
@@ -341,7 +350,7 @@ impl Session {
             Ok(open) => open,
             Err(error) => return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await),
         };
-        let rows = gather.rows_out();
+        let rows = gather.rows_found();
         let (mut lanes, warnings) = gather.finish().await;
         let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {
