@@ -45,6 +45,7 @@ files!(
     prepared,
     pushdown,
     refused,
+    scratch_queries,
     session,
     show,
     transaction,

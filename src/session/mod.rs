@@ -22,6 +22,7 @@ mod prepared;
 mod query;
 mod renamed;
 mod run;
+mod scratch;
 mod select_inner;
 mod set;
 mod shared;
