@@ -71,7 +71,9 @@ impl Session {
         plan: &Arc<Plan>,
         text: &Text,
     ) -> Result<(), Failure> {
-        let bound = self.bind(plan, &text.sql, &[])?;
+        let Some(bound) = self.bind_unless_steps(plan, &text.sql, &[])? else {
+            return Box::pin(self.run_steps(snapshot, plan, text)).await;
+        };
         self.run_bound(snapshot, plan, bound, Input::Text(text)).await.map(drop)
     }
 
@@ -88,8 +90,9 @@ impl Session {
         let values = (0..count)
             .map(|param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value)))
             .collect::<Result<Vec<_>, _>>()?;
-        let bound = self.bind(plan, &prepared.text.sql, &values)?;
+        let bound = self.bind_unless_steps(plan, &prepared.text.sql, &values)?;
         drop(values);
+        let Some(bound) = bound else { return Box::pin(self.run_prepared_as_text(prepared, payload)).await };
         let input = Input::Execute { prepared, payload, wants_cursor };
         let open = self.run_bound(snapshot, plan, bound, input).await?;
         if open.is_some() {
@@ -109,11 +112,10 @@ impl Session {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
             self.begin_as_announced();
         }
-        let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
-            (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
@@ -128,7 +130,9 @@ impl Session {
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -248,10 +252,12 @@ impl Session {
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
         if outcome.warnings > 0 {
-            self.fetch_warnings(&mut lane).await;
+            Box::pin(self.fetch_warnings(&mut lane)).await;
         }
         if outcome.error.is_none() {
-            self.read_back(&mut lane, plan).await;
+            if plan.reads_back() {
+                Box::pin(self.read_back(&mut lane, plan)).await;
+            }
             self.pin_for(plan, &mut lane);
         }
         if plan.access == Access::Write {
@@ -268,7 +274,7 @@ impl Session {
         }
         if deadlock {
             // The servers of the other groups know nothing of it.
-            self.txn.rollback(self.pins.any()).await?;
+            Box::pin(self.txn.rollback(self.pins.any())).await?;
         }
         Ok(())
     }
@@ -421,7 +427,12 @@ impl Session {
     }
 
     /// A read on several shards failed. Inside of a transaction the shards that did not fail must go on.
-    async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
+    pub(super) async fn gather_failed(
+        &mut self,
+        mut lanes: Vec<Lane>,
+        error: ExecuteError,
+        snapshot: &Arc<Snapshot>,
+    ) -> Failure {
         if error.is_deadlock() && !self.pins.any() {
             // One server has rolled back and ended the transaction, so all must.
             drop(lanes);
@@ -519,7 +530,7 @@ impl Session {
         Ok(Some(lane))
     }
 
-    fn queue_user_variables(&self, plan: &Plan, lane: &mut Lane) -> Result<(), ExecuteError> {
+    pub(super) fn queue_user_variables(&self, plan: &Plan, lane: &mut Lane) -> Result<(), ExecuteError> {
         if plan.pins.user_variables
             && let Some(prelude) = self.user_variables_prelude()
         {
