@@ -6,6 +6,7 @@
 mod after;
 mod answer;
 mod aside;
+mod atomic;
 mod command;
 mod ddl;
 mod dml;
@@ -22,10 +23,12 @@ mod prepared;
 mod query;
 mod renamed;
 mod run;
+mod scratch;
 mod select_inner;
 mod set;
 mod shared;
 mod show;
+mod show_transactions;
 mod state;
 mod text_prepared;
 mod values;
@@ -118,6 +121,8 @@ pub struct Session {
     statement_failed: bool,
     /// Used again for each statement.
     literals: Vec<Literal>,
+    /// When the last command came, or its last statement ended: the clock is read twice per statement, not more.
+    since: Instant,
     collation: u16,
     host: String,
     doorman: Box<dyn Doorman>,
@@ -132,13 +137,14 @@ impl Session {
             identity.peer,
             identity.schema.clone(),
         );
+        let coordinator = Arc::clone(&shared.coordinator);
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
             state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
             shared,
             client,
             entry,
-            txn: Transaction::default(),
+            txn: Transaction::new(coordinator, identity.connection_id),
             pins: Pins::default(),
             prepared: PreparedStatements::default(),
             snapshot: None,
@@ -146,6 +152,7 @@ impl Session {
             binary_rows: false,
             statement_failed: false,
             literals: Vec::new(),
+            since: Instant::now(),
             collation: identity.collation,
             host: identity.host,
             doorman,
@@ -156,10 +163,9 @@ impl Session {
     pub async fn run(mut self, drain: impl Future<Output = ()>) {
         let mut drain = std::pin::pin!(drain);
         let mut idle = Box::pin(tokio::time::sleep(self.idle_limit()));
-        let mut last_command = Instant::now();
         loop {
             self.client.stream.set_seq(0);
-            let packet = match self.next_command(&mut idle, &mut last_command, drain.as_mut()).await {
+            let packet = match self.next_command(&mut idle, drain.as_mut()).await {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(error) => {
@@ -184,14 +190,13 @@ impl Session {
     async fn next_command(
         &mut self,
         idle: &mut Pin<Box<Sleep>>,
-        last_command: &mut Instant,
         mut drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<Bytes>, NetError> {
         loop {
             tokio::select! {
                 biased;
                 packet = self.client.stream.read_packet() => {
-                    *last_command = Instant::now();
+                    self.since = Instant::now();
                     return packet.map(Some);
                 }
                 what = self.entry.interrupted() => {
@@ -200,7 +205,7 @@ impl Session {
                     }
                 }
                 () = idle.as_mut() => {
-                    let waited = last_command.elapsed();
+                    let waited = self.since.elapsed();
                     let limit = self.idle_limit();
                     if waited >= limit {
                         return Ok(None);
