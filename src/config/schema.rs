@@ -208,9 +208,15 @@ pub struct Level {
 
 impl Level {
     /// The type by which values of a column are made keys for this level: that of the column, unless the algorithm places
-    /// texts as they are written.
+    /// texts as they are written, or knows ASCII only.
     pub fn key_type(&self, of_column: &KeyType) -> KeyType {
-        if self.algorithm.takes_text_as_written() { of_column.as_written() } else { of_column.clone() }
+        if self.algorithm.takes_text_as_written() {
+            of_column.as_written()
+        } else if self.algorithm.hashes_texts() {
+            of_column.clone()
+        } else {
+            of_column.of_ascii()
+        }
     }
 }
 
