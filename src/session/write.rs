@@ -18,7 +18,7 @@ use crate::execute::lane::{Outcome, Request};
 use crate::execute::write::Sum;
 use crate::execute::{ExecuteError, Lane, Watch, write};
 use crate::plan::types::{ParamSource, StatementKind};
-use crate::plan::{Bound, Plan};
+use crate::plan::{Bound, LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::protocol::execute::{Param, put_execute};
 
@@ -48,8 +48,10 @@ impl Session {
         self.check_write(snapshot, &groups)?;
         let in_transaction = self.txn.is_active() || !self.state.autocommit;
         let (mut lanes, requests) = self.write_lanes(snapshot, plan, &bound, input).await?;
+        // one statement is undone by its server
+        let is_one = bound.shards.len() == 1;
         let opening = if in_transaction { SAVEPOINT } else { b"BEGIN".as_slice() };
-        for lane in &mut lanes {
+        for lane in lanes.iter_mut().filter(|_| !is_one) {
             lane.queue_prelude(opening)?;
             lane.set_in_transaction(true);
         }
@@ -67,15 +69,17 @@ impl Session {
             Err(error) => {
                 // The client is gone or was killed: connections in the middle of an answer are closed, and
                 // their servers roll back.
-                return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await);
+                return Err(self.undo_and_fail(lanes, error, in_transaction, is_one, snapshot).await);
             }
         };
         let outcome = match written {
             Ok(outcome) => outcome,
-            Err(error) => return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await),
+            Err(error) => return Err(self.undo_and_fail(lanes, error, in_transaction, is_one, snapshot).await),
         };
         let warnings = self.collect_warnings(&mut lanes).await;
-        if in_transaction {
+        if is_one {
+            // it has committed, or is a part of the client's transaction
+        } else if in_transaction {
             for index in 0..lanes.len() {
                 if let Err(error) = lanes[index].run(RELEASE).await {
                     return Err(self.lanes_failed(lanes, error, snapshot));
@@ -97,14 +101,18 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Failure> {
         let affected_rows = outcome.affected_rows;
-        self.note_outcome(&outcome, bound.insert_id, true);
+        // of rows that all were there already none was inserted
+        let none = bound.answers_insert_id && outcome.affected_rows == 0;
+        let last_insert_id = if none { LastInsertId::Kept } else { bound.last_insert_id() };
+        let insert_id = if none { 0 } else { bound.insert_id.unwrap_or(outcome.insert_id) };
+        self.note_outcome(&outcome, last_insert_id, true);
         self.note_write();
         for lane in lanes {
             self.settle(lane, snapshot);
         }
         let ok = OkPacket {
             affected_rows,
-            last_insert_id: bound.insert_id.unwrap_or(outcome.insert_id),
+            last_insert_id: insert_id,
             status: self.status(),
             warnings: outcome.warnings,
             info: outcome.info.as_bytes(),
@@ -186,12 +194,13 @@ impl Session {
         mut lanes: Vec<Lane>,
         error: ExecuteError,
         in_transaction: bool,
+        is_one: bool,
         snapshot: &Arc<Snapshot>,
     ) -> Failure {
         let undo: &[u8] = if in_transaction { ROLLBACK_TO } else { b"ROLLBACK" };
         for lane in lanes.iter_mut().filter(|lane| lane.is_usable()) {
             // A deadlock has rolled everything back, savepoint included.
-            if !lane.in_transaction() {
+            if is_one || !lane.in_transaction() {
                 continue;
             }
             match lane.run(undo).await {

@@ -19,8 +19,8 @@ use super::{Diagnostic, Failure, Session, Snapshot, state::MAX_DIAGNOSTICS};
 use crate::config::GroupId;
 use crate::execute::lane::Outcome;
 use crate::execute::write::Info;
-use crate::plan::Plan;
 use crate::plan::compose::Compose;
+use crate::plan::{LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::scan;
@@ -33,11 +33,12 @@ const SAVEPOINT: &str = "shardloom_steps";
 const DEADLOCK: u16 = 1213;
 
 /// What the steps of a statement have done so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Done {
     affected_rows: u64,
     warnings: u16,
     insert_id: u64,
+    last_insert_id: LastInsertId,
     info: Info,
     diagnostics: Vec<Diagnostic>,
     /// The client had no transaction open: the statement has its own.
@@ -45,6 +46,18 @@ pub(super) struct Done {
 }
 
 impl Done {
+    fn new(own_transaction: bool) -> Self {
+        Self {
+            affected_rows: 0,
+            warnings: 0,
+            insert_id: 0,
+            last_insert_id: LastInsertId::Kept,
+            info: Info::default(),
+            diagnostics: Vec::new(),
+            own_transaction,
+        }
+    }
+
     /// Adds what a step came to.
     fn add(&mut self, outcome: &Outcome, diagnostics: Vec<Diagnostic>) {
         self.affected_rows = self.affected_rows.saturating_add(outcome.affected_rows);
@@ -74,7 +87,7 @@ impl Session {
         }
         let own_transaction = self.state.autocommit && !self.txn.is_active();
         self.open_steps(own_transaction).await?;
-        let mut done = Done { own_transaction, ..Done::default() };
+        let mut done = Done::new(own_transaction);
         let result = match &*compose {
             Compose::Insert(rows) => self.insert_steps(rows, text, &mut done).await,
             Compose::Change(rows) => self.change_steps(snapshot, plan, rows, text, &mut done).await,
@@ -138,7 +151,7 @@ impl Session {
             warnings,
             ..Outcome::default()
         };
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, done.last_insert_id, true);
         self.note_write();
         let ok = OkPacket {
             affected_rows: outcome.affected_rows,
