@@ -1,6 +1,8 @@
 //! One connection to a backend: commands out, answers in, and what is known of its session state.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -432,6 +434,9 @@ impl BackendConn {
         let expects_bytes = !self.state.pending.is_empty();
         if !self.stream.buffer().is_empty() && !expects_bytes {
             return false;
+        }
+        if poll_fn(|cx| Poll::Ready(self.stream.io().poll_quiet(cx))).await {
+            return true;
         }
         match poll_immediate(self.stream.fill()).await {
             None => true,

@@ -156,6 +156,12 @@ impl Plan {
         }
     }
 
+    /// Whether something that the statement left on its connection is to be read back from there: user variables that it
+    /// assigned, or the number of rows found without LIMIT.
+    pub fn reads_back(&self) -> bool {
+        !self.assigned_variables.is_empty() || self.pins.found_rows
+    }
+
     /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.
     pub fn hidden_columns(&self) -> usize {
         0

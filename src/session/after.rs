@@ -8,6 +8,14 @@ use crate::execute::Lane;
 use crate::plan::Plan;
 
 impl Session {
+    /// A statement begins that does not ask for diagnostics: MySQL forgets those of the last one (*The MySQL Diagnostics
+    /// Area*). MariaDB keeps them if it names no table, which its outcome tells.
+    pub(super) fn forget_diagnostics(&mut self) {
+        if !self.shared.is_mariadb() {
+            self.state.earlier_diagnostics = std::mem::take(&mut self.state.diagnostics);
+        }
+    }
+
     /// Fetches the warnings of the statement that just ran, so that SHOW WARNINGS can show them later.
     pub(super) async fn fetch_warnings(&mut self, lane: &mut Lane) {
         self.state.diagnostics.clear();
@@ -47,7 +55,7 @@ impl Session {
     /// Reads back what a statement left on its connection: the values of user variables, and FOUND_ROWS().
     pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan) {
         let assigned = &plan.assigned_variables;
-        if !lane.is_usable() || (assigned.is_empty() && !plan.pins.found_rows) {
+        if !lane.is_usable() || !plan.reads_back() {
             return;
         }
         let outcome = lane.outcome().clone();

@@ -6,7 +6,8 @@ use super::query::Text;
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
 use crate::execute::Interrupt;
-use crate::sql::session_statement::{Begin as ParsedBegin, End, Kill, SessionStatement, SetItem};
+use crate::protocol::OkPacket;
+use crate::sql::session_statement::{Begin as ParsedBegin, End, Kill, SessionStatement, SetItem, Show};
 use crate::sql::{Verb, scan};
 use crate::txn::{Access, Begin};
 
@@ -17,6 +18,9 @@ impl Session {
         statement: SessionStatement,
         text: &Text,
     ) -> Result<Flow, Failure> {
+        if !matches!(statement, SessionStatement::Show(Show::Warnings { .. } | Show::CountWarnings { .. })) {
+            self.forget_diagnostics();
+        }
         match statement {
             SessionStatement::Set(items) => self.set(items, &text.sql).await?,
             SessionStatement::SetTransaction(set) => self.set_transaction(set).await?,
@@ -43,7 +47,16 @@ impl Session {
                 return self.set_statement(items, statement, text).await;
             }
             SessionStatement::Kill(kill) => return self.kill(kill),
-            SessionStatement::Prepare { name, source } => self.prepare_named(name, source).await?,
+            SessionStatement::Prepare { name, source } => {
+                self.prepare_named(name, source).await?;
+                self.client.put_ok(&OkPacket {
+                    status: self.status(),
+                    info: b"Statement prepared",
+                    ..OkPacket::default()
+                });
+                self.state.row_count = 0;
+                return Ok(Flow::Continue);
+            }
             SessionStatement::Execute { name, using } => return self.execute_named(&name, using, text).await,
             SessionStatement::Deallocate(name) => self.deallocate(&name)?,
             SessionStatement::Show(show) => return self.show(show, text).await,

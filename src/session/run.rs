@@ -112,11 +112,10 @@ impl Session {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
             self.begin_as_announced();
         }
-        let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let result = match (plan.access, bound.shards.len()) {
-            (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
@@ -133,7 +132,9 @@ impl Session {
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -253,10 +254,12 @@ impl Session {
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, bound.last_insert_id(), !plan.tables.is_empty());
         if outcome.warnings > 0 {
-            self.fetch_warnings(&mut lane).await;
+            Box::pin(self.fetch_warnings(&mut lane)).await;
         }
         if outcome.error.is_none() {
-            self.read_back(&mut lane, plan).await;
+            if plan.reads_back() {
+                Box::pin(self.read_back(&mut lane, plan)).await;
+            }
             self.pin_for(plan, &mut lane);
         }
         if plan.access == Access::Write {
@@ -273,7 +276,7 @@ impl Session {
         }
         if deadlock {
             // The servers of the other groups know nothing of it.
-            self.txn.rollback(self.pins.any()).await?;
+            Box::pin(self.txn.rollback(self.pins.any())).await?;
         }
         Ok(())
     }
