@@ -22,6 +22,7 @@ mod hint;
 mod insert;
 mod instead;
 mod keys;
+pub(crate) mod load;
 mod names;
 mod opaque;
 mod outline;

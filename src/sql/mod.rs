@@ -15,6 +15,7 @@
 pub mod clauses;
 mod cursor;
 pub mod ddl;
+pub mod load_data;
 pub mod dialect;
 pub mod digest;
 mod foreign_words;

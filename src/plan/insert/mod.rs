@@ -25,6 +25,7 @@ use crate::config::{KeyGenerator, Schema, Table};
 use crate::id::KeyMaker;
 use crate::sql::Parsed;
 pub(crate) use action::InsertAction;
+pub(crate) use rows::{default_generator, maker};
 
 /// Plans an INSERT or REPLACE.
 pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> Result<Plan, PlanError> {
