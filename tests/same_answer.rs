@@ -44,6 +44,7 @@ files!(
     join,
     order_limit,
     prepared,
+    pushdown,
     refused,
     session,
     show,

@@ -22,6 +22,7 @@ mod hint;
 mod insert;
 mod instead;
 mod keys;
+mod lists;
 pub(crate) mod load;
 mod names;
 mod opaque;
