@@ -49,6 +49,7 @@ files!(
     session,
     show,
     transaction,
+    transaction_groups,
     types
 );
 

@@ -29,18 +29,6 @@ pub enum ExecuteError {
         /// `limits.max_buffered_bytes`.
         limit_bytes: usize,
     },
-    /// A write that reached several groups was acknowledged by some and failed on others at COMMIT.
-    #[error(
-        "COMMIT succeeded on {committed} and failed on {failed}: {cause}. The statement is applied in part; check the rows"
-    )]
-    PartialCommit {
-        /// Groups that committed.
-        committed: String,
-        /// Groups that did not.
-        failed: String,
-        /// The first failure.
-        cause: BackendError,
-    },
 }
 
 impl ExecuteError {
@@ -74,7 +62,6 @@ impl Report for ExecuteError {
             Self::ClientLost(e) => e.errno(),
             Self::Interrupted => 1317,
             Self::TooLarge { .. } => 1235,
-            Self::PartialCommit { .. } => 1180,
         }
     }
 
@@ -85,7 +72,6 @@ impl Report for ExecuteError {
             Self::ClientLost(e) => e.sqlstate(),
             Self::Interrupted => "70100",
             Self::TooLarge { .. } => "42000",
-            Self::PartialCommit { .. } => "HY000",
         }
     }
 
@@ -96,7 +82,6 @@ impl Report for ExecuteError {
             Self::ClientLost(_) => "client_lost",
             Self::Interrupted => "interrupted",
             Self::TooLarge { .. } => "buffer_limit",
-            Self::PartialCommit { .. } => "partial_commit",
         }
     }
 
@@ -106,7 +91,6 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.fault(),
             Self::ClientLost(_) | Self::Interrupted => Fault::Client,
             Self::TooLarge { .. } => Fault::Proxy,
-            Self::PartialCommit { .. } => Fault::Backend,
         }
     }
 

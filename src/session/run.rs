@@ -111,7 +111,12 @@ impl Session {
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
-            self.begin_as_announced();
+            let first = bound.shards.first().map(|shard| shard.group);
+            self.begin_as_announced(bound.shards.iter().any(|shard| Some(shard.group) != first));
+        }
+        if plan.access == Access::LockingRead && (self.txn.is_active() || !self.state.autocommit) {
+            // A function or a procedure that nothing is known of may have written.
+            bound.shards.iter().for_each(|shard| self.txn.note_possible_write(shard.group));
         }
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());

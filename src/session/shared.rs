@@ -14,6 +14,7 @@ use crate::execute::Registry;
 use crate::id::Keys;
 use crate::observe::{Digests, Metrics, QueryKind, Way};
 use crate::plan::PlanCache;
+use crate::txn::{Coordinator, Recovery};
 
 /// Rules, and the connections to what they name. A statement keeps the snapshot that it began with.
 #[derive(Debug)]
@@ -46,6 +47,10 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// The transactions over several groups.
+    pub coordinator: Arc<Coordinator>,
+    /// What ends those that were left.
+    pub recovery: Arc<Recovery>,
     /// What each kind of statement costs.
     pub digests: Arc<Digests>,
     /// The version that clients see.
@@ -62,7 +67,10 @@ impl Shared {
     /// Puts it together.
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
         let limits = snapshot.rules.proxy.limits.clone();
+        let coordinator = Arc::new(Coordinator::new(Arc::clone(metrics.transactions())));
         Self {
+            recovery: Recovery::new(Arc::clone(&coordinator)),
+            coordinator,
             plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
             snapshot: ArcSwap::from_pointee(snapshot),
             registry: Arc::new(Registry::default()),

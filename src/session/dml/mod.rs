@@ -17,7 +17,6 @@ use super::moment::at_one_moment;
 use super::prepared::Prepared;
 use super::query::Text;
 use super::{Diagnostic, Failure, Session, Snapshot, state::MAX_DIAGNOSTICS};
-use crate::config::GroupId;
 use crate::execute::lane::Outcome;
 use crate::execute::write::Info;
 use crate::plan::compose::Compose;
@@ -25,13 +24,7 @@ use crate::plan::{LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::scan;
-use crate::txn::Begin;
 use literal::Writer;
-
-/// The savepoint around a statement in steps inside a client's transaction.
-const SAVEPOINT: &str = "shardloom_steps";
-/// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
-const DEADLOCK: u16 = 1213;
 
 /// What the steps of a statement have done so far.
 #[derive(Debug)]
@@ -42,12 +35,10 @@ pub(super) struct Done {
     last_insert_id: LastInsertId,
     info: Info,
     diagnostics: Vec<Diagnostic>,
-    /// The client had no transaction open: the statement has its own.
-    own_transaction: bool,
 }
 
 impl Done {
-    fn new(own_transaction: bool) -> Self {
+    fn new() -> Self {
         Self {
             affected_rows: 0,
             warnings: 0,
@@ -55,7 +46,6 @@ impl Done {
             last_insert_id: LastInsertId::Kept,
             info: Info::default(),
             diagnostics: Vec::new(),
-            own_transaction,
         }
     }
 
@@ -83,12 +73,9 @@ impl Session {
         text: &Text,
     ) -> Result<(), Failure> {
         let Some(compose) = plan.compose.clone() else { return Ok(()) };
-        if !self.state.autocommit && !self.txn.is_active() {
-            self.begin_as_announced();
-        }
-        let own_transaction = self.state.autocommit && !self.txn.is_active();
-        self.open_steps(own_transaction).await?;
-        let mut done = Done::new(own_transaction);
+        // The groups are noted as the steps come to them.
+        let within = self.begin_steps(snapshot, &[]).await?;
+        let mut done = Done::new();
         let vars = Arc::clone(&self.state.vars);
         if plan.needs.timestamp || plan.needs.row_times {
             self.state.vars = at_one_moment(&vars);
@@ -98,54 +85,9 @@ impl Session {
             Compose::Change(rows) => self.change_steps(snapshot, plan, rows, text, &mut done).await,
         };
         self.state.vars = vars;
-        match result {
-            Ok(()) => {
-                self.close_steps(own_transaction).await?;
-                self.answer_steps(done);
-                Ok(())
-            }
-            Err(failure) => Err(self.undo_steps(own_transaction, failure).await),
-        }
-    }
-
-    async fn open_steps(&mut self, own_transaction: bool) -> Result<(), Failure> {
-        if own_transaction {
-            let isolation = self.state.next_isolation.take();
-            let access = std::mem::take(&mut self.state.next_access);
-            self.txn.begin(Begin { access, consistent_snapshot: false, isolation });
-            return Ok(());
-        }
-        let statement = Bytes::from(format!("SAVEPOINT {SAVEPOINT}"));
-        Ok(self.txn.savepoint(SAVEPOINT, statement).await?)
-    }
-
-    async fn close_steps(&mut self, own_transaction: bool) -> Result<(), Failure> {
-        if own_transaction {
-            return self.commit().await;
-        }
-        if let Ok(index) = self.txn.find_savepoint(SAVEPOINT) {
-            self.txn.release(index, format!("RELEASE SAVEPOINT {SAVEPOINT}").as_bytes()).await?;
-        }
+        self.end_steps(within, result).await?;
+        self.answer_steps(done);
         Ok(())
-    }
-
-    /// Undoes what the steps have done, and says why.
-    async fn undo_steps(&mut self, own_transaction: bool, failure: Failure) -> Failure {
-        let deadlock = matches!(&failure, Failure::Sql(error) if error.errno == DEADLOCK);
-        if own_transaction || deadlock {
-            if self.txn.rollback(self.pins.any()).await.is_err() {
-                self.txn.abandon();
-            }
-            return failure;
-        }
-        let Ok(index) = self.txn.find_savepoint(SAVEPOINT) else { return failure };
-        let undone = self.txn.rollback_to(index, format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}").as_bytes()).await;
-        let released = self.txn.release(index, format!("RELEASE SAVEPOINT {SAVEPOINT}").as_bytes()).await;
-        if undone.and(released).is_err() {
-            self.txn.abandon();
-            return failure.fatal();
-        }
-        failure
     }
 
     fn answer_steps(&mut self, done: Done) {
@@ -169,14 +111,6 @@ impl Session {
         };
         self.client.put_ok(&ok);
         self.state.diagnostics = done.diagnostics;
-    }
-
-    /// Notes that a step is about to write to groups. A transaction of the statement's own ends with it.
-    fn note_step(&mut self, snapshot: &Snapshot, groups: &[GroupId], done: &Done) -> Result<(), Failure> {
-        if done.own_transaction {
-            return Ok(());
-        }
-        self.check_write(snapshot, groups)
     }
 
     /// Runs a prepared statement as text, with its values in it: steps are made of texts.
