@@ -70,18 +70,21 @@ impl Session {
     }
 
     fn plan_anew(&self, text: &Text, scanned: &Scan, snapshot: &Snapshot, prepared: bool) -> Result<Plan, PlanError> {
-        let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
-        let context = PlanContext {
+        crate::plan::plan(&self.plan_context(snapshot, prepared), &text.sql, scanned, &self.literals)
+    }
+
+    /// What statements are planned with.
+    pub(super) fn plan_context<'a>(&self, snapshot: &'a Snapshot, prepared: bool) -> PlanContext<'a> {
+        PlanContext {
             rules: &snapshot.rules,
-            schema,
+            schema: self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name)),
             catalog: &*snapshot.catalog,
             mode: self.state.lex_mode,
             in_information_schema: self.state.schema.as_deref() == Some("information_schema"),
             assume_types: false,
             text_is_utf8: self.state.text_is_utf8,
             prepared,
-        };
-        crate::plan::plan(&context, &text.sql, scanned, &self.literals)
+        }
     }
 
     /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its

@@ -91,14 +91,14 @@ impl Session {
         if !self.client.capabilities.contains(Capabilities::LOCAL_FILES) {
             return Err(no_local_files(self.shared.is_mariadb()));
         }
-        let own_transaction = self.begin_steps().await?;
-        let mut done = Done::new(own_transaction);
+        let within = self.begin_steps(&snapshot, &[]).await?;
+        let mut done = Done::new();
         let loaded = self.load_file(&plan, text, &snapshot, &mut done).await;
         let loaded = loaded.map_err(|failure| match &plan.names {
             Some(names) => failure.renamed(&**names),
             None => failure,
         });
-        self.end_steps(own_transaction, loaded).await?;
+        self.end_steps(within, loaded).await?;
         self.answer_steps(done);
         Ok(Some(Flow::Continue))
     }
@@ -147,7 +147,7 @@ impl Session {
         for node in 0..loading.chunks.len() {
             self.send_chunk(&mut loading, node, done).await?;
         }
-        done.set_info(loading.counts.text(done.warnings));
+        done.text = Some(loading.counts.text(done.warnings));
         if let Some(key) = loading.first_key {
             (done.insert_id, done.last_insert_id) = (key, LastInsertId::Generated(key));
         }
@@ -217,7 +217,7 @@ impl Session {
         let plan = loading.plan;
         let Some(place) = plan.unit.node(node).filter(|_| !chunk.rows.is_empty()) else { return Ok(()) };
         let snapshot = Arc::clone(&loading.snapshot);
-        self.note_step(&snapshot, &[place.group], done)?;
+        self.check_write(&snapshot, &[place.group])?;
         let settings = Settings::new(Some(Arc::clone(&place.schema)), Arc::clone(&self.state.vars));
         let flavour = self.flavour();
         let want = Want { group: place.group, role: Role::Primary, flavour, settings: &settings, strict: true };

@@ -6,6 +6,7 @@
 mod change;
 mod insert;
 mod literal;
+mod load;
 mod moves;
 mod nodes;
 
@@ -34,6 +35,8 @@ pub(super) struct Done {
     insert_id: u64,
     last_insert_id: LastInsertId,
     info: Info,
+    /// The text of the answer, where it is not that of `info`.
+    text: Option<String>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -45,6 +48,7 @@ impl Done {
             insert_id: 0,
             last_insert_id: LastInsertId::Kept,
             info: Info::default(),
+            text: None,
             diagnostics: Vec::new(),
         }
     }
@@ -95,7 +99,7 @@ impl Session {
         let outcome = Outcome {
             affected_rows: done.affected_rows,
             insert_id: done.insert_id,
-            info: done.info.text(warnings),
+            info: done.text.unwrap_or_else(|| done.info.text(warnings)),
             warnings,
             ..Outcome::default()
         };
