@@ -46,6 +46,7 @@ files!(
     prepared,
     pushdown,
     refused,
+    scratch_queries,
     session,
     show,
     transaction,

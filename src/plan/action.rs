@@ -9,6 +9,7 @@ use super::given::Given;
 use super::insert::InsertAction;
 use super::instead::Instead;
 use super::keys::Colocated;
+use super::scratch::ScratchPlan;
 use super::template::{Filling, Template};
 use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
 use super::unit::Unit;
@@ -26,6 +27,8 @@ const NO_LIMIT: u64 = i64::MAX as u64;
 pub(crate) enum Action {
     /// Goes where its tables are.
     Routed(Routed),
+    /// Goes where its tables are, or has them brought to one place.
+    Query(Box<QueryAction>),
     /// Splits its rows.
     Insert(InsertAction),
     /// Goes to every node of a table; of several tables, one after the other.
@@ -38,6 +41,28 @@ pub(crate) enum Action {
     Instead(Instead),
     /// Runs in steps only.
     OnlyComposed(OnlyComposed),
+}
+
+/// A query: for some values its tables meet on shards, for others they do not.
+#[derive(Debug, Clone)]
+pub(crate) struct QueryAction {
+    /// How it runs where they meet.
+    pub routed: Routed,
+    /// How it runs where they do not; or why it cannot.
+    pub scratch: Result<ScratchPlan, PlanError>,
+}
+
+impl QueryAction {
+    /// Makes the statements of one execution.
+    pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> Result<Bound, PlanError> {
+        match self.routed.bind(values, session) {
+            Err(PlanError::NotSupported { what, .. }) => {
+                let scratch = self.scratch.as_ref().map_err(Clone::clone)?.bind(what, values, session);
+                Ok(Bound { scratch: Some(Box::new(scratch)), ..Bound::default() })
+            }
+            bound => bound,
+        }
+    }
 }
 
 /// A place that does not depend on a table.
@@ -174,6 +199,16 @@ impl Routed {
         reached
     }
 
+    /// Whether its tables meet on all nodes that it can reach, and it may be sent to several.
+    pub fn always_meets(&self) -> bool {
+        let Some(colocated) = self.colocated.as_ref().filter(|_| self.scatter.is_ok()) else {
+            return self.units.is_empty();
+        };
+        let driver = self.units[colocated.driver].place.nodes();
+        let beside = |unit: &Unit| driver.iter().all(|at| unit.place.nodes().iter().any(|node| node.group == at.group));
+        self.units.iter().enumerate().all(|(index, unit)| colocated.members.contains(&index) || beside(unit))
+    }
+
     /// One node for each table, all in one group.
     fn meet(&self, values: &Values<'_>) -> Result<Target, PlanError> {
         let mut nodes = vec![0; self.units.len()];
@@ -284,6 +319,7 @@ impl Routed {
             insert: None,
             chosen: self.home.chosen.as_deref(),
             several: shard_limit.is_some(),
+            renamed: false,
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
@@ -392,6 +428,7 @@ impl Everywhere {
                 insert: None,
                 chosen: None,
                 several: false,
+                renamed: false,
             };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {

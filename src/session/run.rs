@@ -59,7 +59,7 @@ impl Input<'_> {
         }
     }
 
-    fn wants_cursor(&self) -> bool {
+    pub(super) fn wants_cursor(&self) -> bool {
         matches!(self, Self::Execute { wants_cursor: true, .. })
     }
 }
@@ -118,6 +118,12 @@ impl Session {
             // A function or a procedure that nothing is known of may have written.
             bound.shards.iter().for_each(|shard| self.txn.note_possible_write(shard.group));
         }
+        if let Some(scratch) = &bound.scratch {
+            let result = Box::pin(self.run_scratch(snapshot, plan, scratch, input)).await;
+            let way = if result.is_ok() { Way::Scratch } else { Way::Failed };
+            self.note_way(plan, way);
+            return result;
+        }
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let vars = Arc::clone(&self.state.vars);
@@ -143,9 +149,7 @@ impl Session {
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        let ended = Instant::now();
-        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
-        self.since = ended;
+        self.note_way(plan, way);
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -156,6 +160,13 @@ impl Session {
             }
             (result, None) => result,
         }
+    }
+
+    /// Notes in the metrics how a statement has gone.
+    fn note_way(&mut self, plan: &Plan, way: Way) {
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
     }
 
     /// Primary or replica, for a statement of this kind at this moment.
@@ -468,7 +479,7 @@ impl Session {
 
     /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
     /// the place of the answer.
-    async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
+    pub(super) async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
         let mark = (self.client.stream.write_buffer().len(), self.client.stream.seq());
         let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
         self.client.put_columns(columns.iter(), status);
@@ -497,7 +508,11 @@ impl Session {
     }
 
     /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
-    async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
+    pub(super) async fn keep_rows(
+        &mut self,
+        gather: &mut Gather,
+        columns: &[ColumnDef],
+    ) -> Result<Cursor, ExecuteError> {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };
@@ -624,11 +639,11 @@ impl Session {
 }
 
 /// `PART_KEY_FLAG`: an index begins with the column, or has it further behind.
-const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
+pub(super) const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
 
 /// A column as a server describes it that opens a cursor: the rows are in a temporary table then, and its columns are part
 /// of no key.
-fn of_cursor(column: ColumnDef) -> ColumnDef {
+pub(super) fn of_cursor(column: ColumnDef) -> ColumnDef {
     let keys = ColumnFlags::PRIMARY_KEY
         .with(ColumnFlags::UNIQUE_KEY)
         .with(ColumnFlags::MULTIPLE_KEY)

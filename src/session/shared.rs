@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
+use super::scratch::ScratchGate;
 use crate::backend::Backends;
 use crate::catalog::Catalog;
 use crate::config::{Limits, Rules};
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub backends: Arc<Backends>,
     /// Columns of the tables behind.
     pub catalog: Arc<Catalog>,
+    /// Who may use temporary tables now.
+    pub scratch: ScratchGate,
 }
 
 impl Snapshot {
@@ -32,7 +35,8 @@ impl Snapshot {
     pub fn new(rules: Arc<Rules>, backends: Arc<Backends>) -> Self {
         let catalog = Arc::new(Catalog::new(Arc::clone(&rules), Arc::clone(&backends)));
         catalog.spawn_refresh();
-        Self { rules, backends, catalog }
+        let scratch = ScratchGate::new(&rules.proxy.scratch);
+        Self { rules, backends, catalog, scratch }
     }
 }
 

@@ -173,6 +173,7 @@ impl InsertAction {
             insert,
             chosen: None,
             several: false,
+            renamed: false,
         };
         let (sql, params) = template.fill(values, &filling);
         ShardStatement {
