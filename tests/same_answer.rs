@@ -39,6 +39,7 @@ files!(
     ddl,
     dml,
     expressions,
+    ids,
     insert,
     join,
     order_limit,
