@@ -45,6 +45,7 @@ files!(
     prepared,
     refused,
     scratch_queries,
+    scratch_types,
     session,
     show,
     transaction,
