@@ -52,7 +52,7 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
             template.slot(qualifier.range.clone(), Slot::SchemaQualifier { unit, schema, written, visible });
         }
     }
-    session_values(builder, &mut template);
+    session_values(builder, &mut template, &[]);
     Ok(template)
 }
 
@@ -115,8 +115,8 @@ pub(crate) fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u
     last.map(|token| token.bytes(builder.sql)).unwrap_or_default()
 }
 
-/// Session values become literals; the column keeps the name that the call gave it.
-pub(crate) fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
+/// Session values become literals; the column keeps the name that the call gave it. Items in `named` have a name already.
+pub(crate) fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder, named: &[Range<usize>]) {
     let text = |range: &Range<usize>| builder.sql.get(range.clone()).unwrap_or_default();
     let calls = &builder.shape.session_values;
     for call in calls {
@@ -126,7 +126,7 @@ pub(crate) fn session_values(builder: &Builder<'_>, template: &mut TemplateBuild
     let mut items: Vec<&Range<usize>> = calls.iter().filter_map(|call| call.item.as_ref()).collect();
     items.sort_by_key(|item| item.start);
     items.dedup();
-    for item in items {
+    for item in items.into_iter().filter(|item| !named.contains(item)) {
         let within: Vec<&SessionCall> = calls.iter().filter(|call| call.item.as_ref() == Some(item)).collect();
         let values = within.iter().map(|call| call.what.clone()).collect();
         let alias = format!(" AS {}", quoted(&String::from_utf8_lossy(text(item)))).into();

@@ -72,7 +72,7 @@ pub(crate) fn plan(
     let pushed = push::pushed(builder, &parsed.statement);
     let tables = tables(subject, builder, keys)?;
     let names: Vec<&str> = tables.iter().map(|table| &*table.name).collect();
-    let (statement, partitions) = statement::statement(builder, keys, &names)?;
+    let (statement, partitions) = statement::statement(builder, keys, &names, &parsed.statement)?;
     let mut reads = Vec::new();
     for (index, (table, partition)) in tables.iter().zip(partitions).enumerate() {
         let id = keys.refs[index];
