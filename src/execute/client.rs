@@ -24,7 +24,7 @@ pub struct Client {
 impl Client {
     /// Wraps a connection whose handshake is over.
     pub fn new(stream: PacketStream, capabilities: Capabilities) -> Self {
-        Self { stream, capabilities, scratch: BytesMut::new() }
+        Self { stream: stream.of_client(), capabilities, scratch: BytesMut::new() }
     }
 
     /// Whether rows end with an OK packet instead of an EOF packet.

@@ -1,13 +1,15 @@
 //! All client sessions of this proxy: for `SHOW PROCESSLIST`, `KILL` and the drain at shutdown.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 /// What another session asked a session to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,8 @@ pub struct SessionEntry {
     /// Where it comes from.
     pub peer: String,
     interrupt: AtomicU8,
-    wake: Notify,
+    /// The session's own task, and nobody else, waits here.
+    wake: AtomicWaker,
     activity: Mutex<Activity>,
 }
 
@@ -48,20 +51,20 @@ pub struct Activity {
 }
 
 impl SessionEntry {
-    /// Notes that a statement begins.
-    pub fn begin(&self, statement: Bytes) {
+    /// Notes that a statement begins, and when.
+    pub fn begin(&self, statement: Bytes, now: Instant) {
         let mut activity = self.activity.lock();
         activity.statement = Some(statement);
-        activity.since = Instant::now();
+        activity.since = now;
         // A KILL QUERY that came while nothing ran has no effect.
         let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Notes that the statement has ended.
-    pub fn end(&self) {
+    /// Notes that the statement has ended, and when.
+    pub fn end(&self, now: Instant) {
         let mut activity = self.activity.lock();
         activity.statement = None;
-        activity.since = Instant::now();
+        activity.since = now;
     }
 
     /// Notes the schema in use.
@@ -78,7 +81,7 @@ impl SessionEntry {
     pub fn interrupt(&self, what: Interrupt) {
         let code = if what == Interrupt::Query { QUERY } else { CONNECTION };
         self.interrupt.fetch_max(code, Ordering::AcqRel);
-        self.wake.notify_one();
+        self.wake.wake();
     }
 
     /// Takes a pending interrupt. A `Connection` interrupt stays: the session is to end.
@@ -93,14 +96,17 @@ impl SessionEntry {
         }
     }
 
-    /// Waits for an interrupt.
+    /// Waits for an interrupt. For the session's own task: one waits at a time.
     pub async fn interrupted(&self) -> Interrupt {
-        loop {
-            if let Some(what) = self.take_interrupt() {
-                return what;
+        poll_fn(|cx| match self.take_interrupt() {
+            Some(what) => Poll::Ready(what),
+            None => {
+                self.wake.register(cx.waker());
+                // one that came before the waker stood there
+                self.take_interrupt().map_or(Poll::Pending, Poll::Ready)
             }
-            self.wake.notified().await;
-        }
+        })
+        .await
     }
 }
 
@@ -129,7 +135,7 @@ impl Registry {
             user,
             peer,
             interrupt: AtomicU8::new(NOTHING),
-            wake: Notify::new(),
+            wake: AtomicWaker::new(),
             activity: Mutex::new(Activity { schema, statement: None, since: Instant::now() }),
         });
         self.sessions.lock().insert(id, Arc::clone(&entry));
@@ -198,7 +204,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let id = registry.next_id();
         let me = registry.enter(id, "app".into(), "local".into(), None);
-        me.begin(Bytes::from_static(b"SELECT 1"));
+        me.begin(Bytes::from_static(b"SELECT 1"), Instant::now());
         registry.find(id).unwrap().interrupt(Interrupt::Query);
         assert_eq!(me.interrupted().await, Interrupt::Query);
         assert_eq!(me.take_interrupt(), None);
@@ -213,7 +219,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let me = registry.enter(1, "app".into(), "local".into(), None);
         me.interrupt(Interrupt::Query);
-        me.begin(Bytes::from_static(b"SELECT 1"));
+        me.begin(Bytes::from_static(b"SELECT 1"), Instant::now());
         assert_eq!(me.take_interrupt(), None);
     }
 }

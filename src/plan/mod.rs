@@ -22,6 +22,7 @@ mod hint;
 mod insert;
 mod instead;
 mod keys;
+mod lists;
 mod names;
 mod opaque;
 mod outline;
@@ -158,6 +159,12 @@ impl Plan {
                 bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))
             }
         }
+    }
+
+    /// Whether something that the statement left on its connection is to be read back from there: user variables that it
+    /// assigned, or the number of rows found without LIMIT.
+    pub fn reads_back(&self) -> bool {
+        !self.assigned_variables.is_empty() || self.pins.found_rows
     }
 
     /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.

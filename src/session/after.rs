@@ -55,7 +55,7 @@ impl Session {
     /// Reads back what a statement left on its connection: the values of user variables, and FOUND_ROWS().
     pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan) {
         let assigned = &plan.assigned_variables;
-        if !lane.is_usable() || (assigned.is_empty() && !plan.pins.found_rows) {
+        if !lane.is_usable() || !plan.reads_back() {
             return;
         }
         let outcome = lane.outcome().clone();

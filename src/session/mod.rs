@@ -15,6 +15,7 @@ mod field_list;
 mod literal;
 mod local;
 mod locks;
+mod moment;
 mod names;
 mod planning;
 mod prepared;
@@ -118,6 +119,8 @@ pub struct Session {
     statement_failed: bool,
     /// Used again for each statement.
     literals: Vec<Literal>,
+    /// When the last command came, or its last statement ended: the clock is read twice per statement, not more.
+    since: Instant,
     collation: u16,
     host: String,
     doorman: Box<dyn Doorman>,
@@ -146,6 +149,7 @@ impl Session {
             binary_rows: false,
             statement_failed: false,
             literals: Vec::new(),
+            since: Instant::now(),
             collation: identity.collation,
             host: identity.host,
             doorman,
@@ -156,10 +160,9 @@ impl Session {
     pub async fn run(mut self, drain: impl Future<Output = ()>) {
         let mut drain = std::pin::pin!(drain);
         let mut idle = Box::pin(tokio::time::sleep(self.idle_limit()));
-        let mut last_command = Instant::now();
         loop {
             self.client.stream.set_seq(0);
-            let packet = match self.next_command(&mut idle, &mut last_command, drain.as_mut()).await {
+            let packet = match self.next_command(&mut idle, drain.as_mut()).await {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(error) => {
@@ -184,14 +187,13 @@ impl Session {
     async fn next_command(
         &mut self,
         idle: &mut Pin<Box<Sleep>>,
-        last_command: &mut Instant,
         mut drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<Bytes>, NetError> {
         loop {
             tokio::select! {
                 biased;
                 packet = self.client.stream.read_packet() => {
-                    *last_command = Instant::now();
+                    self.since = Instant::now();
                     return packet.map(Some);
                 }
                 what = self.entry.interrupted() => {
@@ -200,7 +202,7 @@ impl Session {
                     }
                 }
                 () = idle.as_mut() => {
-                    let waited = last_command.elapsed();
+                    let waited = self.since.elapsed();
                     let limit = self.idle_limit();
                     if waited >= limit {
                         return Ok(None);

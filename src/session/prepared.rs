@@ -123,7 +123,7 @@ impl Session {
         let limits = self.shared.limits();
         self.prepared.long_data_limit_bytes = limits.max_allowed_packet_bytes;
         self.prepared.check_room(limits.max_prepared_statements)?;
-        self.entry.begin(sql.clone());
+        self.entry.begin(sql.clone(), self.since);
         self.forget_diagnostics();
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
         if scanned.next_statement.is_some() {
@@ -193,7 +193,7 @@ impl Session {
         let head = ExecuteHead::parse(&payload)?;
         let mut prepared =
             self.prepared.by_id.remove(&head.statement_id).ok_or_else(|| unknown(head.statement_id, "EXECUTE"))?;
-        self.entry.begin(prepared.text.sql.clone());
+        self.entry.begin(prepared.text.sql.clone(), self.since);
         self.binary_rows = true;
         let result = self.execute_prepared(&mut prepared, &payload, head.cursor == cursor::READ_ONLY).await;
         prepared.long_data.clear();

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::moment::at_one_moment;
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
 use super::values::raw_value;
@@ -112,17 +113,20 @@ impl Session {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
             self.begin_as_announced();
         }
-        let started = Instant::now();
         if let Some(scratch) = &bound.scratch {
             let result = Box::pin(self.run_scratch(snapshot, plan, scratch, input)).await;
             let way = if result.is_ok() { Way::Scratch } else { Way::Failed };
-            self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+            self.note_way(plan, way);
             return result;
         }
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
+        let vars = Arc::clone(&self.state.vars);
+        if !single && (plan.needs.timestamp || plan.needs.row_times) {
+            self.state.vars = at_one_moment(&vars);
+        }
         let result = match (plan.access, bound.shards.len()) {
-            (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
@@ -132,12 +136,13 @@ impl Session {
             }
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
+        self.state.vars = vars;
         let way = match &result {
             Err(_) => Way::Failed,
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+        self.note_way(plan, way);
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -148,6 +153,13 @@ impl Session {
             }
             (result, None) => result,
         }
+    }
+
+    /// Notes in the metrics how a statement has gone.
+    fn note_way(&mut self, plan: &Plan, way: Way) {
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
     }
 
     /// Primary or replica, for a statement of this kind at this moment.
@@ -257,10 +269,12 @@ impl Session {
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
         if outcome.warnings > 0 {
-            self.fetch_warnings(&mut lane).await;
+            Box::pin(self.fetch_warnings(&mut lane)).await;
         }
         if outcome.error.is_none() {
-            self.read_back(&mut lane, plan).await;
+            if plan.reads_back() {
+                Box::pin(self.read_back(&mut lane, plan)).await;
+            }
             self.pin_for(plan, &mut lane);
         }
         if plan.access == Access::Write {
@@ -277,7 +291,7 @@ impl Session {
         }
         if deadlock {
             // The servers of the other groups know nothing of it.
-            self.txn.rollback(self.pins.any()).await?;
+            Box::pin(self.txn.rollback(self.pins.any())).await?;
         }
         Ok(())
     }
@@ -347,7 +361,7 @@ impl Session {
             Ok(open) => open,
             Err(error) => return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await),
         };
-        let rows = gather.rows_out();
+        let rows = gather.rows_found();
         let (mut lanes, warnings) = gather.finish().await;
         let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {

@@ -72,7 +72,7 @@ pub(crate) fn plan(
     let pushed = push::pushed(builder, &parsed.statement);
     let tables = tables(subject, builder, keys)?;
     let names: Vec<&str> = tables.iter().map(|table| &*table.name).collect();
-    let (statement, partitions) = statement::statement(builder, keys, &names, &parsed.statement)?;
+    let (statement, partitions) = statement::statement(builder, keys, &names)?;
     let mut reads = Vec::new();
     for (index, (table, partition)) in tables.iter().zip(partitions).enumerate() {
         let id = keys.refs[index];
@@ -217,6 +217,8 @@ impl ScratchPlan {
             limit_count: 0,
             insert: None,
             chosen: self.chosen.as_deref(),
+            several: false,
+            renamed: true,
         };
         let (sql, params) = self.statement.fill(values, &filling);
         ScratchBound { reason, reads, sql, params, gives_rows: self.gives_rows, places: self.places.clone() }

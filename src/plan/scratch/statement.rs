@@ -1,21 +1,15 @@
 //! The client's statement over temporary tables: its own text with the names of tables replaced.
 
-use std::ops::{ControlFlow, Range};
-
-use sqlparser::ast::{Expr, Select, SelectItem, Visit, Visitor};
+use std::ops::Range;
 
 use super::table::quoted;
 use crate::plan::error::PlanError;
 use crate::plan::keys::Keys;
-use crate::plan::names::{name_in, session_values};
-use crate::plan::shape::{Builder, TableRef, bare};
+use crate::plan::names::{item_names, name_in, session_values};
+use crate::plan::shape::{Builder, TableRef};
 use crate::plan::template::{Template, TemplateBuilder};
 use crate::sql::lexer::TokenKind;
-use crate::sql::spans;
 use crate::sql::splice::Piece;
-
-/// The longest alias that a server takes (*Identifier Length Limits*).
-const MAX_NAME_BYTES: usize = 256;
 
 /// `PARTITION (…)` behind the name of a table, as it is written.
 pub(super) type Partition = Option<Box<str>>;
@@ -25,11 +19,9 @@ pub(super) fn statement(
     builder: &Builder<'_>,
     keys: &Keys,
     names: &[&str],
-    statement: &impl Visit,
 ) -> Result<(Template, Vec<Partition>), PlanError> {
     let mut template = TemplateBuilder::default();
     let mut partitions = Vec::new();
-    let mut edits = Vec::new();
     // TABLE t takes no alias
     let bare_names = builder.outline.is_keyword(builder.sql, 0, &["TABLE"]);
     for (id, name) in keys.refs.iter().zip(names) {
@@ -41,7 +33,6 @@ pub(super) fn statement(
             text.push_str(&String::from_utf8_lossy(name_in(builder, reference)));
         }
         template.pieces(reference.range.clone(), [Piece::from(&*text)]);
-        edits.push(reference.range.clone());
         let removed = extras.partition.iter().chain(&extras.index_hints);
         removed.for_each(|range| template.pieces(range.clone(), []));
         partitions.push(extras.partition.and_then(|range| {
@@ -53,49 +44,11 @@ pub(super) fn statement(
         if keys.unit_of(qualifier.table).is_some() {
             let visible = quoted(builder.shape.refs[qualifier.table].visible_name());
             template.pieces(qualifier.range.clone(), [Piece::from(&*visible)]);
-            edits.push(qualifier.range.clone());
         }
     }
-    let named = unnamed_items(builder, statement, &edits);
-    for item in &named {
-        let text = String::from_utf8_lossy(builder.sql.get(item.clone()).unwrap_or_default());
-        template.pieces(item.end..item.end, [Piece::from(&*format!(" AS {}", quoted(&text)))]);
-    }
-    session_values(builder, &mut template, &named);
+    session_values(builder, &mut template);
+    item_names(builder, keys, &mut template);
     Ok((template.build(builder.sql.len(), builder.literals)?, partitions))
-}
-
-/// The items without alias that edits fall into: a server names their columns by their text.
-fn unnamed_items(builder: &Builder<'_>, statement: &impl Visit, edits: &[Range<usize>]) -> Vec<Range<usize>> {
-    struct Items<'b, 'a> {
-        builder: &'b Builder<'a>,
-        edits: &'b [Range<usize>],
-        found: Vec<Range<usize>>,
-    }
-    impl Visitor for Items<'_, '_> {
-        type Break = ();
-        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
-            let at = spans::range_of(select.select_token.0.span);
-            let clauses = at.and_then(|at| self.builder.outline.clauses(self.builder.sql, at.start));
-            let ranges = clauses.map(|clauses| clauses.items).filter(|items| items.len() == select.projection.len());
-            for (item, range) in select.projection.iter().zip(ranges.unwrap_or_default()) {
-                let is_named_by_text = match item {
-                    SelectItem::UnnamedExpr(expr) => {
-                        !matches!(bare(expr), Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-                    }
-                    _ => false,
-                };
-                let is_edited = self.edits.iter().any(|edit| edit.start >= range.start && edit.end <= range.end);
-                if is_named_by_text && is_edited && range.len() <= MAX_NAME_BYTES {
-                    self.found.push(range);
-                }
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut items = Items { builder, edits, found: Vec::new() };
-    let _ = statement.visit(&mut items);
-    items.found
 }
 
 /// What stands behind the name of a table and speaks of how it is stored.
