@@ -47,6 +47,7 @@ files!(
     pushdown,
     refused,
     scratch_queries,
+    scratch_types,
     session,
     show,
     transaction,
