@@ -13,6 +13,8 @@ const BINARY_CHARSET: u16 = 63;
 /// Significant digits of a floating-point number that do not depend on the order in which it was summed up.
 const DOUBLE_DIGITS: usize = 10;
 
+/// [`Column::class`] of texts.
+const TEXT_CLASS: u8 = 253;
 /// Where several equal texts become one, which of them is shown is open.
 const REPRESENTATIVES: [&str; 8] = ["GROUP BY", "DISTINCT", "UNION", "INTERSECT", "EXCEPT", "MIN(", "MAX(", "LIMIT"];
 
@@ -59,6 +61,11 @@ impl Answer {
         let mut columns = rows.columns.clone();
         for column in &mut columns {
             column.flags &= !INCIDENTAL_COLUMN_FLAGS;
+            // What is computed may have gone through a temporary table, which names it and gives texts no decimals.
+            if column.org_table.is_empty() {
+                column.org_name.clear();
+                column.decimals = if column.class() == TEXT_CLASS { 0 } else { column.decimals };
+            }
             if mode == Mode::Cursor {
                 // What a cursor's temporary table makes of a column depends on how its rows were found.
                 let name = std::mem::take(&mut column.name);
