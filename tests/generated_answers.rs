@@ -85,7 +85,11 @@ impl Writer {
                 let operator = self.dice.pick(&["<", "<=", ">", ">=", "<>", "<=>"]);
                 format!("{} {operator} {}", self.number_column(sight), self.number())
             }
-            4 => format!("{} IN ({}, {})", self.number_column(sight), self.number(), self.number()),
+            4 => {
+                let column = self.number_column(sight);
+                let list: Vec<String> = (0..2 + self.dice.below(3)).map(|_| self.number()).collect();
+                format!("{column} {}IN ({})", self.dice.pick(&["", "", "NOT "]), list.join(", "))
+            }
             5 => format!("{} = {}", self.number_column(sight), self.number_column(sight)),
             6 => format!("{} BETWEEN {} AND {}", self.number_column(sight), self.number(), self.number()),
             7 => {
@@ -174,13 +178,87 @@ impl Writer {
 
     fn query(&mut self) -> String {
         self.aliases = 0;
-        let most = 1 + self.dice.below(3);
+        match self.dice.below(9) {
+            0 => self.set_operation(),
+            1 => self.with(),
+            2 => self.nested_select(),
+            _ => self.simple_query(),
+        }
+    }
+
+    /// FROM and WHERE; gives their texts and the names in sight.
+    fn source(&mut self, most: usize) -> (String, String, Vec<String>) {
+        let most = 1 + self.dice.below(most);
         let (from, sight) = self.from(most);
         let condition = match self.dice.below(4) {
             0 => String::new(),
             1 => format!(" WHERE {}.k = {}", sight[0], self.number()),
             _ => format!(" WHERE {}", self.condition(&sight, 2)),
         };
+        (from, condition, sight)
+    }
+
+    fn leg(&mut self) -> String {
+        let (from, condition, sight) = self.source(2);
+        let second = self.number_column(&sight);
+        let table = &sight[0];
+        match self.dice.below(6) {
+            0 => format!("SELECT {table}.k, COUNT({second}) FROM {from}{condition} GROUP BY {table}.k"),
+            1 => format!("SELECT DISTINCT {table}.k, {second} FROM {from}{condition}"),
+            2 => format!("SELECT {second}, {table}.k FROM {from}{condition}"),
+            _ => format!("SELECT {table}.k, {second} FROM {from}{condition}"),
+        }
+    }
+
+    /// The columns have no names that are sure, so ORDER BY is by ordinals.
+    fn set_operation(&mut self) -> String {
+        let mut text = self.leg();
+        for _ in 0..1 + self.dice.below(2) {
+            let operation = self.dice.pick(&["UNION ALL", "UNION ALL", "UNION", "INTERSECT", "EXCEPT"]);
+            let leg = self.leg();
+            let _ = write!(text, " {operation} {leg}");
+        }
+        if self.dice.one_in(2) {
+            let limit = self.limit();
+            let _ = write!(text, " ORDER BY 1, 2{limit}");
+        }
+        text
+    }
+
+    fn with(&mut self) -> String {
+        let (from, condition, sight) = self.source(2);
+        let (column, grouped) = (self.number_column(&sight), self.dice.one_in(3));
+        let first = &sight[0];
+        let body = if grouped {
+            format!("SELECT {first}.k AS k, MAX({column}) AS x FROM {from}{condition} GROUP BY {first}.k")
+        } else {
+            format!("SELECT {first}.k AS k, {column} AS x FROM {from}{condition}")
+        };
+        let (table, alias) = self.factor();
+        let tie = self.dice.pick(&["c.k", "c.k", "c.x"]);
+        let kind = self.dice.pick(&["JOIN", "LEFT JOIN"]);
+        format!("WITH c AS ({body}) SELECT c.k, c.x, {alias}.j FROM c {kind} {table} ON {alias}.k = {tie}")
+    }
+
+    fn nested_select(&mut self) -> String {
+        let (from, condition, sight) = self.source(2);
+        let (inner, own) = self.from(1);
+        let mut all = sight.clone();
+        all.extend(own.clone());
+        let tie = if self.dice.one_in(4) { "1 = 1".to_owned() } else { format!("{}.k = {}.k", own[0], sight[0]) };
+        let filter = self.condition(&all, 0);
+        let function = self.dice.pick(&["COUNT", "MAX", "SUM"]);
+        let column = self.column(&sight);
+        let value = format!("(SELECT {function}({}.x) FROM {inner} WHERE {tie} AND {filter})", own[0]);
+        match self.dice.below(4) {
+            0 => format!("SELECT {}.k, {value} AS v FROM {from}{condition} ORDER BY v", sight[0]),
+            1 => format!("SELECT DISTINCT {column}, {value} FROM {from}{condition}"),
+            _ => format!("SELECT {column}, {value} FROM {from}{condition}"),
+        }
+    }
+
+    fn simple_query(&mut self) -> String {
+        let (from, condition, sight) = self.source(3);
         match self.dice.below(6) {
             0 => self.grouped(&from, &sight, &condition),
             1 => {
@@ -209,10 +287,12 @@ impl Writer {
 
     fn grouped(&mut self, from: &str, sight: &[String], condition: &str) -> String {
         let (key, value) = (self.column(sight), self.number_column(sight));
-        let extra = match self.dice.below(4) {
-            0 => " HAVING COUNT(*) > 1",
-            1 => " ORDER BY 1 DESC",
-            _ => "",
+        let number = self.number();
+        let extra = match self.dice.below(5) {
+            0 => " HAVING COUNT(*) > 1".to_owned(),
+            1 => " ORDER BY 1 DESC".to_owned(),
+            2 => format!(" HAVING {key} >= {number}"),
+            _ => String::new(),
         };
         format!("SELECT {key}, COUNT(*), SUM({value}), MAX({value}) FROM {from}{condition} GROUP BY {key}{extra}")
     }

@@ -43,6 +43,7 @@ files!(
     join,
     order_limit,
     prepared,
+    pushdown,
     refused,
     session,
     show,

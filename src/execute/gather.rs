@@ -114,6 +114,11 @@ impl Gather {
         self.merger.rows_out()
     }
 
+    /// What FOUND_ROWS() gives.
+    pub fn rows_found(&self) -> u64 {
+        self.merger.rows_found()
+    }
+
     /// Merges until the sink is full or all is done, reading what it needs.
     pub async fn advance(&mut self, sink: &mut impl RowSink) -> Result<Progress, ExecuteError> {
         loop {

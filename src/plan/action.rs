@@ -14,6 +14,7 @@ use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
 use super::unit::Unit;
 use crate::config::GroupId;
 use crate::merge::MergeSpec;
+use crate::route::algorithm::ShardSet;
 use crate::route::source::Source;
 use crate::route::values::Values;
 
@@ -137,10 +138,12 @@ impl Routed {
             let target = self.meet(values)?;
             return self.relayed(values, session, &target);
         };
-        let mut reached = self.units[colocated.driver].nodes(values);
-        for unit in colocated.narrowing.iter().filter(|unit| **unit != colocated.driver) {
-            reached.intersect(&self.units[*unit].nodes(values));
+        if !colocated.legs.is_empty()
+            && let Ok(target) = self.meet(values)
+        {
+            return self.relayed(values, session, &target);
         }
+        let reached = self.reached(colocated, values);
         let mut targets = reached.iter();
         // a contradiction: any node gives the empty result
         let first = targets.next().unwrap_or(0);
@@ -151,6 +154,24 @@ impl Routed {
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
         let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
+    }
+
+    /// The nodes that rows of the answer can come from.
+    fn reached(&self, colocated: &Colocated, values: &Values<'_>) -> ShardSet {
+        let common = |driver: usize, others: &[usize]| {
+            let mut reached = self.units[driver].nodes(values);
+            for unit in others {
+                reached.intersect(&self.units[*unit].nodes(values));
+            }
+            reached
+        };
+        let mut reached = common(colocated.driver, colocated.narrowing.get(1..).unwrap_or_default());
+        for leg in &colocated.legs {
+            if let [driver, others @ ..] = leg.as_slice() {
+                reached.unite(&common(*driver, others));
+            }
+        }
+        reached
     }
 
     /// One node for each table, all in one group.
@@ -211,7 +232,7 @@ impl Routed {
     }
 
     fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
-        let statement = self.statement(&self.relay, values, session, target, 0);
+        let statement = self.statement(&self.relay, values, session, target, None);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
 
@@ -229,7 +250,7 @@ impl Routed {
             shard_limit = if limit.on_shards { count.saturating_add(offset).min(NO_LIMIT) } else { NO_LIMIT };
             merge = Some(Arc::new(MergeSpec { limit: Some(count), offset, ..(**spec).clone() }));
         }
-        let statement = |target| self.statement(&scatter.template, values, session, target, shard_limit);
+        let statement = |target| self.statement(&scatter.template, values, session, target, Some(shard_limit));
         Ok(Bound {
             shards: targets.iter().map(statement).collect(),
             merge,
@@ -238,13 +259,14 @@ impl Routed {
         })
     }
 
+    /// The statement for a target; `shard_limit` is LIMIT where it is one of several.
     fn statement(
         &self,
         template: &Template,
         values: &Values<'_>,
         session: &dyn SessionValues,
         target: &Target,
-        limit_count: u64,
+        shard_limit: Option<u64>,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
         // views that are read elsewhere: the home's schema may not be there
@@ -258,9 +280,10 @@ impl Routed {
             nodes: &target.nodes,
             schema: schema.as_deref().unwrap_or_default(),
             session,
-            limit_count,
+            limit_count: shard_limit.unwrap_or_default(),
             insert: None,
             chosen: self.home.chosen.as_deref(),
+            several: shard_limit.is_some(),
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
@@ -274,7 +297,7 @@ impl Routed {
             Some(colocated) => self.follow(colocated, 0)?,
             None => self.anywhere(),
         };
-        Ok(self.statement(&self.relay, values, &NoSession, &target, 0))
+        Ok(self.statement(&self.relay, values, &NoSession, &target, None))
     }
 
     /// Some node of each table; they need not meet, since the statement is not run.
@@ -368,6 +391,7 @@ impl Everywhere {
                 limit_count: 0,
                 insert: None,
                 chosen: None,
+                several: false,
             };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {

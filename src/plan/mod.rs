@@ -22,6 +22,7 @@ mod hint;
 mod insert;
 mod instead;
 mod keys;
+mod lists;
 mod names;
 mod opaque;
 mod outline;

@@ -66,6 +66,8 @@ impl Pins {
 pub struct Needs {
     /// `NOW()` must be the same on all shards: bind `timestamp` when there are several.
     pub timestamp: bool,
+    /// Rows that are written may take the time by themselves (defaults, ON UPDATE): the same holds for them.
+    pub row_times: bool,
 }
 
 /// A hint comment on which server of the group is wanted.
@@ -150,9 +152,11 @@ pub struct NameEntry {
 }
 
 impl NameMap {
-    /// The logical schema and table of a physical table; `None` if its names are the logical ones.
+    /// The logical schema and table of a physical table; `None` if its names are the logical ones. Of a table behind a
+    /// derived one the servers do not say the schema.
     pub fn logical(&self, schema: &str, table: &str) -> Option<(&Arc<str>, &Arc<str>)> {
-        let found = self.entries.iter().find(|e| &*e.physical_table == table && &*e.physical_schema == schema);
+        let is_in = |entry: &NameEntry| schema.is_empty() || *entry.physical_schema == *schema;
+        let found = self.entries.iter().find(|entry| *entry.physical_table == *table && is_in(entry));
         found.map(|entry| (&entry.schema, &entry.table))
     }
 }

@@ -16,6 +16,7 @@ mod field_list;
 mod literal;
 mod local;
 mod locks;
+mod moment;
 mod names;
 mod planning;
 mod prepared;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::moment::at_one_moment;
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
 use super::values::raw_value;
@@ -119,6 +120,10 @@ impl Session {
         }
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
+        let vars = Arc::clone(&self.state.vars);
+        if !single && (plan.needs.timestamp || plan.needs.row_times) {
+            self.state.vars = at_one_moment(&vars);
+        }
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
@@ -130,6 +135,7 @@ impl Session {
             }
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
+        self.state.vars = vars;
         let way = match &result {
             Err(_) => Way::Failed,
             Ok(_) if single => Way::Relay,
@@ -349,7 +355,7 @@ impl Session {
             Ok(open) => open,
             Err(error) => return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await),
         };
-        let rows = gather.rows_out();
+        let rows = gather.rows_found();
         let (mut lanes, warnings) = gather.finish().await;
         let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {

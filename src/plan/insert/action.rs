@@ -145,6 +145,7 @@ impl InsertAction {
             limit_count: 0,
             insert,
             chosen: None,
+            several: false,
         };
         let (sql, params) = template.fill(values, &filling);
         ShardStatement {

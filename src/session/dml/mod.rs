@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::moment::at_one_moment;
 use super::prepared::Prepared;
 use super::query::Text;
 use super::{Diagnostic, Failure, Session, Snapshot, state::MAX_DIAGNOSTICS};
@@ -63,10 +64,15 @@ impl Session {
         // The groups are noted as the steps come to them.
         let within = self.begin_steps(snapshot, &[]).await?;
         let mut done = Done::default();
+        let vars = Arc::clone(&self.state.vars);
+        if plan.needs.timestamp || plan.needs.row_times {
+            self.state.vars = at_one_moment(&vars);
+        }
         let result = match &*compose {
             Compose::Insert(rows) => self.insert_steps(rows, text, &mut done).await,
             Compose::Change(rows) => self.change_steps(snapshot, plan, rows, text, &mut done).await,
         };
+        self.state.vars = vars;
         self.end_steps(within, result).await?;
         self.answer_steps(done);
         Ok(())
