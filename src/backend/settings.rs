@@ -155,6 +155,7 @@ const HAVE_DEFAULT: &[&str] = &[
     "sql_safe_updates",
     "sql_select_limit",
     "time_zone",
+    "timestamp",
     "transaction_isolation",
     "transaction_read_only",
     "tx_isolation",
@@ -166,6 +167,13 @@ const HAVE_DEFAULT: &[&str] = &[
 /// Whether a variable is known to go back to the server's default by `SET … = DEFAULT`.
 pub(super) fn has_default(name: &str) -> bool {
     HAVE_DEFAULT.contains(&name)
+}
+
+/// The text under which it is remembered that a server accepted a value. A moment is another one each time, and the server
+/// takes all of them or (`secure_timestamp`) none.
+pub(super) fn remembered<'a>(name: &str, literal: &'a str) -> &'a str {
+    let is_moment = name == "timestamp" && literal.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_moment { "a moment" } else { literal }
 }
 
 /// The variables that SET NAMES sets.

@@ -21,6 +21,8 @@ pub struct Schema {
     /// Names (in small letters) of physical tables beside the tables that no rule names: parts of others. To clients they
     /// are not there.
     pub parts: BTreeSet<String>,
+    /// Whether a transaction may write to one group only.
+    pub single_group_transactions: bool,
 }
 
 impl Schema {

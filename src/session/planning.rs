@@ -8,7 +8,7 @@ use sqlparser::ast::visit_relations;
 use super::query::Text;
 use super::{Failure, Session, Snapshot};
 use crate::backend::{BackendError, StatementText};
-use crate::error::SqlError;
+use crate::error::{Report, SqlError};
 use crate::execute::ExecuteError;
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
@@ -17,6 +17,8 @@ use crate::sql::{LexMode, Scan, parse};
 
 /// ER_PARSE_ERROR.
 const SYNTAX_ERROR: u16 = 1064;
+/// ER_NOT_SUPPORTED_YET.
+const NOT_SUPPORTED_YET: u16 = 1235;
 
 impl Session {
     /// The plan of a statement: from the cache, or made.
@@ -81,7 +83,7 @@ impl Session {
     }
 
     /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its
-    /// own error is what the client reads.
+    /// own error is what the client reads. If it can, the text is right, and only the proxy's understanding ends here.
     async fn syntax_error(&mut self, text: &Text, snapshot: &Arc<Snapshot>, error: PlanError) -> Failure {
         let group = self.any_group(snapshot);
         let Ok(mut lane) = self.lane_aside(group, snapshot).await else { return error.into() };
@@ -90,6 +92,9 @@ impl Session {
         match prepared {
             Err(ExecuteError::Backend(BackendError::Server(server))) if server.errno == SYNTAX_ERROR => {
                 BackendError::Server(server).into()
+            }
+            Ok(_) | Err(ExecuteError::Backend(BackendError::Server(_))) if error.errno() == SYNTAX_ERROR => {
+                SqlError::client(NOT_SUPPORTED_YET, "42000", error.to_string()).into()
             }
             _ => error.into(),
         }

@@ -25,6 +25,7 @@ impl Session {
                 self.answer_rows(&[Column::Count(name)], &[vec![Cell::Int(count)]]).await?;
             }
             Show::ProcessList { full } => self.process_list(full).await?,
+            Show::ShardloomTransactions => self.show_transactions().await?,
             Show::Databases(filter) => return self.show_databases(&filter, text).await,
             Show::CreateDatabase { name, .. } => return self.show_create_database(&name.text, text).await,
             Show::Create { kind: ShowCreate::Table | ShowCreate::View, .. }

@@ -81,6 +81,7 @@ pub(super) fn read<'a>(
         tables: BTreeMap::new(),
         binding: vec![],
         parts: BTreeSet::new(),
+        single_group_transactions: map.word("transactions") == Some("single"),
     };
     let mut owners: BTreeMap<DataNode, String> = BTreeMap::new();
     let tables = named("tables", "tables by their names");
