@@ -101,6 +101,14 @@ fn found() {
     }
 }
 
+/// Keys that are placed by ranges, lists, prefixes and the like.
+#[test]
+fn keys() {
+    let proxy = ProxyProcess::start(Backends::shared(), &Rules::schema("slt_keys", include_str!("slt/keys.yaml")));
+    let files = [("keys.slt", include_str!("slt/keys.slt"))];
+    slt::compare(&files, &proxy.url(), &Backends::shared().plain, "slt_keys", capability::USUAL);
+}
+
 fn run(schema: &str, text: &str) {
     let plain = &Backends::shared().plain;
     let files = [("common.slt", COMMON), (&schema["slt_".len()..], text)];
