@@ -443,6 +443,20 @@ fn completion_lists_columns() {
 }
 
 #[test]
+fn a_split_table_has_no_numbers_of_one_of_its_parts() {
+    let mut client = Options::new(&PROXY.url()).schema(SCHEMA).connect().unwrap();
+    let measured = client.rows(
+        "SELECT TABLE_NAME, TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()",
+    );
+    let measured = measured.text();
+    let of = |name: &str| measured.iter().find(|row| row[0].as_deref() == Some(name)).unwrap();
+    assert_eq!(of("users")[1..], [None, None]);
+    assert!(of("country")[2].is_some(), "{measured:?}");
+    let status = client.rows("SHOW TABLE STATUS LIKE 'users'").text();
+    assert_eq!((status[0][0].as_deref(), status[0][4].as_deref()), (Some("users"), None));
+}
+
+#[test]
 fn lists_of_tables_come_from_all_groups() {
     LazyLock::force(&PROXY);
     let mut clients = [PROXY.url(), plain()].map(|url| Options::new(&url).schema(SPREAD).connect().unwrap());

@@ -39,6 +39,7 @@ files!(
     ddl,
     dml,
     expressions,
+    ids,
     insert,
     join,
     order_limit,
@@ -46,9 +47,11 @@ files!(
     pushdown,
     refused,
     scratch_queries,
+    scratch_types,
     session,
     show,
     transaction,
+    transaction_groups,
     types
 );
 

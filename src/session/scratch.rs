@@ -31,14 +31,13 @@ use crate::protocol::{ColumnDef, ColumnFlags, OkPacket};
 /// ER_DUP_ENTRY.
 const DUPLICATE: u16 = 1062;
 
-/// Flags of a column that tell how its table is defined, and that a temporary table does not have.
-const OF_DEFINITION: ColumnFlags = ColumnFlags::PRIMARY_KEY
+/// Flags of a column that comes straight out of its table, and that the temporary table's does not have.
+const OF_TABLE: ColumnFlags = ColumnFlags::PRIMARY_KEY
     .with(ColumnFlags::UNIQUE_KEY)
     .with(ColumnFlags::MULTIPLE_KEY)
     .with(PART_KEY)
     .with(ColumnFlags::AUTO_INCREMENT)
     .with(ColumnFlags::TIMESTAMP)
-    .with(ColumnFlags::NO_DEFAULT_VALUE)
     .with(ColumnFlags::ON_UPDATE_NOW);
 
 /// How connections are set while temporary tables are filled: texts as UTF-8, backslashes as escapes, every date that a
@@ -102,11 +101,24 @@ struct Brought {
     table: Arc<str>,
     /// Its columns as the shards describe them.
     columns: Vec<ColumnDef>,
+    /// The columns of its primary key, if it has one.
+    primary_key: Vec<Box<str>>,
 }
 
 impl Ready {
-    /// A column of the result as one server with all rows describes it.
-    pub fn column(&self, column: &ColumnDef) -> ColumnDef {
+    /// The columns of the result as one server with all rows describes them.
+    fn columns(&self, columns: &[ColumnDef]) -> Vec<ColumnDef> {
+        // A key shows as one only where rows come straight out of their tables; where a server sorts them in a table of
+        // its own, columns lose what `OF_TABLE` says. Without a key to see, the first is likelier.
+        let is_key = |column: &&ColumnDef| {
+            let read = self.read.iter().find(|read| *read.physical == *column.org_table);
+            read.is_some_and(|read| read.primary_key.iter().any(|key| key.as_bytes() == column.org_name))
+        };
+        let is_direct = columns.iter().filter(is_key).all(|column| column.flags.contains(ColumnFlags::PRIMARY_KEY));
+        columns.iter().map(|column| self.column(column, is_direct)).collect()
+    }
+
+    fn column(&self, column: &ColumnDef, is_direct: bool) -> ColumnDef {
         let Some(read) = self.read.iter().find(|read| *read.physical == *column.org_table) else {
             return column.clone();
         };
@@ -119,12 +131,17 @@ impl Ready {
         if column.table == column.org_table {
             restored.table = restored.org_table.clone();
         }
-        // The temporary tables have no defaults. A column that says so came straight out of one; else it went through a
-        // table of the server's own, which keeps less of a column.
-        let of_read = read.columns.iter().find(|of_read| of_read.name == column.org_name);
-        if let Some(of_read) = of_read.filter(|_| column.flags.contains(ColumnFlags::NO_DEFAULT_VALUE)) {
-            let kept = ColumnFlags(column.flags.0 & !OF_DEFINITION.0);
-            restored.flags = kept.with(ColumnFlags(of_read.flags.0 & OF_DEFINITION.0));
+        let Some(defined) = read.columns.iter().find(|defined| defined.name == column.org_name) else {
+            return restored;
+        };
+        // temporary tables have no defaults
+        if column.flags.contains(ColumnFlags::NO_DEFAULT_VALUE)
+            && !defined.flags.contains(ColumnFlags::NO_DEFAULT_VALUE)
+        {
+            restored.flags = restored.flags.without(ColumnFlags::NO_DEFAULT_VALUE);
+        }
+        if is_direct {
+            restored.flags = restored.flags.with(ColumnFlags(defined.flags.0 & OF_TABLE.0));
         }
         restored
     }
@@ -157,9 +174,8 @@ impl Session {
     ) -> Result<Option<Cursor>, Failure> {
         let sent = request(&ready.statement, input, false);
         let mut gather = self.open_scratch(lane, sent, input.format()).await?;
-        let columns = gather.columns().iter().map(|column| ready.column(column));
-        let columns: Vec<ColumnDef> =
-            if input.wants_cursor() { columns.map(of_cursor).collect() } else { columns.collect() };
+        let columns = ready.columns(gather.columns());
+        let columns = if input.wants_cursor() { columns.into_iter().map(of_cursor).collect() } else { columns };
         let open = if input.wants_cursor() {
             Some(self.keep_rows(&mut gather, &columns).await?)
         } else {
@@ -201,7 +217,7 @@ impl Session {
         let sent = in_binary(&Request::Query(Bytes::copy_from_slice(scratch.sql.bytes(sql))));
         let kept = self.keep_scratch(lane, sent).await.map_err(|failure| failure.renamed(&ready.names));
         let (columns, rows, diagnostics) = kept?;
-        Ok((columns.iter().map(|column| ready.column(column)).collect(), rows, diagnostics))
+        Ok((ready.columns(&columns), rows, diagnostics))
     }
 
     async fn keep_scratch(
@@ -266,7 +282,8 @@ impl Session {
         for one in &scratch.reads {
             let columns = self.bring(snapshot, plan, one, &mut lane, &mut budget).await?;
             let (schema, table) = (Arc::clone(&one.schema), Arc::clone(&one.name));
-            read.push(Brought { physical: one.table.name.as_bytes().into(), schema, table, columns });
+            let (physical, primary_key) = (one.table.name.as_bytes().into(), one.table.primary_key.clone());
+            read.push(Brought { physical, schema, table, columns, primary_key });
         }
         let (rows, bytes) = budget.used();
         tracing::debug!(server = %place.label, tables = read.len(), rows, bytes, "temporary tables are filled");

@@ -34,13 +34,15 @@ pub(super) fn table(number: usize, info: &TableInfo, columns: &[&ColumnInfo], ke
     }
     let statement = |body: &[String]| format!("CREATE TEMPORARY TABLE {} ({})", quoted(&name), body.join(", ")).into();
     let without_unique = statement(&body);
-    let primary = primary_key(info, columns).map(|key| {
-        body.push(format!("PRIMARY KEY ({key})"));
-        statement(&body)
-    });
+    let primary_key = primary_key(info, columns).unwrap_or_default();
+    if !primary_key.is_empty() {
+        let names: Vec<String> = primary_key.iter().map(|name| quoted(name)).collect();
+        body.push(format!("PRIMARY KEY ({})", names.join(", ")));
+    }
     ScratchTable {
-        create: primary.unwrap_or_else(|| Box::clone(&without_unique)),
+        create: statement(&body),
         create_without_unique: without_unique,
+        primary_key,
         select: select.join(", ").into(),
         columns: columns.iter().map(|column| column.name.as_str().into()).collect(),
         cells,
@@ -73,19 +75,16 @@ fn definition(column: &ColumnInfo) -> String {
 }
 
 /// The primary key, if its columns are all there, as they are.
-fn primary_key(info: &TableInfo, columns: &[&ColumnInfo]) -> Option<String> {
-    if info.primary_key.is_empty() {
-        return None;
-    }
+fn primary_key(info: &TableInfo, columns: &[&ColumnInfo]) -> Option<Vec<Box<str>>> {
     let mut names = Vec::new();
     for name in &info.primary_key {
         let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))?;
         if !can_be_key(column) {
             return None;
         }
-        names.push(quoted(&column.name));
+        names.push(column.name.as_str().into());
     }
-    Some(names.join(", "))
+    Some(names)
 }
 
 /// Whether a column can stand in an index as it is.
@@ -148,6 +147,7 @@ pub(super) fn unknown(number: usize) -> ScratchTable {
         name: format!("{PREFIX}{number}").into(),
         create: "".into(),
         create_without_unique: "".into(),
+        primary_key: Vec::new(),
         select: "*".into(),
         columns: Vec::new(),
         cells: Vec::new(),
