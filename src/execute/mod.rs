@@ -4,16 +4,22 @@
 //! several shards, whose counts are added up. All of them run over [`Lane`]s, one backend connection each.
 
 pub mod client;
+pub mod deadline;
+pub mod diagnostics;
 pub mod error;
 pub mod gather;
 pub mod infile;
 pub mod lane;
+pub mod own_query;
 pub mod registry;
 pub mod relay;
+pub mod rows;
 pub mod watch;
 pub mod write;
 
 pub use client::Client;
+pub use deadline::TimeLimit;
+pub use diagnostics::Diagnostic;
 pub use error::ExecuteError;
 pub use lane::Lane;
 pub use registry::{Entered, Interrupt, Registry, SessionEntry};

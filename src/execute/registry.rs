@@ -9,6 +9,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::deadline::{Deadline, TimeLimit};
+
 /// What another session asked a session to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt {
@@ -34,6 +36,7 @@ pub struct SessionEntry {
     interrupt: AtomicU8,
     wake: Notify,
     activity: Mutex<Activity>,
+    deadline: Deadline,
 }
 
 /// What a session does now: a row of `SHOW PROCESSLIST`.
@@ -57,8 +60,19 @@ impl SessionEntry {
         let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
     }
 
+    /// The time of a statement begins to run, if there is a limit to it.
+    pub fn start_clock(&self, limit: Option<TimeLimit>) {
+        self.deadline.start(limit);
+    }
+
+    /// How long the statement may still run.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
     /// Notes that the statement has ended.
     pub fn end(&self) {
+        self.deadline.start(None);
         let mut activity = self.activity.lock();
         activity.statement = None;
         activity.since = Instant::now();
@@ -102,6 +116,13 @@ impl SessionEntry {
             self.wake.notified().await;
         }
     }
+
+    /// Waits for a `KILL` of the connection; one of the statement is kept for whoever asks for interrupts next.
+    pub async fn killed(&self) {
+        while self.interrupt.load(Ordering::Acquire) != CONNECTION {
+            self.wake.notified().await;
+        }
+    }
 }
 
 /// The sessions by connection id.
@@ -131,6 +152,7 @@ impl Registry {
             interrupt: AtomicU8::new(NOTHING),
             wake: Notify::new(),
             activity: Mutex::new(Activity { schema, statement: None, since: Instant::now() }),
+            deadline: Deadline::default(),
         });
         self.sessions.lock().insert(id, Arc::clone(&entry));
         Entered { registry: Arc::clone(self), entry }

@@ -34,6 +34,19 @@ pub fn name(id: u16) -> Option<CollationName> {
     })
 }
 
+/// Whether statements in a character set can be read byte by byte: no byte of a longer character looks like a quote or a
+/// backslash.
+pub fn is_readable(charset: &str) -> bool {
+    const NOT_BYTEWISE: [&str; 9] = ["big5", "cp932", "gb18030", "gbk", "sjis", "ucs2", "utf16", "utf16le", "utf32"];
+    !NOT_BYTEWISE.iter().any(|name| charset.eq_ignore_ascii_case(name))
+}
+
+/// Whether a server does not read statements in a character set either: a client that names it in its handshake gets the
+/// server's default (*Connection Character Sets and Collations*, "Impermissible Client Character Sets").
+pub fn is_impermissible(charset: &str) -> bool {
+    ["ucs2", "utf16", "utf16le", "utf32"].iter().any(|name| charset.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +56,10 @@ mod tests {
         assert_eq!(name(UTF8MB4_GENERAL_CI).map(|n| (n.charset, n.collation)), Some(("utf8mb4", "utf8mb4_general_ci")));
         assert_eq!(name(BINARY).map(|n| n.charset), Some("binary"));
         assert_eq!(name(0), None);
+        assert_eq!(name(28).map(|n| n.charset), Some("gbk"));
+        assert_eq!(name(248).map(|n| n.charset), Some("gb18030"));
+        assert!(!is_readable("GBK") && is_readable("latin1") && is_readable("euckr"));
+        assert!(is_impermissible("utf16") && !is_impermissible("gbk"));
         assert_eq!(name(60_000), None);
     }
 }

@@ -44,7 +44,7 @@ impl Gate {
         let tls = ArcSwap::from_pointee(Tls::load(&options.tls)?);
         let rsa_key = OnceCell::new_with(read_rsa_key(&options)?);
         let password: String = rand::rng().random::<[u8; 32]>().map(char::from).iter().collect();
-        let decoy = Arc::new(Account { user: "".into(), credential: Credential::from_password(&password) });
+        let decoy = Arc::new(Account { user: "".into(), credential: Credential::from_password(&password), plugin: None });
         let counters = Counters::default();
         Ok(Self { options, directory, tls, decoy, counters, rsa_key, next_connection_id: AtomicU32::new(1) })
     }

@@ -89,7 +89,7 @@ impl Session {
     /// Commits what is open; nothing if nothing is.
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
         let wrote = self.txn.has_written();
-        let result = self.txn.commit(self.pins.any()).await;
+        let result = self.end_on_groups(true).await;
         if wrote {
             self.note_write();
         }
@@ -101,7 +101,7 @@ impl Session {
         if commit {
             self.commit().await?;
         } else {
-            let result = self.txn.rollback(self.pins.any()).await;
+            let result = self.end_on_groups(false).await;
             self.after_transaction_step(result)?;
         }
         if end.chain == Some(true) {

@@ -26,6 +26,7 @@ mod show;
 mod state;
 mod text_prepared;
 mod values;
+mod watched;
 mod write;
 
 use std::pin::Pin;
@@ -38,10 +39,10 @@ use tokio::time::Sleep;
 pub use doorman::{Doorman, NewUser};
 pub use failure::Failure;
 pub use shared::{Shared, Snapshot};
-pub use state::{Diagnostic, State};
+pub use state::State;
 
 use crate::backend::Flavour;
-use crate::execute::{Client, Entered, Interrupt};
+use crate::execute::{Client, Diagnostic, Entered, Interrupt};
 use crate::net::NetError;
 use crate::protocol::{Capabilities, OkPacket, StatusFlags};
 use crate::sql::Literal;
@@ -118,6 +119,8 @@ pub struct Session {
     collation: u16,
     host: String,
     doorman: Box<dyn Doorman>,
+    /// `limits.statement_timeout_ms`; zero for none.
+    statement_timeout: Duration,
 }
 
 impl Session {
@@ -146,6 +149,7 @@ impl Session {
             collation: identity.collation,
             host: identity.host,
             doorman,
+            statement_timeout: Duration::ZERO,
         }
     }
 
@@ -168,13 +172,19 @@ impl Session {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::Close) => break,
                 Err(failure) => {
+                    // A session that failed holds nothing that others wait for while its client does not read.
+                    self.txn.abandon();
+                    let is_gone = matches!(failure, Failure::ClientGone);
                     self.say_goodbye(failure).await;
+                    if is_gone {
+                        return;
+                    }
                     break;
                 }
             }
         }
         self.txn.abandon();
-        self.client.stream.shutdown().await;
+        self.hang_up().await;
     }
 
     /// The next command, or nothing if the session is to end.
@@ -212,16 +222,6 @@ impl Session {
 
     fn idle_limit(&self) -> Duration {
         self.shared.idle_limit()
-    }
-
-    /// Tells the client why its session ends, if it is still there.
-    async fn say_goodbye(&mut self, failure: Failure) {
-        if let Failure::Sql(error) | Failure::Fatal(error) = failure {
-            self.shared.note_error(&error);
-            self.client.put_error(&error);
-            // It is told on a best effort: the connection closes in any case.
-            let _ = self.client.flush().await;
-        }
     }
 
     /// The rules and backends that the next statement uses.

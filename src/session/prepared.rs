@@ -9,6 +9,7 @@ use super::{Failure, Flow, Session};
 use crate::backend::{Role, Settings, StatementText};
 use crate::config::GroupId;
 use crate::error::SqlError;
+use crate::execute::Watch;
 use crate::execute::lane::Request;
 use crate::execute::relay::{Style, relay, renamed};
 use crate::protocol::command::code;
@@ -124,6 +125,7 @@ impl Session {
         self.prepared.long_data_limit_bytes = limits.max_allowed_packet_bytes;
         self.prepared.check_room(limits.max_prepared_statements)?;
         self.entry.begin(sql.clone());
+        self.start_clock();
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
         if scanned.next_statement.is_some() {
             return Err(SqlError::client(1064, "42000", "A prepared statement holds one statement only").into());
@@ -158,14 +160,24 @@ impl Session {
         let settings = Settings::new(shard.schema.clone(), self.state.vars.clone());
         let flavour = self.flavour();
         let want = Want { group: shard.group, role: Role::Primary, flavour, settings: &settings, strict: false };
-        let mut lane = self.txn.lane(&snapshot.backends, want).await?;
-        let sql = shard.sql.bytes(&text.sql);
-        let prepared = lane.prepare_anew(&StatementText::new(sql)).await;
-        self.settle(lane, &snapshot);
-        let (_, params, mut columns) = prepared.map_err(|error| match &shard.names {
-            Some(names) => Failure::from(error).renamed(&**names),
-            None => error.into(),
-        })?;
+        let mut lane = self.take_lane(&snapshot, want).await?;
+        let statement = lane.kill_handle();
+        let watch = Watch { entry: &self.entry };
+        let asking = async { lane.prepare_anew(&StatementText::new(shard.sql.bytes(&text.sql))).await };
+        let prepared = watch.guard_killing(&self.client, statement.as_slice(), asking).await;
+        let (_, params, mut columns) = match prepared {
+            Ok(prepared) => {
+                self.settle(lane, &snapshot);
+                prepared
+            }
+            Err(error) => {
+                let failure = self.lane_failed(lane, error, &snapshot);
+                return Err(match &shard.names {
+                    Some(names) => failure.renamed(&**names),
+                    None => failure,
+                });
+            }
+        };
         columns.truncate(columns.len().saturating_sub(plan.hidden_columns()));
         if let Some(names) = &shard.names {
             columns = columns.iter().map(|column| renamed(column.view(), &**names).to_owned()).collect();
@@ -193,6 +205,7 @@ impl Session {
         let mut prepared =
             self.prepared.by_id.remove(&head.statement_id).ok_or_else(|| unknown(head.statement_id, "EXECUTE"))?;
         self.entry.begin(prepared.text.sql.clone());
+        self.start_clock();
         self.binary_rows = true;
         let result = self.execute_prepared(&mut prepared, &payload, head.cursor == cursor::READ_ONLY).await;
         prepared.long_data.clear();
@@ -235,6 +248,8 @@ impl Session {
     /// COM_STMT_FETCH.
     pub(super) async fn fetch(&mut self, id: u32, rows: u32) -> Result<(), Failure> {
         let mut prepared = self.prepared.by_id.remove(&id).ok_or_else(|| unknown(id, "FETCH"))?;
+        self.entry.begin(prepared.text.sql.clone());
+        self.start_clock();
         let result = match &mut prepared.cursor {
             Some(Cursor::Rows(held)) => {
                 let last = held.len() <= rows as usize;
@@ -275,7 +290,7 @@ impl Session {
         payload.put_u32_le(rows);
         lane.send(&Request::Command(payload.freeze())).await?;
         let style = Style { kind: ResponseKind::Fetch, ..Style::PLAIN };
-        let watch = crate::execute::Watch { entry: &self.entry };
+        let watch = Watch { entry: &self.entry };
         relay(&mut lane, &mut self.client, watch, style).await?;
         let last = lane.outcome().status.contains(StatusFlags::LAST_ROW_SENT) || lane.outcome().error.is_some();
         self.settle(lane, &snapshot);

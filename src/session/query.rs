@@ -40,6 +40,7 @@ impl Session {
             self.more_results = scanned.next_statement.is_some();
             let statement = Text { sql: rest.slice(..scanned.statement_end) };
             self.statement_failed = false;
+            self.start_clock();
             let flow = self.statement(statement, scanned).await?;
             if self.lost_state() {
                 return Ok(Flow::Close);

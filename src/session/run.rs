@@ -213,16 +213,21 @@ impl Session {
         shard: &ShardStatement,
         input: Input<'_>,
     ) -> Result<(), ExecuteError> {
+        let watch = Watch { entry: &self.entry };
         match input {
-            Input::Text(text) => lane.send_query(shard.sql.bytes(&text.sql)).await?,
-            Input::Execute { .. } => lane.send(&request(shard, input, input.wants_cursor())).await?,
+            Input::Text(text) => watch.guard(&self.client, lane.send_query(shard.sql.bytes(&text.sql))).await?,
+            Input::Execute { .. } => {
+                // It may have to be prepared first, which waits for locks on its tables.
+                let statement = lane.kill_handle();
+                let request = request(shard, input, input.wants_cursor());
+                watch.guard_killing(&self.client, statement.as_slice(), lane.send(&request)).await?;
+            }
         }
         let style = Style {
             more_results: self.more_results,
             names: shard.names.as_deref().map(|names| names as &dyn Names),
             ..Style::PLAIN
         };
-        let watch = Watch { entry: &self.entry };
         relay(lane, &mut self.client, watch, style).await
     }
 
@@ -296,10 +301,10 @@ impl Session {
         if spec.limit.is_none() && select_limit.is_some() {
             Arc::make_mut(&mut spec).limit = select_limit;
         }
-        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let bounds = self.gather_bounds();
         let watch = Watch { entry: &self.entry };
         let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
+        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), bounds).await) };
         let mut gather = match watch.guard_killing(&self.client, &statements, opening).await? {
             Ok(gather) => gather,
             // As in `run_single`: pooled connections may have been closed by their server.
@@ -330,9 +335,9 @@ impl Session {
         };
         let columns = if input.wants_cursor() { columns.into_iter().map(of_cursor).collect() } else { columns };
         let result = if input.wants_cursor() {
-            self.keep_rows(&mut gather, &columns).await.map(Some)
+            self.keep_rows(&mut gather, &columns, &statements).await.map(Some)
         } else {
-            self.stream_rows(&mut gather, &columns).await.map(|()| None)
+            self.stream_rows(&mut gather, &columns, &statements).await.map(|()| None)
         };
         let open = match result {
             Ok(open) => open,
@@ -444,7 +449,12 @@ impl Session {
 
     /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
     /// the place of the answer.
-    async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
+    async fn stream_rows(
+        &mut self,
+        gather: &mut Gather,
+        columns: &[ColumnDef],
+        statements: &[KillHandle],
+    ) -> Result<(), ExecuteError> {
         let mark = (self.client.stream.write_buffer().len(), self.client.stream.seq());
         let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
         self.client.put_columns(columns.iter(), status);
@@ -452,7 +462,7 @@ impl Session {
         let mut is_first = true;
         loop {
             let watch = Watch { entry: &self.entry };
-            let progress = match watch.guard(&self.client, gather.advance(&mut frames)).await {
+            let progress = match watch.guard_killing(&self.client, statements, gather.advance(&mut frames)).await {
                 Ok(progress) => progress,
                 Err(error) => {
                     if is_first {
@@ -473,11 +483,17 @@ impl Session {
     }
 
     /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
-    async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
+    async fn keep_rows(
+        &mut self,
+        gather: &mut Gather,
+        columns: &[ColumnDef],
+        statements: &[KillHandle],
+    ) -> Result<Cursor, ExecuteError> {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };
-        if watch.guard(&self.client, gather.advance(&mut kept)).await? == Progress::SinkFull {
+        let advanced = watch.guard_killing(&self.client, statements, gather.advance(&mut kept)).await?;
+        if advanced == Progress::SinkFull {
             return Err(ExecuteError::TooLarge { limit_bytes });
         }
         let status = self.status().with(StatusFlags::CURSOR_EXISTS);
@@ -497,7 +513,7 @@ impl Session {
         let flavour = self.flavour();
         let strict = plan.access != Access::Read;
         let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
-        let mut lane = self.txn.lane(&snapshot.backends, want).await?;
+        let mut lane = self.take_lane(snapshot, want).await?;
         self.queue_user_variables(plan, &mut lane)?;
         Ok(lane)
     }
@@ -535,7 +551,7 @@ impl Session {
         let settings = Settings::new(schema, Arc::clone(&self.state.vars));
         let flavour = self.flavour();
         let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
-        Ok(self.txn.lane(&snapshot.backends, want).await?)
+        self.take_lane(snapshot, want).await
     }
 
     /// A statement failed on a lane: what state is lost with it, and what the client reads.

@@ -7,6 +7,7 @@
 use super::literal::{literal_of, quote};
 use super::{Failure, Session};
 use crate::error::SqlError;
+use crate::protocol::charset;
 use crate::session::state::MAX_USER_VARIABLES;
 use crate::sql::names::tables;
 use crate::sql::session_statement::{Scope, SetItem, SetTransaction, SetValue, ValueKind};
@@ -36,6 +37,9 @@ impl Session {
         if !asked.is_empty() {
             self.refuse_sharded_query(sql)?;
             changes.extend(self.ask_backend(&asked, sql).await?);
+        }
+        for change in &changes {
+            check_client_charset(change)?;
         }
         for change in changes {
             self.apply(change).await?;
@@ -201,6 +205,20 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Statements are read byte by byte, which some character sets do not allow.
+fn check_client_charset(change: &Change) -> Result<(), Failure> {
+    let Change::System(name, Some(literal)) = change else { return Ok(()) };
+    let charset = literal.trim_matches('\'');
+    if name != "character_set_client" || charset::is_readable(charset) {
+        return Ok(());
+    }
+    let message = format!(
+        "Variable 'character_set_client' can't be set to the value of '{charset}': Shardloom reads no statements in it; use \
+         utf8mb4"
+    );
+    Err(SqlError::client(1231, "42000", message).into())
 }
 
 /// What SET NAMES and SET CHARACTER SET change.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 pub use begin::{Access, Begin, Isolation};
 
-use crate::backend::{Backends, Flavour, Lease, Role, Settings};
+use crate::backend::{Backends, Flavour, KillHandle, Lease, Role, Settings};
 use crate::config::GroupId;
 use crate::error::{Fault, Report};
 use crate::execute::{ExecuteError, Lane};
@@ -155,6 +155,11 @@ impl Transaction {
     /// The groups whose connections are held.
     pub fn held_groups(&self) -> impl Iterator<Item = GroupId> {
         self.held.iter().map(|held| held.group)
+    }
+
+    /// What it takes to stop what runs on the connections that are held.
+    pub fn kill_handles(&self) -> impl Iterator<Item = KillHandle> {
+        self.held.iter().map(|held| held.lease.kill_handle())
     }
 
     /// The default schema of the connection that is held to a group.
