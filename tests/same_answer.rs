@@ -44,6 +44,7 @@ files!(
     prepared,
     refused,
     session,
+    session_values,
     show,
     transaction,
     types

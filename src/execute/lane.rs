@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
-use super::diagnostics::Diagnostic;
 use super::ExecuteError;
+use super::diagnostics::Diagnostic;
 use super::rows::{Ahead, EOF_LIMIT, Rows, scan_rows};
 use crate::backend::{BackendError, KillHandle, Lease, Prepared, ServerError, Settings, StatementText};
 use crate::config::GroupId;

@@ -351,6 +351,9 @@ async fn the_client_is_switched_only_where_it_must_be() {
     let said = login(b"old", b"caching_sha2_password", b"secret").await;
     assert!(said[0].starts_with(b"\xfemysql_native_password\0"));
     assert_eq!(said.last().map(|packet| packet[0]), Some(0));
+    let said = login(b"strict", b"mysql_native_password", b"secret").await;
+    assert!(said[0].starts_with(b"\xfecaching_sha2_password\0"), "the account's own plugin");
+    assert_eq!(said.last().map(|packet| packet[0]), Some(0));
     let said = login(b"nobody", b"caching_sha2_password", b"secret").await;
     assert_eq!((said.len(), said[0][0]), (1, 0xFF));
 }

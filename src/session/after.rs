@@ -31,10 +31,11 @@ impl Session {
         self.state.diagnostics.extend(all.into_iter().take(room));
     }
 
-    /// Reads back what a statement left on its connection: the values of user variables, and FOUND_ROWS().
+    /// Reads back what a statement left on its connection: the values of user variables, FOUND_ROWS() and
+    /// LAST_INSERT_ID().
     pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan) {
         let assigned = &plan.assigned_variables;
-        if !lane.is_usable() || (assigned.is_empty() && !plan.pins.found_rows) {
+        if !lane.is_usable() || (assigned.is_empty() && !plan.pins.found_rows && !plan.pins.insert_id) {
             return;
         }
         let outcome = lane.outcome().clone();
@@ -42,10 +43,16 @@ impl Session {
         if plan.pins.found_rows {
             parts.insert(0, "FOUND_ROWS()".to_owned());
         }
+        if plan.pins.insert_id {
+            parts.insert(0, "LAST_INSERT_ID()".to_owned());
+        }
         if let Ok((columns, rows)) = query_rows(lane, &format!("SELECT {}", parts.join(", ")), 1).await
             && let Some(row) = rows.first()
         {
             let mut values = columns.iter().zip(row).map(|(column, cell)| literal_of(column, cell.as_deref()));
+            if plan.pins.insert_id {
+                self.state.last_insert_id = values.next().and_then(|value| value.parse().ok()).unwrap_or(0);
+            }
             if plan.pins.found_rows {
                 self.state.found_rows = values.next().and_then(|value| value.parse().ok()).unwrap_or(0);
             }

@@ -4,11 +4,13 @@
 //! its plan; `run` carries the plan out; `local`, `set`, `show` are the statements that the session answers itself.
 
 mod after;
+mod announce;
 mod answer;
 mod aside;
 mod command;
 mod ddl;
 mod doorman;
+mod evaluate;
 mod failure;
 mod field_list;
 mod literal;
@@ -260,7 +262,12 @@ impl Session {
 
     /// Queues an OK of the proxy's own.
     fn answer_ok(&mut self) {
-        let ok = OkPacket { status: self.status(), ..OkPacket::default() };
+        self.answer_ok_saying("");
+    }
+
+    /// Queues an OK of the proxy's own with a text.
+    fn answer_ok_saying(&mut self, info: &str) {
+        let ok = OkPacket { status: self.status(), info: info.as_bytes(), ..OkPacket::default() };
         self.client.put_ok(&ok);
         self.state.row_count = 0;
     }

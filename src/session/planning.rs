@@ -9,7 +9,7 @@ use super::query::Text;
 use super::{Failure, Session, Snapshot};
 use crate::backend::{BackendError, StatementText};
 use crate::error::SqlError;
-use crate::execute::ExecuteError;
+use crate::execute::{ExecuteError, Watch};
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
 use crate::route::key::RawValue;
@@ -83,16 +83,30 @@ impl Session {
     /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its
     /// own error is what the client reads.
     async fn syntax_error(&mut self, text: &Text, snapshot: &Arc<Snapshot>, error: PlanError) -> Failure {
+        self.error_of_server(text, snapshot).await.unwrap_or_else(|| error.into())
+    }
+
+    /// The server's syntax error for a text, if it has one.
+    async fn error_of_server(&mut self, text: &Text, snapshot: &Arc<Snapshot>) -> Option<Failure> {
         let group = self.any_group(snapshot);
-        let Ok(mut lane) = self.lane_aside(group, snapshot).await else { return error.into() };
-        let prepared = lane.prepare_anew(&StatementText::new(&text.sql[..])).await;
+        let mut lane = self.lane_aside(group, snapshot).await.ok()?;
+        let statement = lane.kill_handle();
+        let watch = Watch { entry: &self.entry };
+        let asking = async { lane.prepare_anew(&StatementText::new(&text.sql[..])).await };
+        let prepared = watch.guard_killing(&self.client, statement.as_slice(), asking).await;
         self.settle(lane, snapshot);
         match prepared {
             Err(ExecuteError::Backend(BackendError::Server(server))) if server.errno == SYNTAX_ERROR => {
-                BackendError::Server(server).into()
+                Some(BackendError::Server(server).into())
             }
-            _ => error.into(),
+            _ => None,
         }
+    }
+
+    /// Refuses a statement about the session that is not understood, if no server understands it either.
+    pub(super) async fn check_syntax(&mut self, text: &Text) -> Result<(), Failure> {
+        let snapshot = self.snapshot();
+        self.error_of_server(text, &snapshot).await.map_or(Ok(()), Err)
     }
 
     /// Loads the columns of the tables that a statement names.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::query::Text;
+use super::query::{Text, several_statements};
 use super::{Failure, Flow, Session};
 use crate::backend::{Role, Settings, StatementText};
 use crate::config::GroupId;
@@ -16,6 +16,7 @@ use crate::protocol::command::code;
 use crate::protocol::execute::{ExecuteHead, ExecuteParams, cursor};
 use crate::protocol::long_data::LongData;
 use crate::protocol::{ColumnDef, PrepareOk, ResponseKind, StatusFlags};
+use crate::sql::session_statement::SessionStatement;
 use crate::sql::{Literal, Scan, Verb, scan, session_statement};
 use crate::txn::Want;
 
@@ -128,11 +129,15 @@ impl Session {
         self.start_clock();
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
         if scanned.next_statement.is_some() {
-            return Err(SqlError::client(1064, "42000", "A prepared statement holds one statement only").into());
+            return Err(several_statements(&sql[scanned.next_statement.unwrap_or(sql.len())..]));
         }
         let text = Text { sql: sql.slice(..scanned.statement_end) };
         let literals = self.literals.clone();
-        let is_local = is_local(&text, &scanned, self.state.lex_mode);
+        let local = session_statement_of(&text, &scanned, self.state.lex_mode);
+        let is_local = local.is_some();
+        if let Some(SessionStatement::Opaque(_)) = local {
+            self.check_syntax(&text).await?;
+        }
         let (params, columns) =
             if is_local { (Vec::new(), Vec::new()) } else { Box::pin(self.definitions(&text, &scanned)).await? };
         let id = self.prepared.next_id();
@@ -153,7 +158,11 @@ impl Session {
     }
 
     /// Prepares a statement on one of its targets, to learn its parameters and columns.
-    async fn definitions(&mut self, text: &Text, scanned: &Scan) -> Result<(Vec<ColumnDef>, Vec<ColumnDef>), Failure> {
+    pub(super) async fn definitions(
+        &mut self,
+        text: &Text,
+        scanned: &Scan,
+    ) -> Result<(Vec<ColumnDef>, Vec<ColumnDef>), Failure> {
         let snapshot = self.snapshot();
         let plan = self.plan(text, scanned, &snapshot, true).await?;
         let shard = plan.sample(&text.sql, &self.literals)?;
@@ -346,11 +355,13 @@ impl Session {
     }
 }
 
-/// Whether the session answers a statement itself. DDL and data go to the planner.
-fn is_local(text: &Text, scanned: &Scan, mode: crate::sql::LexMode) -> bool {
+/// A statement that the session answers itself. DDL and data go to the planner.
+pub(super) fn session_statement_of(text: &Text, scanned: &Scan, mode: crate::sql::LexMode) -> Option<SessionStatement> {
     use Verb::{Delete, Insert, Replace, Select, Update, With};
-    !matches!(scanned.verb, Select | Insert | Update | Delete | Replace | With)
-        && session_statement::parse(&text.sql, mode).is_some()
+    if matches!(scanned.verb, Select | Insert | Update | Delete | Replace | With) {
+        return None;
+    }
+    session_statement::parse(&text.sql, mode)
 }
 
 fn unknown(id: u32, command: &str) -> Failure {

@@ -84,7 +84,8 @@ impl Session {
     }
 }
 
-fn several_statements(rest: &[u8]) -> Failure {
+/// The error of a text with several statements where one may stand.
+pub(super) fn several_statements(rest: &[u8]) -> Failure {
     let near = String::from_utf8_lossy(&rest[..rest.len().min(80)]).into_owned();
     SqlError::client(
         1064,

@@ -109,6 +109,8 @@ impl Session {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
             self.begin_as_announced();
         }
+        self.check_user_variable_room(plan)?;
+        let announced = self.announcement(plan).is_some();
         let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
@@ -129,6 +131,9 @@ impl Session {
             Ok(_) => Way::Scatter,
         };
         self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+        if announced && !self.was_refused_as_read_only(&result) {
+            self.forget_announcement();
+        }
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -252,12 +257,13 @@ impl Session {
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
-        if outcome.warnings > 0 {
-            self.fetch_warnings(&mut lane).await;
-        }
         if outcome.error.is_none() {
+            // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
             self.read_back(&mut lane, plan).await;
             self.pin_for(plan, &mut lane);
+        }
+        if outcome.warnings > 0 {
+            self.fetch_warnings(&mut lane).await;
         }
         if plan.access == Access::Write {
             self.note_write();
@@ -542,7 +548,7 @@ impl Session {
             lane.queue_prelude(prelude.as_bytes())?;
             lane.conn()?.mark_dirty();
         }
-        Ok(())
+        self.queue_session_values(plan, lane)
     }
 
     /// The lane to a group whose connection is held.

@@ -24,9 +24,7 @@ impl Session {
         let pinned = self.pins.any();
         let statements: Vec<KillHandle> = self.txn.kill_handles().collect();
         let watch = Watch { entry: &self.entry };
-        let end = async {
-            if commit { self.txn.commit(pinned).await } else { self.txn.rollback(pinned).await }
-        };
+        let end = async { if commit { self.txn.commit(pinned).await } else { self.txn.rollback(pinned).await } };
         watch.guard_end(&statements, end).await
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::keys;
-use crate::config::problem::Place;
 use crate::config::password::{Password, PasswordHash};
+use crate::config::problem::Place;
 use crate::config::proxy::{AuthPlugin, User};
 use crate::config::reader::{Context, MapReader};
 use crate::config::secret::Secret;
@@ -38,12 +38,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, node: &'a Node, schemas: &[&str
 }
 
 /// `password` or `password_hash`, one of them.
-fn password(
-    context: &Context<'_>,
-    map: MapReader<'_>,
-    node: &Node,
-    plugin: Option<AuthPlugin>,
-) -> Option<Password> {
+fn password(context: &Context<'_>, map: MapReader<'_>, node: &Node, plugin: Option<AuthPlugin>) -> Option<Password> {
     match (map.node("password").is_some(), map.node("password_hash").is_some()) {
         (true, false) => map.text("password").map(|text| Password::Plain(Secret::new(text))),
         (false, true) => {
@@ -66,7 +61,11 @@ fn password(
             None
         }
         (false, false) => {
-            context.problem(&node.place, "user without 'password'", "add 'password' (\'\' for none) or 'password_hash'");
+            context.problem(
+                &node.place,
+                "user without 'password'",
+                "add 'password' (\'\' for none) or 'password_hash'",
+            );
             None
         }
     }
