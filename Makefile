@@ -10,8 +10,7 @@ help: ## Show this list
 
 playground: ## A real cluster to try things on: 2 groups, each a primary and a replica; Ctrl-C ends it
 	@scripts/install.sh build database
-	@$(CARGO) build --bin shardloom
-	@exec target/debug/shardloom playground $(PLAYGROUND_FLAGS)
+	@exec $(CARGO) run --bin shardloom -- playground $(PLAYGROUND_FLAGS)
 
 test: ## All tests that need MariaDB and Python: what to run before a commit
 	@scripts/install.sh build database python

@@ -38,7 +38,8 @@ impl Server {
         let mut stream = PacketStream::new(Io::Tcp(tcp), 1 << 24);
         let packet = stream.read_packet().await.unwrap();
         let hello = HandshakeV10::parse(&packet).unwrap();
-        let mut capabilities = Capabilities::OFFERED_TO_CLIENTS & hello.capabilities;
+        // MySQL 9 warns in each answer of a client that asks for NO_SCHEMA.
+        let mut capabilities = (Capabilities::OFFERED_TO_CLIENTS & hello.capabilities).without(Capabilities::NO_SCHEMA);
         if !deprecate_eof {
             capabilities = capabilities.without(Capabilities::DEPRECATE_EOF);
         }

@@ -2,7 +2,7 @@
 //!
 //! Each file of `tests/golden/*.txt` holds statements, each followed by its plan, indented. `SHARDLOOM_GOLDEN=write`
 //! writes the plans anew; then read the diff. Lines before a statement set it up: `schema: name`,
-//! `params: 1, 'a', NULL`.
+//! `params: 1, 'a', NULL`. In `catalog.txt` the word `primary` behind a column puts it into the primary key.
 
 #![allow(clippy::unwrap_used)]
 
@@ -37,11 +37,14 @@ impl Columns {
         for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
             let (name, columns) = line.split_once(": ").unwrap();
             let (schema, table) = name.split_once('.').unwrap();
-            let columns = split_columns(columns).iter().map(|column| column_of(column)).collect();
+            let texts = split_columns(columns);
+            let in_key = texts.iter().filter(|text| text.split_whitespace().any(|word| word == "primary"));
+            let primary_key = in_key.filter_map(|text| text.split_whitespace().next()).map(str::to_owned).collect();
+            let columns = texts.iter().map(|column| column_of(column)).collect();
             let info = TableInfo {
                 kind: TableKind::Base,
                 columns,
-                primary_key: Vec::new(),
+                primary_key,
                 unique_keys: Vec::new(),
                 engine: None,
                 collation: None,
@@ -250,7 +253,7 @@ fn docs_say_what_happens() {
         let (statement, says) = line.trim_matches(['|', ' ']).rsplit_once(" | ").unwrap();
         let Some(sql) = statement.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) else { continue };
         let says = says.trim();
-        if !(says.ends_with("shard") || says.ends_with("shards") || says.starts_with("refused")) {
+        if !(says.ends_with("shard") || says.ends_with("shards") || says == "in steps" || says.starts_with("refused")) {
             continue;
         }
         let case = Case { schema: "shop".to_owned(), sql: sql.to_owned(), ..Case::default() };
@@ -259,6 +262,7 @@ fn docs_say_what_happens() {
         let found = match first.strip_prefix("ERROR ") {
             Some(error) => format!("refused ({})", error.split(' ').next().unwrap_or_default()),
             None if first.starts_with("relay") => "one shard".to_owned(),
+            None if first.starts_with("in steps") => "in steps".to_owned(),
             None => first.trim_start_matches("scatter over ").split(':').next().unwrap_or_default().to_owned(),
         };
         assert_eq!(found, says, "{sql}\n{plan}");

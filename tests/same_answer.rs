@@ -37,6 +37,7 @@ files!(
     conditions,
     crud,
     ddl,
+    dml,
     expressions,
     insert,
     join,

@@ -146,6 +146,15 @@ pub(super) fn has_default(name: &str) -> bool {
 /// The variables that SET NAMES sets.
 const NAMES: [&str; 3] = ["character_set_client", "character_set_results", "collation_connection"];
 
+/// Behind a quoted character set as the value of `collation_connection`: the server's default collation of that set, which
+/// differs between versions and is a server's to choose (MariaDB's `character_set_collations`).
+const DEFAULT_COLLATION: &str = " COLLATE DEFAULT";
+
+/// The value of `collation_connection` which stands for the server's default collation of a character set.
+pub fn default_collation(charset: &str) -> String {
+    format!("'{charset}'{DEFAULT_COLLATION}")
+}
+
 /// The one `SET` statement that takes a connection from `have` to `want`, in the names that this server knows. The word
 /// SESSION matters: without it, the isolation level would be that of the next transaction only.
 pub fn set_statement(have: &Variables, want: &Variables, version: &ServerVersion) -> String {
@@ -160,11 +169,17 @@ pub fn set_statement(have: &Variables, want: &Variables, version: &ServerVersion
     format!("SET {}", parts.join(","))
 }
 
-/// `NAMES charset COLLATE collation`, where the three variables say just that. It is more than the three: the collation
+/// `NAMES charset COLLATE collation`, where the three variables say just that, or that the collation is the default. It is more than the three: the collation
 /// that results are labelled with follows it.
 fn names_clause(want: &Variables) -> Option<String> {
     let [client, results, collation] = NAMES.map(|name| want.get(name));
     let (client, results, collation) = (client?, results?, collation?);
+    if let Some(charset) = collation.strip_suffix(DEFAULT_COLLATION) {
+        // No assignment to the collation alone can say it, so the other two follow where they differ.
+        let others = NAMES.into_iter().zip([client, results]).filter(|(_, literal)| ***literal != *charset);
+        let others: String = others.map(|(name, literal)| format!(",SESSION {name}={literal}")).collect();
+        return Some(format!("NAMES {charset}{others}"));
+    }
     let charset = client.strip_prefix('\'')?.strip_suffix('\'')?;
     let of_charset =
         collation.strip_prefix('\'')?.strip_prefix(charset).is_some_and(|rest| rest.starts_with(['_', '\'']));
@@ -280,6 +295,22 @@ mod tests {
         assert_eq!(
             set_statement(&vars(&named), &vars(&other_results), &maria),
             "SET SESSION character_set_results=NULL"
+        );
+    }
+
+    #[test]
+    fn the_default_collation_of_a_character_set_is_the_server_s_to_choose() {
+        let collation = default_collation("utf8mb4");
+        let mut named = [
+            ("character_set_client", "'utf8mb4'"),
+            ("character_set_results", "'utf8mb4'"),
+            ("collation_connection", &*collation),
+        ];
+        assert_eq!(set_statement(&vars(&[]), &vars(&named), &mysql()), "SET NAMES 'utf8mb4'");
+        named[1].1 = "NULL";
+        assert_eq!(
+            set_statement(&vars(&[]), &vars(&named), &mysql()),
+            "SET NAMES 'utf8mb4',SESSION character_set_results=NULL"
         );
     }
 

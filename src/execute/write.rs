@@ -74,6 +74,16 @@ pub struct Info {
 const FORMS: &[(&str, &str)] = &[("Rows matched", "Changed"), ("Records", "Duplicates")];
 
 impl Info {
+    /// Counts records, of which there may be none.
+    pub fn begin_records(&mut self) {
+        self.labels = Some(FORMS[1]);
+    }
+
+    /// Counts rows that match, of which there may be none.
+    pub fn begin_matched(&mut self) {
+        self.labels = Some(FORMS[0]);
+    }
+
     /// A row on its own: 2 affected rows mean that it replaced or changed another, 0 that it was a duplicate.
     fn add_single_row(&mut self, affected_rows: u64) {
         self.labels = Some(FORMS[1]);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compose::OnlyComposed;
 use super::error::PlanError;
 use super::explain::ExplainAction;
 use super::given::Given;
@@ -34,6 +35,8 @@ pub(crate) enum Action {
     Given(Given),
     /// Is answered by another statement.
     Instead(Instead),
+    /// Runs in steps only.
+    OnlyComposed(OnlyComposed),
 }
 
 /// A place that does not depend on a table.

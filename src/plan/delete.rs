@@ -3,6 +3,7 @@
 use sqlparser::ast::{Delete, FromTable, Ident, ObjectName, ObjectNamePart};
 
 use super::Plan;
+use super::compose::Said;
 use super::error::PlanError;
 use super::keys::Keys;
 use super::query::Subject;
@@ -48,17 +49,33 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, delete: &Delete) -> R
     }
     subject.check_complete(&parsed.statement, &builder)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
-    let cut = !delete.order_by.is_empty() || delete.limit.is_some();
     // `DELETE FROM t AS a` is not valid on every server; with several tables aliases are
     let renamed = if several { None } else { refs.first().and_then(|id| keys.unit_of(*id)) };
     if !several {
         targets = refs.iter().map(|id| Some(*id)).collect();
     }
-    let mut change = Change { subject, builder, keys, block, refs, kind: StatementKind::Delete, cut };
+    let mut change = Change {
+        subject,
+        builder,
+        keys,
+        block,
+        refs,
+        kind: StatementKind::Delete,
+        is_ordered: !delete.order_by.is_empty(),
+        is_limited: delete.limit.is_some(),
+    };
     if delete.returning.is_some() {
         change.builder.shape.met.only_one_shard = Some("RETURNING");
     }
-    change.plan(targets, Vec::new(), renamed)
+    let said = Said {
+        targets: &targets,
+        columns: &[],
+        assignments: &[],
+        ignore: parsed.notes.ignore,
+        using: delete.using.is_some(),
+    };
+    let compose = change.compose(&said);
+    change.plan(&targets, Vec::new(), renamed, compose)
 }
 
 fn name_of(item: &sqlparser::ast::TableWithJoins) -> Option<&ObjectName> {

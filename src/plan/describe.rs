@@ -18,8 +18,11 @@ impl Plan {
         params: &[RawValue<'_>],
         session: &dyn SessionValues,
     ) -> Result<String, PlanError> {
-        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok((1..=u64::from(count)).collect()))?;
-        Ok(self.text(sql, &bound))
+        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok((1..=u64::from(count)).collect()));
+        match (bound, &self.compose) {
+            (Err(PlanError::NotSupported { .. }), Some(compose)) => Ok(compose.describe(sql, literals)),
+            (bound, _) => Ok(self.text(sql, &bound?)),
+        }
     }
 
     /// The lines for what was bound.

@@ -56,6 +56,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
         assigned_variables: Vec::new(),
         mode: context.mode,
         text_is_utf8: context.text_is_utf8,
+        compose: None,
         action: Action::Explain(ExplainAction { inner: Box::new(inner), literals_before, distance: start - base }),
     })
 }

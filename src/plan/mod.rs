@@ -10,6 +10,7 @@
 mod action;
 mod anchor;
 mod cache;
+pub(crate) mod compose;
 mod ddl;
 mod delete;
 mod describe;
@@ -101,6 +102,8 @@ pub struct Plan {
     mode: LexMode,
     text_is_utf8: bool,
     action: Action,
+    /// What the session does where the action cannot be bound.
+    pub(crate) compose: Option<Arc<compose::Compose>>,
 }
 
 impl Plan {
@@ -132,6 +135,7 @@ impl Plan {
             Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
             Action::Given(given) => Ok(given.bind()),
             Action::Instead(instead) => instead.bind(session),
+            Action::OnlyComposed(only) => Err(only.refused.clone()),
         }
     }
 
@@ -144,6 +148,7 @@ impl Plan {
             Action::Insert(insert) => insert.sample(&values),
             Action::Explain(explain) => explain.sample(sql, literals),
             Action::Instead(instead) => instead.sample(),
+            Action::OnlyComposed(only) => Ok(only.sample()),
             Action::Everywhere(_) | Action::Given(_) => {
                 let none: KeySource<'_> = &|_, _| Ok(Vec::new());
                 let bound = self.bind_with(sql, literals, &[], &NoSession, none)?;

@@ -86,6 +86,7 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
         mode: subject.context.mode,
         text_is_utf8: subject.context.text_is_utf8,
         action: as_it_is(subject),
+        compose: None,
     }
 }
 

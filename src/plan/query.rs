@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::{ObjectName, Query, SetExpr, Visit, Visitor};
 
 use super::action::{Action, Home, Routed};
+use super::compose::{Compose, OnlyComposed};
 use super::error::PlanError;
 use super::hint::Hints;
 use super::keys::{Colocated, Keys, colocate};
@@ -115,6 +116,16 @@ impl<'a> Subject<'a> {
         plan
     }
 
+    /// The action of a write that runs in steps, if there are such, and is refused else.
+    pub fn only_composed(&self, refused: PlanError, compose: Option<&Compose>) -> Result<Action, PlanError> {
+        let is_shape = matches!(refused, PlanError::NotSupported { .. });
+        if compose.is_none() || !is_shape {
+            return Err(refused);
+        }
+        let params = self.outline.params().len();
+        Ok(Action::OnlyComposed(OnlyComposed { refused, home: self.home(), params }))
+    }
+
     /// A plan around an action.
     pub fn plan(&self, kind: StatementKind, met: &Met, keys: &Keys, action: Action) -> Plan {
         Plan {
@@ -129,6 +140,7 @@ impl<'a> Subject<'a> {
             mode: self.context.mode,
             text_is_utf8: self.context.text_is_utf8,
             action,
+            compose: None,
         }
     }
 }

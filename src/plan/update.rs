@@ -1,14 +1,17 @@
 //! UPDATE.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Ident, ObjectName, ObjectNamePart, Update};
 
 use super::Plan;
 use super::action::{Action, Everywhere, KeyAssignment, Routed, Scatter};
+use super::compose::{ChangeRows, Compose, Said};
 use super::error::PlanError;
 use super::keys::{Colocated, Keys, colocate};
 use super::names::base;
 use super::query::{Subject, name_map};
-use super::shape::{BlockId, Builder, Met, Position, RefId};
+use super::shape::{BlockId, Builder, Met, Position, RefId, RefKind, bare};
 use super::template::Template;
 use super::types::StatementKind;
 use crate::sql::Parsed;
@@ -22,7 +25,6 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, update: &Update) -> R
     builder.note(&parsed.notes);
     let block = builder.block(None);
     let refs = builder.table_with_joins(&update.table, block)?;
-    let cut = !update.order_by.is_empty() || update.limit.is_some();
     if let Some(condition) = &update.selection {
         builder.where_clause(condition, block)?;
     }
@@ -39,10 +41,32 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, update: &Update) -> R
     }
     subject.check_complete(&parsed.statement, &builder)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
-    let mut change = Change { subject, builder, keys, block, refs, kind: StatementKind::Update, cut };
-    let unchanged_keys = change.key_assignments(&assigned, &update.assignments)?;
-    let targets = assigned.iter().map(|(table, _)| *table).collect();
-    change.plan(targets, unchanged_keys, None)
+    let mut change = Change {
+        subject,
+        builder,
+        keys,
+        block,
+        refs,
+        kind: StatementKind::Update,
+        is_ordered: !update.order_by.is_empty(),
+        is_limited: update.limit.is_some(),
+    };
+    let (targets, columns): (Vec<_>, Vec<_>) = assigned.iter().cloned().unzip();
+    let said = Said {
+        targets: &targets,
+        columns: &columns,
+        assignments: &update.assignments,
+        ignore: parsed.notes.ignore,
+        using: false,
+    };
+    let compose = change.compose(&said);
+    match change.key_assignments(&assigned, &update.assignments) {
+        Ok(unchanged_keys) => change.plan(&targets, unchanged_keys, None, compose),
+        Err(refused) => {
+            let action = subject.only_composed(refused, compose.as_ref())?;
+            Ok(change.finish(action, compose))
+        }
+    }
 }
 
 /// An UPDATE or DELETE that is being planned.
@@ -59,8 +83,10 @@ pub(crate) struct Change<'s, 'a> {
     pub refs: Vec<RefId>,
     /// UPDATE or DELETE.
     pub kind: StatementKind,
-    /// It has ORDER BY or LIMIT.
-    pub cut: bool,
+    /// It has ORDER BY.
+    pub is_ordered: bool,
+    /// It has LIMIT.
+    pub is_limited: bool,
 }
 
 impl Change<'_, '_> {
@@ -68,9 +94,10 @@ impl Change<'_, '_> {
     /// is the unit that may have no alias.
     pub fn plan(
         &mut self,
-        targets: Vec<Option<RefId>>,
+        targets: &[Option<RefId>],
         unchanged_keys: Vec<KeyAssignment>,
         renamed: Option<usize>,
+        compose: Option<Compose>,
     ) -> Result<Plan, PlanError> {
         let template = base(&self.builder, &self.keys, renamed)?;
         let template = template.build(self.subject.sql.len(), self.subject.literals)?;
@@ -82,9 +109,25 @@ impl Change<'_, '_> {
         } else {
             targets.iter().flatten().any(is_broadcast)
         };
-        let action = if changes_broadcast { self.everywhere(template)? } else { self.routed(template, unchanged_keys) };
-        let met = &self.builder.shape.met;
-        Ok(self.subject.plan(self.kind, met, &self.keys, action))
+        let action = if changes_broadcast {
+            self.everywhere(template).or_else(|refused| self.subject.only_composed(refused, compose.as_ref()))?
+        } else {
+            self.routed(template, unchanged_keys)
+        };
+        Ok(self.finish(action, compose))
+    }
+
+    /// The steps in which it can run.
+    pub fn compose(&self, said: &Said<'_>) -> Option<Compose> {
+        let is_update = self.kind == StatementKind::Update;
+        ChangeRows::of(self.subject, &self.builder, &self.keys, &self.refs, is_update, said).map(Compose::Change)
+    }
+
+    /// The plan around an action.
+    pub fn finish(&self, action: Action, compose: Option<Compose>) -> Plan {
+        let mut plan = self.subject.plan(self.kind, &self.builder.shape.met, &self.keys, action);
+        plan.compose = compose.map(Arc::new);
+        plan
     }
 
     /// A broadcast table changes on all its nodes alike.
@@ -97,7 +140,7 @@ impl Change<'_, '_> {
             ));
         }
         same_everywhere(&self.builder.shape.met)?;
-        if self.cut {
+        if self.is_ordered || self.is_limited {
             return Err(PlanError::not_supported(
                 "ORDER BY or LIMIT in a change of a broadcast table",
                 "name the rows by a condition",
@@ -130,14 +173,14 @@ impl Change<'_, '_> {
     /// On several shards each changes its own rows.
     fn scatter(&self, colocated: &Colocated, template: &Template) -> Result<Scatter, PlanError> {
         let met = &self.builder.shape.met;
-        if self.refs.len() > 1 {
-            return Err(self.refused("several tables"));
+        // what meets on the shards is joined there, but a query in FROM may cut its rows in a way of its own
+        let derived =
+            self.builder.shape.refs.iter().any(|table| matches!(table.kind, RefKind::Derived(_) | RefKind::Cte));
+        if colocated.members.len() > 1 && derived {
+            return Err(self.refused("a query in FROM"));
         }
-        if colocated.members.len() > 1 {
-            return Err(self.refused("subqueries on sharded tables"));
-        }
-        if self.cut {
-            return Err(self.refused("ORDER BY or LIMIT"));
+        if self.is_limited {
+            return Err(self.refused("LIMIT"));
         }
         if met.assigns_variable {
             return Err(self.refused("assignments to user variables"));
@@ -177,6 +220,9 @@ impl Change<'_, '_> {
                     continue;
                 }
                 let Some(index) = keyed.columns.iter().position(|key| **key == **column) else { continue };
+                if is_itself(&assignment.value, column) && self.refs.len() == 1 {
+                    continue;
+                }
                 let refusal = PlanError::not_supported(
                     format!("changing the sharding key '{column}' of '{}'", unit_of_statement.place.table()),
                     "delete the row and insert it anew",
@@ -190,6 +236,11 @@ impl Change<'_, '_> {
         }
         Ok(found)
     }
+}
+
+/// `SET a = a`.
+fn is_itself(value: &Expr, column: &str) -> bool {
+    matches!(bare(value), Expr::Identifier(name) if name.value.eq_ignore_ascii_case(column))
 }
 
 /// What is done on each server must come out the same.

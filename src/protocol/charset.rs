@@ -22,6 +22,8 @@ pub struct CollationName {
     pub collation: &'static str,
     /// The most bytes a character takes.
     pub max_character_bytes: u8,
+    /// Whether MariaDB takes it to mean the character set alone (`character_set_collations`): the default of old.
+    pub is_mariadb_default: bool,
 }
 
 /// The names of a collation id, or `None` for an id that is not MySQL's.
@@ -31,6 +33,7 @@ pub fn name(id: u16) -> Option<CollationName> {
         charset: collation.charset,
         collation: collation.collation,
         max_character_bytes: collation.max_len,
+        is_mariadb_default: id == UTF8MB4_GENERAL_CI || (collation.is_default && id != UTF8MB4_0900_AI_CI),
     })
 }
 
@@ -55,6 +58,9 @@ mod tests {
     fn names() {
         assert_eq!(name(UTF8MB4_GENERAL_CI).map(|n| (n.charset, n.collation)), Some(("utf8mb4", "utf8mb4_general_ci")));
         assert_eq!(name(BINARY).map(|n| n.charset), Some("binary"));
+        let defaults =
+            [8, 33, UTF8MB4_GENERAL_CI, 46, 224, UTF8MB4_0900_AI_CI].map(|id| name(id).unwrap().is_mariadb_default);
+        assert_eq!(defaults, [true, true, true, false, false, false]);
         assert_eq!(name(0), None);
         assert_eq!(name(28).map(|n| n.charset), Some("gbk"));
         assert_eq!(name(248).map(|n| n.charset), Some("gb18030"));

@@ -8,6 +8,14 @@ use crate::execute::own_query::query_rows;
 use crate::plan::Plan;
 
 impl Session {
+    /// A statement begins that does not ask for diagnostics: MySQL forgets those of the last one (*The MySQL Diagnostics
+    /// Area*). MariaDB keeps them if it names no table, which its outcome tells.
+    pub(super) fn forget_diagnostics(&mut self) {
+        if !self.shared.is_mariadb() {
+            self.state.earlier_diagnostics = std::mem::take(&mut self.state.diagnostics);
+        }
+    }
+
     /// Fetches the warnings of the statement that just ran, so that SHOW WARNINGS can show them later.
     pub(super) async fn fetch_warnings(&mut self, lane: &mut Lane) {
         self.state.diagnostics.clear();

@@ -142,7 +142,7 @@ impl Session {
         }
         self.pins = Pins::default();
         self.prepared.clear();
-        self.state = State::new(self.collation, self.state.schema.take());
+        self.state = State::new(self.collation, self.state.schema.take(), self.shared.is_mariadb());
         self.multi_statements = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Session {
         let new = changed.map_err(Failure::Fatal)?;
         self.reset().await?;
         self.collation = new.collation;
-        self.state = State::new(new.collation, new.schema);
+        self.state = State::new(new.collation, new.schema, self.shared.is_mariadb());
         let registry = Arc::clone(&self.shared.registry);
         registry.replace(&mut self.entry, new.user, self.state.schema.clone());
         self.answer_ok();

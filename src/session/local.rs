@@ -6,7 +6,7 @@ use super::query::Text;
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
 use crate::execute::Interrupt;
-use crate::sql::session_statement::{Argument, Begin as ParsedBegin, End, Kill, SessionStatement, SetItem};
+use crate::sql::session_statement::{Argument, Begin as ParsedBegin, End, Kill, SessionStatement, SetItem, Show};
 use crate::sql::{Verb, scan};
 use crate::txn::{Access, Begin};
 
@@ -17,6 +17,9 @@ impl Session {
         statement: SessionStatement,
         text: &Text,
     ) -> Result<Flow, Failure> {
+        if !matches!(statement, SessionStatement::Show(Show::Warnings { .. } | Show::CountWarnings { .. })) {
+            self.forget_diagnostics();
+        }
         match statement {
             SessionStatement::Set(items) => self.set(items, &text.sql).await?,
             SessionStatement::SetTransaction(set) => self.set_transaction(set).await?,

@@ -9,6 +9,7 @@ mod answer;
 mod aside;
 mod command;
 mod ddl;
+mod dml;
 mod doorman;
 mod evaluate;
 mod failure;
@@ -22,6 +23,7 @@ mod prepared;
 mod query;
 mod renamed;
 mod run;
+mod select_inner;
 mod set;
 mod shared;
 mod show;
@@ -136,7 +138,7 @@ impl Session {
         );
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
-            state: State::new(identity.collation, identity.schema),
+            state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
             shared,
             client,
             entry,

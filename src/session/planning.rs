@@ -145,6 +145,21 @@ impl Session {
         Ok(plan.bind(sql, &self.literals, params, &self.asked(), &ids)?)
     }
 
+    /// As [`bind`](Self::bind); nothing for a write that cannot be sent to the shards as it is, but can run in steps.
+    pub(super) fn bind_unless_steps(
+        &self,
+        plan: &Plan,
+        sql: &[u8],
+        params: &[RawValue<'_>],
+    ) -> Result<Option<Bound>, Failure> {
+        let shared = &self.shared;
+        let ids = |generator, count: u32| shared.snowflake(generator).reserve(count);
+        match plan.bind(sql, &self.literals, params, &self.asked(), &ids) {
+            Err(PlanError::NotSupported { .. }) if plan.compose.is_some() => Ok(None),
+            bound => Ok(Some(bound?)),
+        }
+    }
+
     /// EXPLAIN ROUTE.
     pub(super) fn describe_plan(&self, plan: &Plan, sql: &[u8]) -> Result<String, Failure> {
         Ok(plan.describe(sql, &self.literals, &[], &NoSession)?)

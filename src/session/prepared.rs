@@ -127,6 +127,7 @@ impl Session {
         self.prepared.check_room(limits.max_prepared_statements)?;
         self.entry.begin(sql.clone());
         self.start_clock();
+        self.forget_diagnostics();
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
         if scanned.next_statement.is_some() {
             return Err(several_statements(&sql[scanned.next_statement.unwrap_or(sql.len())..]));
@@ -247,6 +248,7 @@ impl Session {
                 }
             };
         }
+        self.forget_diagnostics();
         self.literals.clone_from(&prepared.literals);
         let snapshot = self.snapshot();
         let plan = self.plan(&prepared.text, &prepared.scan, &snapshot, true).await?;

@@ -77,6 +77,7 @@ impl Session {
                 }
             }
         }
+        self.forget_diagnostics();
         let snapshot = self.snapshot();
         let plan = self.plan(&text, &scanned, &snapshot, false).await?;
         self.run_text(&snapshot, &plan, &text).await?;

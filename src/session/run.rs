@@ -71,7 +71,9 @@ impl Session {
         plan: &Arc<Plan>,
         text: &Text,
     ) -> Result<(), Failure> {
-        let bound = self.bind(plan, &text.sql, &[])?;
+        let Some(bound) = self.bind_unless_steps(plan, &text.sql, &[])? else {
+            return Box::pin(self.run_steps(snapshot, plan, text)).await;
+        };
         self.run_bound(snapshot, plan, bound, Input::Text(text)).await.map(drop)
     }
 
@@ -88,8 +90,9 @@ impl Session {
         let values = (0..count)
             .map(|param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value)))
             .collect::<Result<Vec<_>, _>>()?;
-        let bound = self.bind(plan, &prepared.text.sql, &values)?;
+        let bound = self.bind_unless_steps(plan, &prepared.text.sql, &values)?;
         drop(values);
+        let Some(bound) = bound else { return Box::pin(self.run_prepared_as_text(prepared, payload)).await };
         let input = Input::Execute { prepared, payload, wants_cursor };
         let open = self.run_bound(snapshot, plan, bound, input).await?;
         if open.is_some() {
@@ -432,7 +435,12 @@ impl Session {
     }
 
     /// A read on several shards failed. Inside of a transaction the shards that did not fail must go on.
-    async fn gather_failed(&mut self, mut lanes: Vec<Lane>, error: ExecuteError, snapshot: &Arc<Snapshot>) -> Failure {
+    pub(super) async fn gather_failed(
+        &mut self,
+        mut lanes: Vec<Lane>,
+        error: ExecuteError,
+        snapshot: &Arc<Snapshot>,
+    ) -> Failure {
         if error.is_deadlock() && !self.pins.any() {
             // One server has rolled back and ended the transaction, so all must.
             drop(lanes);
@@ -541,7 +549,7 @@ impl Session {
         Ok(Some(lane))
     }
 
-    fn queue_user_variables(&self, plan: &Plan, lane: &mut Lane) -> Result<(), ExecuteError> {
+    pub(super) fn queue_user_variables(&self, plan: &Plan, lane: &mut Lane) -> Result<(), ExecuteError> {
         if plan.pins.user_variables
             && let Some(prelude) = self.user_variables_prelude()
         {

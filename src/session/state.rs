@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::backend::Variables;
+use crate::backend::{Variables, default_collation};
 use crate::execute::Diagnostic;
 use crate::protocol::charset;
 use crate::sql::LexMode;
@@ -39,14 +39,16 @@ pub struct State {
     pub row_count: i64,
     /// What SHOW WARNINGS shows.
     pub diagnostics: Vec<Diagnostic>,
+    /// Of MySQL: what SHOW WARNINGS showed before this statement, which is what `@@warning_count` counts.
+    pub earlier_diagnostics: Vec<Diagnostic>,
     /// When the session last wrote: its reads stay on the primary for a while.
     pub last_write: Option<Instant>,
 }
 
 impl State {
-    /// The state of a session whose handshake named this collation and schema.
-    pub fn new(collation: u16, schema: Option<Arc<str>>) -> Self {
-        let vars = initial_variables(collation);
+    /// The state of a session whose handshake named this collation and schema, with servers of this vendor.
+    pub fn new(collation: u16, schema: Option<Arc<str>>, is_mariadb: bool) -> Self {
+        let vars = initial_variables(collation, is_mariadb);
         Self {
             schema,
             text_is_utf8: is_utf8(vars.get("character_set_client").map(|literal| &**literal)),
@@ -60,6 +62,7 @@ impl State {
             found_rows: 0,
             row_count: -1,
             diagnostics: Vec::new(),
+            earlier_diagnostics: Vec::new(),
             last_write: None,
         }
     }
@@ -82,14 +85,20 @@ impl State {
 }
 
 /// The variables that SET NAMES sets, from the collation that the handshake named; unknown ids leave the servers' default.
-fn initial_variables(collation: u16) -> Arc<Variables> {
+/// MariaDB takes the default collation of a character set, as most clients name it, for the one that it has chosen itself.
+fn initial_variables(collation: u16, is_mariadb: bool) -> Arc<Variables> {
     let name = charset::name(collation).or_else(|| charset::name(charset::UTF8MB4_GENERAL_CI));
     let mut vars = BTreeMap::new();
     if let Some(name) = name {
         let quoted = |text: &str| Arc::<str>::from(format!("'{text}'"));
         vars.insert("character_set_client".into(), quoted(name.charset));
         vars.insert("character_set_results".into(), quoted(name.charset));
-        vars.insert("collation_connection".into(), quoted(name.collation));
+        let collation = if is_mariadb && name.is_mariadb_default {
+            default_collation(name.charset).into()
+        } else {
+            quoted(name.collation)
+        };
+        vars.insert("collation_connection".into(), collation);
     }
     vars.insert("autocommit".into(), "1".into());
     Variables::new(vars)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::literal::quote;
-use super::{Session, State};
+use super::{Diagnostic, Session, State};
 use crate::plan::functions::SessionFunction;
 use crate::plan::shape::SessionValue;
 use crate::plan::types::SessionValues;
@@ -54,12 +54,17 @@ impl Asked<'_> {
         })
     }
 
+    /// What the statement before this one said.
+    fn diagnostics(&self) -> &[Diagnostic] {
+        if self.shared.is_mariadb() { &self.state.diagnostics } else { &self.state.earlier_diagnostics }
+    }
+
     /// Variables that have no meaning on a pooled connection; all others are replayed there and read from it.
     fn variable(&self, name: &str) -> Option<String> {
         match name {
             "last_insert_id" | "identity" => Some(self.state.last_insert_id.to_string()),
-            "warning_count" => Some(self.state.diagnostics.len().to_string()),
-            "error_count" => Some(self.state.diagnostics.iter().filter(|d| d.level == "Error").count().to_string()),
+            "warning_count" => Some(self.diagnostics().len().to_string()),
+            "error_count" => Some(self.diagnostics().iter().filter(|d| d.level == "Error").count().to_string()),
             "pseudo_thread_id" => Some(self.connection_id.to_string()),
             _ => None,
         }

@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// One lane per group, and what each runs in order.
-    async fn write_lanes(
+    pub(super) async fn write_lanes(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Plan,
@@ -209,7 +209,7 @@ impl Session {
     }
 }
 
-fn groups_of(bound: &Bound) -> Vec<GroupId> {
+pub(super) fn groups_of(bound: &Bound) -> Vec<GroupId> {
     let mut groups: Vec<GroupId> = bound.shards.iter().map(|shard| shard.group).collect();
     groups.sort();
     groups.dedup();

@@ -244,10 +244,10 @@ fn prepared_statements_by_text() {
     );
     assert_eq!(read("EXECUTE s USING @a, @B"), S::Execute { name: "s".into(), using: vec![16..18, 20..22] });
     assert_eq!(read("EXECUTE s"), S::Execute { name: "s".into(), using: vec![] });
-    assert_eq!(read("EXECUTE s USING f(1, 2)"), S::Execute { name: "s".into(), using: vec![16..23] });
+    assert_eq!(read("EXECUTE s USING f(1, 2), 3"), S::Execute { name: "s".into(), using: vec![16..23, 25..26] });
     assert_eq!(
-        read("EXECUTE IMMEDIATE 'SELECT ?' USING 1"),
-        S::ExecuteImmediate { source: PrepareSource::Text(b"SELECT ?".to_vec()), using: vec![35..36] }
+        read("EXECUTE IMMEDIATE 'SELECT ?' USING 1, @a"),
+        S::ExecuteImmediate { source: PrepareSource::Text(b"SELECT ?".to_vec()), using: vec![35..36, 38..40] }
     );
     assert_eq!(
         read("EXECUTE IMMEDIATE CONCAT('SELECT ', @a)"),

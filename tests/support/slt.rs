@@ -12,9 +12,10 @@
 //! - `plain`: only for the plain server
 //!
 //! Words after these: `text` (not prepared), `loose` (of columns only names and classes of types are compared, of errors
-//! only number and state, of OK all but the insert id; a reason stands in a comment). A line `params 1, 'a', NULL` runs
-//! the statement prepared with these parameters. A line of its own `connection b` makes the records after it use another
-//! connection. `#` begins a comment.
+//! only number and state, of OK all but the insert id; a reason stands in a comment), `warned` (of warnings only whether
+//! there are some: each shard counts those of the statement itself). A line `params 1, 'a', NULL` runs the statement
+//! prepared with these parameters. A line of its own `connection b` makes the records after it use another connection.
+//! `#` begins a comment.
 
 use super::backends::Url;
 use super::raw::response::{Column, ErrPacket, OkPacket, Response, Rows, status};
@@ -47,6 +48,7 @@ struct Record {
     expect: Expect,
     text_only: bool,
     loose: bool,
+    warned: bool,
     params: Option<Vec<Param>>,
     connection: String,
     sql: String,
@@ -175,7 +177,7 @@ fn no_error(who: &str, answers: &[Response]) -> Result<(), String> {
 fn check(record: &Record, want: &[Response], got: &[Response]) -> Result<(), String> {
     let bag = matches!(record.expect, Expect::Query { bag: true });
     let comparable = |answers: &[Response]| -> Vec<Response> {
-        answers.iter().cloned().map(|answer| normalise(answer, bag, record.loose)).collect()
+        answers.iter().cloned().map(|answer| normalise(answer, bag, record)).collect()
     };
     if let Expect::Error(errno) = record.expect {
         let matches = matches!(want.last(), Some(Response::Err(error)) if error.errno == errno);
@@ -189,9 +191,12 @@ fn check(record: &Record, want: &[Response], got: &[Response]) -> Result<(), Str
     if want == got { Ok(()) } else { Err(difference(&want, &got)) }
 }
 
-fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
+fn normalise(answer: Response, bag: bool, record: &Record) -> Response {
+    let loose = record.loose;
+    let warnings = |count: u16| if record.warned { count.min(1) } else { count };
     match answer {
         Response::Ok(mut ok) => {
+            ok.warnings = warnings(ok.warnings);
             ok.status &= !status::INCIDENTAL;
             ok.session_state.clear();
             ok.info_lacks_length = false;
@@ -201,6 +206,7 @@ fn normalise(answer: Response, bag: bool, loose: bool) -> Response {
             Response::Ok(ok)
         }
         Response::Rows(mut rows) => {
+            rows.warnings = warnings(rows.warnings);
             rows.status &= !status::INCIDENTAL;
             if bag {
                 rows.rows.sort();
@@ -296,6 +302,7 @@ fn parse_head(head: &str, line: usize, connection: &str) -> Record {
         expect,
         text_only: words.contains(&"text"),
         loose: words.contains(&"loose"),
+        warned: words.contains(&"warned"),
         params: None,
         connection: connection.to_owned(),
         sql: String::new(),

@@ -3,12 +3,15 @@
 mod action;
 mod rows;
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     Assignment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert, OnInsert, SetExpr, TableObject,
 };
 
 use super::Plan;
 use super::action::{Action, Everywhere, Routed};
+use super::compose::{Compose, InsertRows};
 use super::error::PlanError;
 use super::keys::{Keys, colocate};
 use super::names::base;
@@ -37,15 +40,31 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let place = keys.units.first().map(|unit| unit.place.clone());
     let place = place.ok_or_else(|| PlanError::not_supported("this target of INSERT", "name a table"))?;
+    let compose = compose(subject, &builder, insert, parsed);
     let action = if place.sharded().is_some() {
-        Action::Insert(rows::plan(subject, &mut builder, &keys, insert, columns.as_deref(), parsed)?)
+        rows::plan(subject, &mut builder, &keys, insert, columns.as_deref(), parsed).map(Action::Insert)
     } else if let Some(table) = place.broadcast() {
         let info = subject.context.catalog.table(place.schema(), place.table());
-        broadcast(subject, &builder, &keys, table, info.as_deref(), insert, columns.as_deref())?
+        broadcast(subject, &builder, &keys, table, info.as_deref(), insert, columns.as_deref())
     } else {
-        relay(subject, &builder, &keys, block)?
+        relay(subject, &builder, &keys, block)
     };
-    Ok(subject.plan(StatementKind::Insert, &builder.shape.met, &keys, action))
+    let action = action.or_else(|refused| subject.only_composed(refused, compose.as_ref()))?;
+    let mut plan = subject.plan(StatementKind::Insert, &builder.shape.met, &keys, action);
+    plan.compose = compose.map(Arc::new);
+    Ok(plan)
+}
+
+/// The steps of an INSERT … SELECT.
+fn compose(subject: &Subject<'_>, builder: &Builder<'_>, insert: &Insert, parsed: &Parsed) -> Option<Compose> {
+    let met = &builder.shape.met;
+    let once = met.assigns_variable || met.lock_function || met.leaves_state;
+    let hinted = subject.hints.group.is_some() || subject.hints.shard_value.is_some();
+    let is_query = insert.source.is_some() && values_of(insert).is_none();
+    if !is_query || once || hinted || parsed.notes.insert_partition || insert.returning.is_some() {
+        return None;
+    }
+    InsertRows::of(subject, parsed.notes.ignore).map(Compose::Insert)
 }
 
 /// Into a table that is on one node: there, with all that it reads.
@@ -118,7 +137,7 @@ pub(super) fn values_of(insert: &Insert) -> Option<&sqlparser::ast::Values> {
 }
 
 /// `DEFAULT`.
-pub(super) fn is_default(expr: &Expr) -> bool {
+pub(crate) fn is_default(expr: &Expr) -> bool {
     matches!(bare(expr), Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
 }
 

@@ -1,0 +1,107 @@
+//! INSERT … SELECT in steps: the rows are read, and inserted as VALUES where they belong.
+
+use bytes::Bytes;
+
+use super::Done;
+use crate::execute::{Lane, Watch, write};
+use crate::plan::Bound;
+use crate::plan::compose::InsertRows;
+use crate::session::query::Text;
+use crate::session::run::Input;
+use crate::session::{Failure, Session};
+use crate::sql::scan;
+
+/// A chunk of rows is sent when it is that long: short enough for the parser, long enough to be worth a round trip.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// Nor has a chunk more rows than this.
+const CHUNK_ROWS: usize = 1_000;
+
+impl Session {
+    pub(super) async fn insert_steps(
+        &mut self,
+        rows: &InsertRows,
+        text: &Text,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let literals = std::mem::take(&mut self.literals);
+        let parts = rows.parts(&text.sql, &literals);
+        let query = Bytes::copy_from_slice(parts.query);
+        let (head, tail) = (parts.head.to_vec(), parts.tail.to_vec());
+        self.literals = literals;
+        let read = self.select_inner(query, self.is_strict() && !rows.ignore).await?;
+        let writer = self.literal_writer();
+        done.info.begin_records();
+        let mut chunk = Vec::new();
+        let mut count = 0;
+        for (index, row) in read.rows.iter().enumerate() {
+            chunk.extend_from_slice(if count == 0 { b"(" } else { b", (" });
+            for (number, (value, column)) in read.values(row)?.iter().zip(&read.columns).enumerate() {
+                if number > 0 {
+                    chunk.extend_from_slice(b", ");
+                }
+                writer.cell(value, column, &mut chunk);
+            }
+            chunk.push(b')');
+            count += 1;
+            if chunk.len() >= CHUNK_BYTES || count >= CHUNK_ROWS || index + 1 == read.rows.len() {
+                let sql = [head.as_slice(), b" VALUES ", &chunk, b" ", &tail].concat();
+                self.insert_inner(sql.into(), done).await?;
+                chunk.clear();
+                count = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs an INSERT of the session's own, on connections of the open transaction.
+    async fn insert_inner(&mut self, sql: Bytes, done: &mut Done) -> Result<(), Failure> {
+        let outer = std::mem::take(&mut self.literals);
+        let result = self.insert_rows(sql, done).await;
+        self.literals = outer;
+        result
+    }
+
+    async fn insert_rows(&mut self, sql: Bytes, done: &mut Done) -> Result<(), Failure> {
+        let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
+        let text = Text { sql };
+        let snapshot = self.snapshot();
+        let plan = self.plan(&text, &scanned, &snapshot, false).await?;
+        let bound = self.bind(&plan, &text.sql, &[])?;
+        self.note_step(&snapshot, &super::super::write::groups_of(&bound), done)?;
+        let (mut lanes, requests) = self.write_lanes(&snapshot, &plan, &bound, Input::Text(&text)).await?;
+        let statements: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
+        let sum = if bound.same_rows { write::Sum::Same } else { write::Sum::OfRows };
+        let watch = Watch { entry: &self.entry };
+        let work = async { Ok(write::run(&mut lanes, requests, sum).await) };
+        let written = watch.guard_killing(&self.client, &statements, work).await.and_then(|written| written);
+        let outcome = match written {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(renamed(self.lanes_failed(lanes, error, &snapshot), &bound)),
+        };
+        let diagnostics = self.collect_warnings(&mut lanes).await;
+        for lane in lanes {
+            self.settle(lane, &snapshot);
+        }
+        let names = bound.shards.first().and_then(|shard| shard.names.clone());
+        let diagnostics = diagnostics.into_iter().map(|mut diagnostic| {
+            if let Some(names) = &names {
+                diagnostic.message = crate::execute::relay::Names::restore_text(&**names, &diagnostic.message);
+            }
+            diagnostic
+        });
+        done.add(&outcome, diagnostics.collect());
+        let first = bound.insert_id.unwrap_or(outcome.insert_id);
+        if done.insert_id == 0 || bound.insert_id.is_none() {
+            done.insert_id = done.insert_id.max(first);
+        }
+        Ok(())
+    }
+}
+
+/// A failure with logical names.
+fn renamed(failure: Failure, bound: &Bound) -> Failure {
+    match bound.shards.first().and_then(|shard| shard.names.as_ref()) {
+        Some(names) => failure.renamed(&**names),
+        None => failure,
+    }
+}

@@ -1,0 +1,185 @@
+//! Writes in steps: INSERT … SELECT, and UPDATE and DELETE whose rows must be chosen before they are changed.
+//!
+//! The plan has the recipe ([`crate::plan::compose`]). All steps run in one transaction: the client's, behind a savepoint,
+//! or one of the statement's own.
+
+mod change;
+mod insert;
+mod literal;
+mod moves;
+mod nodes;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::prepared::Prepared;
+use super::query::Text;
+use super::{Diagnostic, Failure, Session, Snapshot};
+use crate::config::GroupId;
+use crate::execute::diagnostics::MAX_DIAGNOSTICS;
+use crate::execute::lane::Outcome;
+use crate::execute::write::Info;
+use crate::plan::Plan;
+use crate::plan::compose::Compose;
+use crate::protocol::OkPacket;
+use crate::sql::lexer::{Lexer, TokenKind};
+use crate::sql::scan;
+use crate::txn::Begin;
+use literal::Writer;
+
+/// The savepoint around a statement in steps inside a client's transaction.
+const SAVEPOINT: &str = "shardloom_steps";
+/// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
+const DEADLOCK: u16 = 1213;
+
+/// What the steps of a statement have done so far.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    affected_rows: u64,
+    warnings: u16,
+    insert_id: u64,
+    info: Info,
+    diagnostics: Vec<Diagnostic>,
+    /// The client had no transaction open: the statement has its own.
+    own_transaction: bool,
+}
+
+impl Done {
+    /// Adds what a step came to.
+    fn add(&mut self, outcome: &Outcome, diagnostics: Vec<Diagnostic>) {
+        self.affected_rows = self.affected_rows.saturating_add(outcome.affected_rows);
+        self.warnings = self.warnings.saturating_add(outcome.warnings);
+        self.info.add(&outcome.info);
+        let room = MAX_DIAGNOSTICS.saturating_sub(self.diagnostics.len());
+        self.diagnostics.extend(diagnostics.into_iter().take(room));
+    }
+}
+
+impl Session {
+    /// How literals are written that the session's statements hold.
+    fn literal_writer(&self) -> Writer {
+        Writer { mode: self.state.lex_mode, utf8: self.state.text_is_utf8 }
+    }
+
+    /// Runs a write in steps, and answers it.
+    pub(super) async fn run_steps(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        text: &Text,
+    ) -> Result<(), Failure> {
+        let Some(compose) = plan.compose.clone() else { return Ok(()) };
+        if !self.state.autocommit && !self.txn.is_active() {
+            self.begin_as_announced();
+        }
+        let own_transaction = self.state.autocommit && !self.txn.is_active();
+        self.open_steps(own_transaction).await?;
+        let mut done = Done { own_transaction, ..Done::default() };
+        let result = match &*compose {
+            Compose::Insert(rows) => self.insert_steps(rows, text, &mut done).await,
+            Compose::Change(rows) => self.change_steps(snapshot, plan, rows, text, &mut done).await,
+        };
+        match result {
+            Ok(()) => {
+                self.close_steps(own_transaction).await?;
+                self.answer_steps(done);
+                Ok(())
+            }
+            Err(failure) => Err(self.undo_steps(own_transaction, failure).await),
+        }
+    }
+
+    async fn open_steps(&mut self, own_transaction: bool) -> Result<(), Failure> {
+        if own_transaction {
+            let isolation = self.state.next_isolation.take();
+            let access = std::mem::take(&mut self.state.next_access);
+            self.txn.begin(Begin { access, consistent_snapshot: false, isolation });
+            return Ok(());
+        }
+        let statement = Bytes::from(format!("SAVEPOINT {SAVEPOINT}"));
+        Ok(self.txn.savepoint(SAVEPOINT, statement).await?)
+    }
+
+    async fn close_steps(&mut self, own_transaction: bool) -> Result<(), Failure> {
+        if own_transaction {
+            return self.commit().await;
+        }
+        if let Ok(index) = self.txn.find_savepoint(SAVEPOINT) {
+            self.txn.release(index, format!("RELEASE SAVEPOINT {SAVEPOINT}").as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Undoes what the steps have done, and says why.
+    async fn undo_steps(&mut self, own_transaction: bool, failure: Failure) -> Failure {
+        let deadlock = matches!(&failure, Failure::Sql(error) if error.errno == DEADLOCK);
+        if own_transaction || deadlock {
+            if self.txn.rollback(self.pins.any()).await.is_err() {
+                self.txn.abandon();
+            }
+            return failure;
+        }
+        let Ok(index) = self.txn.find_savepoint(SAVEPOINT) else { return failure };
+        let undone = self.txn.rollback_to(index, format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}").as_bytes()).await;
+        let released = self.txn.release(index, format!("RELEASE SAVEPOINT {SAVEPOINT}").as_bytes()).await;
+        if undone.and(released).is_err() {
+            self.txn.abandon();
+            return failure.fatal();
+        }
+        failure
+    }
+
+    fn answer_steps(&mut self, done: Done) {
+        let warnings = done.warnings;
+        let outcome = Outcome {
+            affected_rows: done.affected_rows,
+            insert_id: done.insert_id,
+            info: done.info.text(warnings),
+            warnings,
+            ..Outcome::default()
+        };
+        self.note_outcome(&outcome, None, true);
+        self.note_write();
+        let ok = OkPacket {
+            affected_rows: outcome.affected_rows,
+            last_insert_id: outcome.insert_id,
+            status: self.status(),
+            warnings,
+            info: outcome.info.as_bytes(),
+            session_state: &[],
+        };
+        self.client.put_ok(&ok);
+        self.state.diagnostics = done.diagnostics;
+    }
+
+    /// Notes that a step is about to write to groups. A transaction of the statement's own ends with it.
+    fn note_step(&mut self, snapshot: &Snapshot, groups: &[GroupId], done: &Done) -> Result<(), Failure> {
+        if done.own_transaction {
+            return Ok(());
+        }
+        self.check_write(snapshot, groups)
+    }
+
+    /// Runs a prepared statement as text, with its values in it: steps are made of texts.
+    pub(super) async fn run_prepared_as_text(&mut self, prepared: &Prepared, payload: &Bytes) -> Result<(), Failure> {
+        let writer = self.literal_writer();
+        let sql = &prepared.text.sql;
+        let mut out = Vec::with_capacity(sql.len() + 16 * prepared.params.len());
+        let mut from = 0;
+        let tokens =
+            Lexer::starting_at(sql, self.state.lex_mode, 0).filter(|token| token.kind == TokenKind::Placeholder);
+        for (param, token) in tokens.enumerate() {
+            out.extend_from_slice(sql.get(from..token.start).unwrap_or_default());
+            let value = prepared.params.value(param, payload, &prepared.long_data)?;
+            writer.plain(&value, &mut out);
+            from = token.end;
+        }
+        out.extend_from_slice(sql.get(from..).unwrap_or_default());
+        let text = Text { sql: out.into() };
+        let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
+        let snapshot = self.snapshot();
+        let plan = self.plan(&text, &scanned, &snapshot, false).await?;
+        Box::pin(self.run_text(&snapshot, &plan, &text)).await
+    }
+}
