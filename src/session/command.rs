@@ -55,7 +55,7 @@ impl Session {
 
     async fn dispatch(&mut self, packet: &Bytes) -> Result<Flow, Failure> {
         self.more_results = false;
-        self.binary_rows = false;
+        self.binary = None;
         let command = match Command::parse(packet) {
             Ok(command) => command,
             Err(ProtocolError::UnknownCommand) => {

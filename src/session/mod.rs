@@ -114,8 +114,8 @@ pub struct Session {
     multi_statements: bool,
     /// Another statement of the same command follows.
     more_results: bool,
-    /// The statement that runs wants binary rows.
-    binary_rows: bool,
+    /// The statement that runs wants binary rows: a COM_STMT_EXECUTE with its parameters.
+    binary: Option<Bytes>,
     /// The statement that runs was answered with a backend's error.
     statement_failed: bool,
     /// Used again for each statement.
@@ -147,7 +147,7 @@ impl Session {
             prepared: PreparedStatements::default(),
             snapshot: None,
             more_results: false,
-            binary_rows: false,
+            binary: None,
             statement_failed: false,
             literals: Vec::new(),
             collation: identity.collation,

@@ -13,7 +13,7 @@ use crate::execute::{ExecuteError, Watch};
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
 use crate::route::key::RawValue;
-use crate::sql::{LexMode, Scan, parse};
+use crate::sql::{LexMode, Scan, Verb, parse};
 
 /// ER_PARSE_ERROR.
 const SYNTAX_ERROR: u16 = 1064;
@@ -54,6 +54,10 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         prepared: bool,
     ) -> Result<Arc<Plan>, Failure> {
+        if matches!(scanned.verb, Verb::Show | Verb::Explain) {
+            // Lists of tables are queries over it.
+            snapshot.catalog.table("information_schema", "TABLES").await?;
+        }
         self.load_tables(text, snapshot).await?;
         let plan = match self.plan_anew(text, scanned, snapshot, prepared) {
             Ok(plan) => Arc::new(plan),

@@ -13,11 +13,11 @@ use crate::execute::Watch;
 use crate::execute::lane::Request;
 use crate::execute::relay::{Style, relay, renamed};
 use crate::protocol::command::code;
-use crate::protocol::execute::{ExecuteHead, ExecuteParams, cursor};
+use crate::protocol::execute::{ExecuteHead, ExecuteParams, cursor, put_execute};
 use crate::protocol::long_data::LongData;
 use crate::protocol::{ColumnDef, PrepareOk, ResponseKind, StatusFlags};
 use crate::sql::session_statement::SessionStatement;
-use crate::sql::{Literal, Scan, Verb, scan, session_statement};
+use crate::sql::{LexMode, Literal, Scan, Verb, scan, session_statement};
 use crate::txn::Want;
 
 /// The prepared statements of one session, of both protocols.
@@ -50,6 +50,24 @@ pub struct Prepared {
     pub cursor: Option<Cursor>,
 }
 
+impl Prepared {
+    /// A statement without parameters that stands inside of another one.
+    pub fn inside(text: Text, mode: LexMode) -> Self {
+        let mut literals = Vec::new();
+        let scan = scan(&text.sql, mode, &mut literals);
+        Self {
+            backend_text: StatementText::new(&text.sql[..]),
+            text,
+            scan,
+            literals,
+            is_local: false,
+            params: ExecuteParams::default(),
+            long_data: LongData::default(),
+            cursor: None,
+        }
+    }
+}
+
 /// An open cursor.
 #[derive(Debug)]
 pub enum Cursor {
@@ -63,6 +81,9 @@ pub enum Cursor {
     /// The proxy holds the rows of several shards.
     Rows(VecDeque<Bytes>),
 }
+
+/// Parameters and columns.
+pub(super) type Definitions = (Vec<ColumnDef>, Vec<ColumnDef>);
 
 impl PreparedStatements {
     /// Forgets all.
@@ -136,11 +157,10 @@ impl Session {
         let literals = self.literals.clone();
         let local = session_statement_of(&text, &scanned, self.state.lex_mode);
         let is_local = local.is_some();
-        if let Some(SessionStatement::Opaque(_)) = local {
-            self.check_syntax(&text).await?;
-        }
-        let (params, columns) =
-            if is_local { (Vec::new(), Vec::new()) } else { Box::pin(self.definitions(&text, &scanned)).await? };
+        let (params, columns) = match local {
+            Some(statement) => Box::pin(self.local_definitions(&statement, &text)).await?,
+            None => Box::pin(self.definitions(&text, &scanned)).await?,
+        };
         let id = self.prepared.next_id();
         self.answer_prepare(id, &params, &columns);
         let backend_text = StatementText::new(&text.sql[..]);
@@ -158,12 +178,45 @@ impl Session {
         Ok(())
     }
 
+    /// The parameters and columns of a statement that the session runs itself: they are a server's where it passes the
+    /// statement on.
+    async fn local_definitions(&mut self, statement: &SessionStatement, text: &Text) -> Result<Definitions, Failure> {
+        match statement {
+            SessionStatement::Opaque(_) => self.check_syntax(text).await?,
+            SessionStatement::Prepare { .. }
+            | SessionStatement::Execute { .. }
+            | SessionStatement::ExecuteImmediate { .. }
+            | SessionStatement::Deallocate(_)
+            | SessionStatement::SetStatement { .. } => return Err(not_preparable()),
+            SessionStatement::Show(show) => {
+                if let Some(sql) = self.passed_on(show, text)? {
+                    return self.definitions_aside(&sql).await;
+                }
+            }
+            _ => {}
+        }
+        Ok(Definitions::default())
+    }
+
+    /// Prepares a statement on any server, to learn its parameters and columns.
+    async fn definitions_aside(&mut self, sql: &Bytes) -> Result<Definitions, Failure> {
+        let snapshot = self.snapshot();
+        let group = self.group_for(sql, &snapshot);
+        let mut lane = self.lane_aside(group, &snapshot).await?;
+        let statement = lane.kill_handle();
+        let watch = Watch { entry: &self.entry };
+        let asking = async { lane.prepare_anew(&StatementText::new(&sql[..])).await };
+        match watch.guard_killing(&self.client, statement.as_slice(), asking).await {
+            Ok((_, params, columns)) => {
+                self.settle(lane, &snapshot);
+                Ok((params, columns))
+            }
+            Err(error) => Err(self.lane_failed(lane, error, &snapshot)),
+        }
+    }
+
     /// Prepares a statement on one of its targets, to learn its parameters and columns.
-    pub(super) async fn definitions(
-        &mut self,
-        text: &Text,
-        scanned: &Scan,
-    ) -> Result<(Vec<ColumnDef>, Vec<ColumnDef>), Failure> {
+    pub(super) async fn definitions(&mut self, text: &Text, scanned: &Scan) -> Result<Definitions, Failure> {
         let snapshot = self.snapshot();
         let plan = self.plan(text, scanned, &snapshot, true).await?;
         let shard = plan.sample(&text.sql, &self.literals)?;
@@ -216,7 +269,6 @@ impl Session {
             self.prepared.by_id.remove(&head.statement_id).ok_or_else(|| unknown(head.statement_id, "EXECUTE"))?;
         self.entry.begin(prepared.text.sql.clone());
         self.start_clock();
-        self.binary_rows = true;
         let result = self.execute_prepared(&mut prepared, &payload, head.cursor == cursor::READ_ONLY).await;
         prepared.long_data.clear();
         self.prepared.by_id.insert(head.statement_id, prepared);
@@ -240,6 +292,9 @@ impl Session {
         }
         prepared.params.read(payload, prepared.scan.placeholders as usize, &prepared.long_data)?;
         if prepared.is_local {
+            let mut own = BytesMut::with_capacity(payload.len());
+            put_execute(0, cursor::NONE, prepared.params.iter(payload, &prepared.long_data), &mut own);
+            self.binary = Some(own.freeze());
             let text = prepared.text.clone();
             return match session_statement::parse(&text.sql, self.state.lex_mode) {
                 Some(statement) => Box::pin(self.session_statement(statement, &text)).await,
@@ -358,12 +413,27 @@ impl Session {
 }
 
 /// A statement that the session answers itself. DDL and data go to the planner.
-pub(super) fn session_statement_of(text: &Text, scanned: &Scan, mode: crate::sql::LexMode) -> Option<SessionStatement> {
+pub(super) fn session_statement_of(text: &Text, scanned: &Scan, mode: LexMode) -> Option<SessionStatement> {
     use Verb::{Delete, Insert, Replace, Select, Update, With};
     if matches!(scanned.verb, Select | Insert | Update | Delete | Replace | With) {
         return None;
     }
-    session_statement::parse(&text.sql, mode)
+    session_statement::parse(&text.sql, mode).filter(|statement| !is_about_tables(statement))
+}
+
+/// Whether a statement about tables goes through the planner, which knows their physical names.
+fn is_about_tables(statement: &SessionStatement) -> bool {
+    match statement {
+        SessionStatement::Describe(_) | SessionStatement::Explain(_) => true,
+        SessionStatement::Show(show) => show.is_about_tables(),
+        _ => false,
+    }
+}
+
+/// The error of a statement that no server prepares.
+pub(super) fn not_preparable() -> Failure {
+    let message = "This command is not supported in the prepared statement protocol yet";
+    SqlError::client(1295, "HY000", message).into()
 }
 
 fn unknown(id: u32, command: &str) -> Failure {

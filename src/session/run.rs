@@ -71,6 +71,11 @@ impl Session {
         plan: &Arc<Plan>,
         text: &Text,
     ) -> Result<(), Failure> {
+        if let Some(payload) = self.binary.clone() {
+            // A statement inside of one that the session runs itself.
+            let mut prepared = Prepared::inside(text.clone(), self.state.lex_mode);
+            return Box::pin(self.run_prepared(snapshot, plan, &mut prepared, &payload, false)).await;
+        }
         let Some(bound) = self.bind_unless_steps(plan, &text.sql, &[])? else {
             return Box::pin(self.run_steps(snapshot, plan, text)).await;
         };

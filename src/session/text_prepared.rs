@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::prepared::session_statement_of;
+use super::prepared::{not_preparable, session_statement_of};
 use super::query::{Text, several_statements};
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
@@ -69,10 +69,7 @@ impl Session {
                 | SessionStatement::Execute { .. }
                 | SessionStatement::ExecuteImmediate { .. }
                 | SessionStatement::Deallocate(_),
-            ) => {
-                let message = "This command is not supported in the prepared statement protocol yet";
-                Err(SqlError::client(1295, "HY000", message).into())
-            }
+            ) => Err(not_preparable()),
             Some(SessionStatement::Opaque(_)) => self.check_syntax(&text).await,
             Some(_) => Ok(()),
             None => Box::pin(self.definitions(&text, &scanned)).await.map(drop),

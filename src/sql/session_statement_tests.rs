@@ -39,14 +39,14 @@ fn set_in_its_many_spellings() {
         ),
         (
             "SET @@global.a := TRUE, @@local.b = 'x', `c` = y, @@`d`=1",
-            &["Global a=Integer(1)", "Session b=Text([120])", "Session c=Word(\"y\")", "Session d=Integer(1)"],
+            &["Global a=Integer(1)", "Session b=Text([120])", "Session c=Word(\"y\")", "Unsaid d=Integer(1)"],
         ),
         (
             "SET @A = 1, @'b c' := @a, @`D`=@@sql_mode, @e=@@global.x",
             &[
                 "@a=Integer(1)",
                 "@b c=UserVariable(\"a\")",
-                "@d=SystemVariable { scope: Session, name: \"sql_mode\" }",
+                "@d=SystemVariable { scope: Unsaid, name: \"sql_mode\" }",
                 "@e=SystemVariable { scope: Global, name: \"x\" }",
             ],
         ),
