@@ -43,11 +43,14 @@ files!(
     join,
     order_limit,
     prepared,
+    pushdown,
     refused,
+    scratch_queries,
     session,
     session_values,
     show,
     transaction,
+    transaction_groups,
     types
 );
 
@@ -74,6 +77,27 @@ fn schemas() {
     let proxy = ProxyProcess::start(Backends::shared(), &rules);
     let files = [("schemas.slt", include_str!("slt/schemas.slt"))];
     slt::compare(&files, &proxy.url(), &Backends::shared().plain, "slt_schemas", capability::USUAL);
+}
+
+/// Cases that the generator found, each with the rules of its tables in lines that begin with `#!`.
+const FOUND: &[(&str, &str)] = &[
+    ("found_in_list", include_str!("slt/found/in_list.slt")),
+    ("found_set_operation", include_str!("slt/found/set_operation.slt")),
+];
+
+#[test]
+fn found() {
+    let rules_of = |text: &str| -> String {
+        text.lines().filter_map(|line| line.strip_prefix("#! ")).map(|line| format!("{line}\n")).collect()
+    };
+    let mut rules = Rules::default();
+    for (schema, text) in FOUND {
+        rules = rules.and_schema(schema, rules_of(text).trim_end());
+    }
+    let proxy = ProxyProcess::start(Backends::shared(), &rules);
+    for (schema, text) in FOUND {
+        slt::compare(&[(schema, text)], &proxy.url(), &Backends::shared().plain, schema, capability::USUAL);
+    }
 }
 
 fn run(schema: &str, text: &str) {

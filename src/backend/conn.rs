@@ -1,6 +1,8 @@
 //! One connection to a backend: commands out, answers in, and what is known of its session state.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -11,7 +13,7 @@ use tokio::time::timeout;
 use super::error::BackendError;
 use super::flavour::Flavour;
 use super::server::{Place, Server};
-use super::settings::{Settings, Variables, has_default, set_statement};
+use super::settings::{Settings, Variables, has_default, remembered, set_statement};
 use super::setup::{Risk, SchemaCommand, SessionState, Setup, Step};
 use super::spec::Limits;
 use super::statements::{Prepared, StatementText, Statements};
@@ -170,7 +172,9 @@ impl BackendConn {
         }
         if !Variables::same(&self.state.vars, &want.vars) {
             let assignments = self.state.vars.assignments(&want.vars);
-            if !assignments.iter().all(|(name, literal)| self.server.has_accepted(name, literal.unwrap_or(DEFAULT))) {
+            if !assignments.iter().all(|(name, literal)| {
+                self.server.has_accepted(name, literal.map_or(DEFAULT, |literal| remembered(name, literal)))
+            }) {
                 risk = Risk::Untried;
             }
             let sql = set_statement(&self.state.vars, &want.vars, &self.version);
@@ -243,7 +247,7 @@ impl BackendConn {
             Step::Schema { name, .. } => self.server.note_accepted(SCHEMA, name),
             Step::Set { previous, want, .. } => {
                 for (name, literal) in previous.assignments(want) {
-                    self.server.note_accepted(name, literal.unwrap_or(DEFAULT));
+                    self.server.note_accepted(name, literal.map_or(DEFAULT, |literal| remembered(name, literal)));
                 }
             }
             Step::Reset | Step::LeaveSchema { .. } => {}
@@ -255,7 +259,7 @@ impl BackendConn {
             Step::Schema { name, .. } => self.server.note_rejected(SCHEMA, name),
             Step::Set { previous, want, .. } => {
                 for (name, literal) in previous.assignments(want) {
-                    self.server.note_rejected(name, literal.unwrap_or(DEFAULT));
+                    self.server.note_rejected(name, literal.map_or(DEFAULT, |literal| remembered(name, literal)));
                 }
             }
             // A connection that cannot be reset or has lost its user is of no use to anyone.
@@ -432,6 +436,9 @@ impl BackendConn {
         let expects_bytes = !self.state.pending.is_empty();
         if !self.stream.buffer().is_empty() && !expects_bytes {
             return false;
+        }
+        if poll_fn(|cx| Poll::Ready(self.stream.io().poll_quiet(cx))).await {
+            return true;
         }
         match poll_immediate(self.stream.fill()).await {
             None => true,

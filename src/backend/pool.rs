@@ -191,7 +191,8 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Box<BackendConn>, BackendError> {
         let place = self.place().await?;
-        let opened = connect::open(&self.server, self.flavour, place).await;
+        // Boxed, as the ping below: rarely run and large, they would weigh on the state of every statement.
+        let opened = Box::pin(connect::open(&self.server, self.flavour, place)).await;
         match &opened {
             Ok(_) => self.server.note_connected(),
             Err(error) => self.server.note_connect_failure(error),
@@ -210,7 +211,7 @@ impl managed::Manager for Manager {
             return Err(RecycleError::message("closed by the server"));
         }
         if conn.idle_for(now) > limits.ping_after_idle || self.server.is_suspect(conn.idle_since()) {
-            conn.ping(limits.health_timeout).await.map_err(|error| {
+            Box::pin(conn.ping(limits.health_timeout)).await.map_err(|error| {
                 self.server.suspect();
                 RecycleError::Backend(error)
             })?;

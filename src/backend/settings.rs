@@ -3,9 +3,11 @@
 //! A client's variables and schema are tracked by its session and replayed here as a difference: at most one `COM_INIT_DB`
 //! and one `SET`. Equality is the common case, and costs a pointer comparison.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Weak};
+
+use parking_lot::Mutex;
 
 use super::version::ServerVersion;
 
@@ -41,6 +43,29 @@ pub struct Variables {
     prepare_hash: u64,
 }
 
+/// How many sets of variables are known at a time. Clients of one driver share one or two; a set past this is not shared,
+/// which costs comparing it by its contents.
+const MAX_INTERNED: usize = 1024;
+
+/// Sets of variables in use, by hash: sessions with equal variables share one, so that comparing them with those of a
+/// pooled connection is comparing pointers.
+static INTERNED: LazyLock<Mutex<HashMap<u64, Weak<Variables>>>> = LazyLock::new(Mutex::default);
+
+fn intern(variables: Variables) -> Arc<Variables> {
+    let mut interned = INTERNED.lock();
+    if let Some(known) = interned.get(&variables.hash).and_then(Weak::upgrade).filter(|known| **known == variables) {
+        return known;
+    }
+    if interned.len() >= MAX_INTERNED {
+        interned.retain(|_, known| known.strong_count() > 0);
+    }
+    let variables = Arc::new(variables);
+    if interned.len() < MAX_INTERNED {
+        interned.insert(variables.hash, Arc::downgrade(&variables));
+    }
+    variables
+}
+
 static NO_VARIABLES: LazyLock<Arc<Variables>> = LazyLock::new(|| Variables::new(BTreeMap::new()));
 
 impl Variables {
@@ -52,7 +77,7 @@ impl Variables {
         }
         let hash = hash_all(vars.iter());
         let prepare_hash = hash_all(vars.iter().filter(|(k, _)| !NOT_PARSED_INTO_STATEMENTS.contains(&&***k)));
-        Arc::new(Self { vars, hash, prepare_hash })
+        intern(Self { vars, hash, prepare_hash })
     }
 
     /// No variable set: the state of a fresh or reset connection.
@@ -130,6 +155,7 @@ const HAVE_DEFAULT: &[&str] = &[
     "sql_safe_updates",
     "sql_select_limit",
     "time_zone",
+    "timestamp",
     "transaction_isolation",
     "transaction_read_only",
     "tx_isolation",
@@ -141,6 +167,13 @@ const HAVE_DEFAULT: &[&str] = &[
 /// Whether a variable is known to go back to the server's default by `SET … = DEFAULT`.
 pub(super) fn has_default(name: &str) -> bool {
     HAVE_DEFAULT.contains(&name)
+}
+
+/// The text under which it is remembered that a server accepted a value. A moment is another one each time, and the server
+/// takes all of them or (`secure_timestamp`) none.
+pub(super) fn remembered<'a>(name: &str, literal: &'a str) -> &'a str {
+    let is_moment = name == "timestamp" && literal.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_moment { "a moment" } else { literal }
 }
 
 /// The variables that SET NAMES sets.

@@ -29,7 +29,8 @@ pub use group::{Address, Group, GroupId, PoolLimits, Server, ServerKind, ServerT
 pub use password::{Password, PasswordHash};
 pub use problem::{Place, Problem, Problems};
 pub use proxy::{
-    AuthPlugin, ClientTls, ClientTlsFiles, HealthCheck, Limits, Listen, Proxy, Reads, Scratch, ScratchPlace, User,
+    AuthPlugin, ClientTls, ClientTlsFiles, HealthCheck, Limits, Listen, Proxy, Reads, Recovery, Scratch, ScratchPlace,
+    User,
 };
 pub use schema::{DataNode, KeyGenerator, Level, Schema, Strategy, Table, TableKey};
 pub use secret::Secret;

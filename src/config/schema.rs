@@ -18,6 +18,8 @@ pub struct Schema {
     pub tables: BTreeMap<String, Arc<Table>>,
     /// Binding groups: names (in small letters) of tables that are split alike.
     pub binding: Vec<Vec<Arc<str>>>,
+    /// Whether a transaction may write to one group only.
+    pub single_group_transactions: bool,
 }
 
 impl Schema {

@@ -33,6 +33,7 @@ pub struct Client {
 impl Client {
     /// Wraps a connection whose handshake is over.
     pub fn new(stream: PacketStream, capabilities: Capabilities) -> Self {
+        let stream = stream.of_client();
         Self { stream, capabilities, write_timeout: DEFAULT_WRITE_TIMEOUT, scratch: BytesMut::new() }
     }
 

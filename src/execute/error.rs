@@ -47,17 +47,32 @@ pub enum ExecuteError {
         /// `limits.max_buffered_bytes`.
         limit_bytes: usize,
     },
-    /// A write that reached several groups was acknowledged by some and failed on others at COMMIT.
+    /// A query would bring more to the scratch server than the rules allow.
     #[error(
-        "COMMIT succeeded on {committed} and failed on {failed}: {cause}. The statement is applied in part; check the rows"
+        "The query needs more than {limit} {what} in temporary tables; \
+         add conditions that each table's shards can apply, or raise scratch.{key}"
     )]
-    PartialCommit {
-        /// Groups that committed.
-        committed: String,
-        /// Groups that did not.
-        failed: String,
-        /// The first failure.
-        cause: BackendError,
+    ScratchLimit {
+        /// Rows or bytes.
+        what: &'static str,
+        /// The key of the limit.
+        key: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// Too many such queries ran at the same time for too long.
+    #[error("{limit} queries over temporary tables run already; try again, or raise scratch.max_concurrent")]
+    ScratchBusy {
+        /// `scratch.max_concurrent`.
+        limit: usize,
+    },
+    /// It took too long to bring the rows together: as `ER_QUERY_TIMEOUT`.
+    #[error(
+        "Query execution was interrupted: bringing its rows together took more than {limit_ms} ms (scratch.timeout_ms)"
+    )]
+    ScratchTimeout {
+        /// `scratch.timeout_ms`.
+        limit_ms: u64,
     },
 }
 
@@ -98,8 +113,9 @@ impl Report for ExecuteError {
             Self::Interrupted => QUERY_INTERRUPTED,
             Self::TimeUp { is_mariadb: true } => 1969,
             Self::TimeUp { is_mariadb: false } => 3024,
-            Self::TooLarge { .. } => 1235,
-            Self::PartialCommit { .. } => 1180,
+            Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
+            Self::ScratchBusy { .. } => 1105,
+            Self::ScratchTimeout { .. } => 3024,
         }
     }
 
@@ -109,9 +125,8 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.sqlstate(),
             Self::ClientLost(e) => e.sqlstate(),
             Self::Interrupted | Self::TimeUp { is_mariadb: true } => "70100",
-            Self::TimeUp { is_mariadb: false } => "HY000",
-            Self::TooLarge { .. } => "42000",
-            Self::PartialCommit { .. } => "HY000",
+            Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
+            Self::TimeUp { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
         }
     }
 
@@ -123,7 +138,7 @@ impl Report for ExecuteError {
             Self::Interrupted => "interrupted",
             Self::TimeUp { .. } => "statement_timeout",
             Self::TooLarge { .. } => "buffer_limit",
-            Self::PartialCommit { .. } => "partial_commit",
+            Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
     }
 
@@ -132,12 +147,18 @@ impl Report for ExecuteError {
             Self::Backend(e) => e.fault(),
             Self::Merge(e) => e.fault(),
             Self::ClientLost(_) | Self::Interrupted | Self::TimeUp { .. } => Fault::Client,
-            Self::TooLarge { .. } => Fault::Proxy,
-            Self::PartialCommit { .. } => Fault::Backend,
+            Self::TooLarge { .. }
+            | Self::ScratchLimit { .. }
+            | Self::ScratchBusy { .. }
+            | Self::ScratchTimeout { .. } => Fault::Proxy,
         }
     }
 
     fn retryable(&self) -> bool {
-        matches!(self, Self::Backend(e) if e.retryable())
+        match self {
+            Self::Backend(e) => e.retryable(),
+            Self::ScratchBusy { .. } => true,
+            _ => false,
+        }
     }
 }

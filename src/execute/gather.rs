@@ -15,6 +15,7 @@ use futures_util::future::{join_all, poll_immediate, try_join_all};
 use super::lane::{Head, Request};
 use super::rows::Rows;
 use super::{ExecuteError, Lane};
+use crate::backend::KillHandle;
 use crate::merge::{MergeSpec, Merger, RowFormat, RowSink, Step, check_columns};
 use crate::protocol::ColumnDef;
 
@@ -120,9 +121,19 @@ impl Gather {
         &self.columns[..self.visible_columns]
     }
 
+    /// What it takes to stop what runs on its lanes.
+    pub fn kill_handles(&self) -> Vec<KillHandle> {
+        self.lanes.iter().filter_map(Lane::kill_handle).collect()
+    }
+
     /// How many rows have left so far.
     pub fn rows_out(&self) -> u64 {
         self.merger.rows_out()
+    }
+
+    /// What FOUND_ROWS() gives.
+    pub fn rows_found(&self) -> u64 {
+        self.merger.rows_found()
     }
 
     /// Merges until the sink is full or all is done, reading what it needs.

@@ -1,13 +1,15 @@
 //! All client sessions of this proxy: for `SHOW PROCESSLIST`, `KILL` and the drain at shutdown.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::deadline::{Deadline, TimeLimit};
 
@@ -34,7 +36,8 @@ pub struct SessionEntry {
     /// Where it comes from.
     pub peer: String,
     interrupt: AtomicU8,
-    wake: Notify,
+    /// The session's own task, and nobody else, waits here.
+    wake: AtomicWaker,
     activity: Mutex<Activity>,
     deadline: Deadline,
 }
@@ -51,11 +54,11 @@ pub struct Activity {
 }
 
 impl SessionEntry {
-    /// Notes that a statement begins.
-    pub fn begin(&self, statement: Bytes) {
+    /// Notes that a statement begins, and when.
+    pub fn begin(&self, statement: Bytes, now: Instant) {
         let mut activity = self.activity.lock();
         activity.statement = Some(statement);
-        activity.since = Instant::now();
+        activity.since = now;
         // A KILL QUERY that came while nothing ran has no effect.
         let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
     }
@@ -70,12 +73,12 @@ impl SessionEntry {
         &self.deadline
     }
 
-    /// Notes that the statement has ended.
-    pub fn end(&self) {
+    /// Notes that the statement has ended, and when.
+    pub fn end(&self, now: Instant) {
         self.deadline.start(None);
         let mut activity = self.activity.lock();
         activity.statement = None;
-        activity.since = Instant::now();
+        activity.since = now;
     }
 
     /// Notes the schema in use.
@@ -92,7 +95,7 @@ impl SessionEntry {
     pub fn interrupt(&self, what: Interrupt) {
         let code = if what == Interrupt::Query { QUERY } else { CONNECTION };
         self.interrupt.fetch_max(code, Ordering::AcqRel);
-        self.wake.notify_one();
+        self.wake.wake();
     }
 
     /// Takes a pending interrupt. A `Connection` interrupt stays: the session is to end.
@@ -107,21 +110,30 @@ impl SessionEntry {
         }
     }
 
-    /// Waits for an interrupt.
+    /// Waits for an interrupt. For the session's own task: one waits at a time.
     pub async fn interrupted(&self) -> Interrupt {
-        loop {
-            if let Some(what) = self.take_interrupt() {
-                return what;
+        poll_fn(|cx| match self.take_interrupt() {
+            Some(what) => Poll::Ready(what),
+            None => {
+                self.wake.register(cx.waker());
+                // one that came before the waker stood there
+                self.take_interrupt().map_or(Poll::Pending, Poll::Ready)
             }
-            self.wake.notified().await;
-        }
+        })
+        .await
     }
 
     /// Waits for a `KILL` of the connection; one of the statement is kept for whoever asks for interrupts next.
     pub async fn killed(&self) {
-        while self.interrupt.load(Ordering::Acquire) != CONNECTION {
-            self.wake.notified().await;
-        }
+        poll_fn(|cx| {
+            let is_killed = || self.interrupt.load(Ordering::Acquire) == CONNECTION;
+            if is_killed() {
+                return Poll::Ready(());
+            }
+            self.wake.register(cx.waker());
+            if is_killed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
@@ -150,7 +162,7 @@ impl Registry {
             user,
             peer,
             interrupt: AtomicU8::new(NOTHING),
-            wake: Notify::new(),
+            wake: AtomicWaker::new(),
             activity: Mutex::new(Activity { schema, statement: None, since: Instant::now() }),
             deadline: Deadline::default(),
         });
@@ -220,7 +232,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let id = registry.next_id();
         let me = registry.enter(id, "app".into(), "local".into(), None);
-        me.begin(Bytes::from_static(b"SELECT 1"));
+        me.begin(Bytes::from_static(b"SELECT 1"), Instant::now());
         registry.find(id).unwrap().interrupt(Interrupt::Query);
         assert_eq!(me.interrupted().await, Interrupt::Query);
         assert_eq!(me.take_interrupt(), None);
@@ -235,7 +247,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let me = registry.enter(1, "app".into(), "local".into(), None);
         me.interrupt(Interrupt::Query);
-        me.begin(Bytes::from_static(b"SELECT 1"));
+        me.begin(Bytes::from_static(b"SELECT 1"), Instant::now());
         assert_eq!(me.take_interrupt(), None);
     }
 }

@@ -163,6 +163,7 @@ pub fn renamed<'a>(column: ColumnView<'a>, names: &'a dyn Names) -> ColumnView<'
     }
     let Some((schema, table)) = names.logical(column.schema, column.org_table) else { return column };
     let alias = if column.table == column.org_table { table } else { column.table };
+    let schema = if column.schema.is_empty() { column.schema } else { schema };
     ColumnView { schema, table: alias, org_table: table, ..column }
 }
 

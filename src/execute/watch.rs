@@ -114,11 +114,11 @@ impl Watch<'_> {
 
     /// Runs the end of a transaction: a client that goes away does not change its mind about it, and its time is not
     /// bounded. A `KILL QUERY` is passed on to the servers; a `KILL` of the connection leaves the end to them.
-    pub async fn guard_end<T>(
+    pub async fn guard_end<T, E: From<ExecuteError>>(
         &self,
         statements: &[KillHandle],
-        work: impl Future<Output = Result<T, ExecuteError>>,
-    ) -> Result<T, ExecuteError> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let mut work = std::pin::pin!(work);
         loop {
             let what = tokio::select! {
@@ -128,7 +128,7 @@ impl Watch<'_> {
             };
             match what {
                 Interrupt::Query => stop_all(statements).await,
-                Interrupt::Connection => return Err(ExecuteError::Interrupted),
+                Interrupt::Connection => return Err(ExecuteError::Interrupted.into()),
             }
         }
     }

@@ -50,11 +50,38 @@ pub struct Merger {
     inputs: Vec<Input>,
     source: Source,
     fold: Fold,
+    cut: Cut,
+    rows_out: u64,
+    scratch: Vec<u8>,
+}
+
+/// OFFSET and LIMIT.
+#[derive(Debug)]
+struct Cut {
     offset_left: u64,
     limit_left: u64,
-    rows_out: u64,
+    /// Rows behind LIMIT are counted.
+    counts_all: bool,
+    rows_found: u64,
     done: bool,
-    scratch: Vec<u8>,
+}
+
+impl Cut {
+    /// Counts a row; whether it is part of the answer.
+    #[inline]
+    fn passes(&mut self) -> bool {
+        self.rows_found += 1;
+        if self.offset_left > 0 {
+            self.offset_left -= 1;
+            return false;
+        }
+        if self.limit_left == 0 {
+            return false;
+        }
+        self.limit_left -= 1;
+        self.done |= self.limit_left == 0 && !self.counts_all;
+        true
+    }
 }
 
 /// The order in which rows leave the inputs.
@@ -132,10 +159,14 @@ impl Merger {
             shape,
             keys,
             fold,
-            offset_left: spec.offset,
-            limit_left,
+            cut: Cut {
+                offset_left: spec.offset,
+                limit_left,
+                counts_all: spec.counts_all,
+                rows_found: 0,
+                done: limit_left == 0 && !spec.counts_all,
+            },
             rows_out: 0,
-            done: limit_left == 0,
             scratch: Vec::new(),
         })
     }
@@ -167,10 +198,15 @@ impl Merger {
         self.rows_out
     }
 
+    /// What FOUND_ROWS() gives: how many rows the sink got, or would have got without LIMIT.
+    pub fn rows_found(&self) -> u64 {
+        if self.cut.counts_all { self.cut.rows_found } else { self.rows_out }
+    }
+
     /// Merges as far as it can. After an error the answer cannot be completed.
     pub fn run(&mut self, sink: &mut impl RowSink) -> Result<Step, MergeError> {
         loop {
-            if self.done {
+            if self.cut.done {
                 return Ok(Step::Done);
             }
             if sink.is_full() {
@@ -184,7 +220,7 @@ impl Merger {
                         return Err(MergeError::Plan("aggregates without GROUP BY got no row from any shard"));
                     }
                     self.finish_group(sink)?;
-                    self.done = true;
+                    self.cut.done = true;
                 }
             }
         }
@@ -234,7 +270,7 @@ impl Merger {
         let head = input.head();
         match fold {
             Fold::Pass => {
-                if Self::passes(&mut self.offset_left, &mut self.limit_left, &mut self.done) {
+                if self.cut.passes() {
                     sink.row(shape.cut(head.bytes, input.visible_end(), scratch));
                     self.rows_out += 1;
                 }
@@ -243,7 +279,7 @@ impl Merger {
                 let is_new = last.as_ref().is_none_or(|last| keys.compare(last.row(), head, keys.len()).is_ne());
                 if is_new {
                     *last = Some(Saved::copy(last.take(), input));
-                    if Self::passes(&mut self.offset_left, &mut self.limit_left, &mut self.done) {
+                    if self.cut.passes() {
                         sink.row(shape.cut(head.bytes, input.visible_end(), scratch));
                         self.rows_out += 1;
                     }
@@ -281,7 +317,7 @@ impl Merger {
         if *rows == 0 {
             return Ok(());
         }
-        if Self::passes(&mut self.offset_left, &mut self.limit_left, &mut self.done) {
+        if self.cut.passes() {
             // A group of one row is sent as its shard sent it.
             if *rows == 1 {
                 sink.row(self.shape.cut(&group.bytes, group.visible_end, &mut self.scratch));
@@ -293,21 +329,6 @@ impl Merger {
         }
         *rows = 0;
         Ok(())
-    }
-
-    /// Counts a row against OFFSET and LIMIT; whether it is part of the answer.
-    #[inline]
-    fn passes(offset_left: &mut u64, limit_left: &mut u64, done: &mut bool) -> bool {
-        if *offset_left > 0 {
-            *offset_left -= 1;
-            return false;
-        }
-        if *limit_left == 0 {
-            return false;
-        }
-        *limit_left -= 1;
-        *done |= *limit_left == 0;
-        true
     }
 }
 

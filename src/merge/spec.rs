@@ -29,6 +29,8 @@ pub struct MergeSpec {
     pub limit: Option<u64>,
     /// This many rows are skipped first.
     pub offset: u64,
+    /// Rows that LIMIT leaves out are counted: `SQL_CALC_FOUND_ROWS`. The shards send all rows.
+    pub counts_all: bool,
     /// How many columns at the end of the shards' rows the client does not see.
     pub hidden_columns: usize,
 }

@@ -1,5 +1,6 @@
 //! One type for the transports a MySQL connection can run over.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -32,8 +33,21 @@ impl Io {
         matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
     }
 
-    /// Resolves when the peer has closed its side or the connection failed. Costs no system call: the reactor knows.
+    /// Whether nothing has come in since the last read: neither bytes nor the peer's close. Costs no system call. The
+    /// task is woken when that changes.
+    pub fn poll_quiet(&self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Tcp(s) => s.poll_read_ready(cx).is_pending(),
+            Self::Unix(s) => s.poll_read_ready(cx).is_pending(),
+            Self::TlsServer(s) => s.get_ref().0.poll_read_ready(cx).is_pending(),
+            Self::TlsClient(s) => s.get_ref().0.poll_read_ready(cx).is_pending(),
+        }
+    }
+
+    /// Resolves when the peer has closed its side or the connection failed. Costs no system call: the reactor knows. Nobody
+    /// may read meanwhile.
     pub async fn closed(&self) {
+        poll_fn(|cx| if self.poll_quiet(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
         let ready = match self {
             Self::Tcp(s) => s.ready(Interest::READABLE).await,
             Self::Unix(s) => s.ready(Interest::READABLE).await,

@@ -17,6 +17,9 @@ use crate::protocol::frame_writer::FrameWriter;
 /// How much room a read asks for. Large enough that a big result needs few system calls, small enough that
 /// thousands of busy connections fit in memory.
 pub const READ_CHUNK_BYTES: usize = 16 * 1024;
+/// The same for clients, most of whose commands are short; a longer one makes the buffer grow. An idle client keeps this
+/// much and no more.
+pub const CLIENT_READ_CHUNK_BYTES: usize = 4 * 1024;
 /// Queued writes past this are flushed by [`PacketStream::queue_bounded`] before more are taken.
 pub const WRITE_HIGH_WATER_BYTES: usize = 64 * 1024;
 
@@ -72,12 +75,20 @@ pub struct PacketStream {
     write: BytesMut,
     seq: u8,
     max_packet_bytes: usize,
+    read_chunk_bytes: usize,
 }
 
 impl PacketStream {
     /// Wraps a connected transport. Payloads longer than `max_packet_bytes` are refused on read.
     pub fn new(io: Io, max_packet_bytes: usize) -> Self {
-        Self { io, read: BytesMut::new(), write: BytesMut::new(), seq: 0, max_packet_bytes }
+        let read_chunk_bytes = READ_CHUNK_BYTES;
+        Self { io, read: BytesMut::new(), write: BytesMut::new(), seq: 0, max_packet_bytes, read_chunk_bytes }
+    }
+
+    /// The same stream, for a client: small reads, as [`CLIENT_READ_CHUNK_BYTES`] says.
+    pub fn of_client(mut self) -> Self {
+        self.read_chunk_bytes = CLIENT_READ_CHUNK_BYTES;
+        self
     }
 
     /// The transport.
@@ -118,8 +129,8 @@ impl PacketStream {
 
     /// Reads what the transport has, at least one byte; `Closed` on an end of stream with nothing buffered. Cancel safe.
     pub async fn fill(&mut self) -> Result<usize, NetError> {
-        if self.read.capacity() - self.read.len() < READ_CHUNK_BYTES / 2 {
-            self.read.reserve(READ_CHUNK_BYTES);
+        if self.read.capacity() - self.read.len() < self.read_chunk_bytes / 2 {
+            self.read.reserve(self.read_chunk_bytes);
         }
         match self.io.read_buf(&mut self.read).await? {
             0 if self.read.is_empty() => Err(NetError::Closed),
@@ -264,13 +275,14 @@ impl PacketStream {
         Ok(())
     }
 
-    /// Gives the buffers' memory back; called when a connection goes idle, so that idle clients are cheap.
+    /// Gives the memory of large buffers back; called when a connection goes idle, so that idle clients are cheap.
     pub fn release_buffers(&mut self) {
-        if self.read.is_empty() {
-            self.read = BytesMut::new();
-        }
-        if self.write.is_empty() {
-            self.write = BytesMut::new();
+        let keep_bytes = self.read_chunk_bytes;
+        for buffer in [&mut self.read, &mut self.write] {
+            // What was taken out of the buffer is not part of its capacity until it is reclaimed.
+            if buffer.is_empty() && buffer.try_reclaim(keep_bytes + 1) {
+                *buffer = BytesMut::new();
+            }
         }
     }
 

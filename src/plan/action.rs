@@ -9,11 +9,13 @@ use super::given::Given;
 use super::insert::InsertAction;
 use super::instead::Instead;
 use super::keys::Colocated;
+use super::scratch::ScratchPlan;
 use super::template::{Filling, Template};
 use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
 use super::unit::Unit;
 use crate::config::GroupId;
 use crate::merge::MergeSpec;
+use crate::route::algorithm::ShardSet;
 use crate::route::source::Source;
 use crate::route::values::Values;
 
@@ -25,6 +27,8 @@ const NO_LIMIT: u64 = i64::MAX as u64;
 pub(crate) enum Action {
     /// Goes where its tables are.
     Routed(Routed),
+    /// Goes where its tables are, or has them brought to one place.
+    Query(Box<QueryAction>),
     /// Splits its rows.
     Insert(InsertAction),
     /// Goes to every node of a table; of several tables, one after the other.
@@ -37,6 +41,28 @@ pub(crate) enum Action {
     Instead(Instead),
     /// Runs in steps only.
     OnlyComposed(OnlyComposed),
+}
+
+/// A query: for some values its tables meet on shards, for others they do not.
+#[derive(Debug, Clone)]
+pub(crate) struct QueryAction {
+    /// How it runs where they meet.
+    pub routed: Routed,
+    /// How it runs where they do not; or why it cannot.
+    pub scratch: Result<ScratchPlan, PlanError>,
+}
+
+impl QueryAction {
+    /// Makes the statements of one execution.
+    pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> Result<Bound, PlanError> {
+        match self.routed.bind(values, session) {
+            Err(PlanError::NotSupported { what, .. }) => {
+                let scratch = self.scratch.as_ref().map_err(Clone::clone)?.bind(what, values, session);
+                Ok(Bound { scratch: Some(Box::new(scratch)), ..Bound::default() })
+            }
+            bound => bound,
+        }
+    }
 }
 
 /// A place that does not depend on a table.
@@ -137,10 +163,12 @@ impl Routed {
             let target = self.meet(values)?;
             return self.relayed(values, session, &target);
         };
-        let mut reached = self.units[colocated.driver].nodes(values);
-        for unit in colocated.narrowing.iter().filter(|unit| **unit != colocated.driver) {
-            reached.intersect(&self.units[*unit].nodes(values));
+        if !colocated.legs.is_empty()
+            && let Ok(target) = self.meet(values)
+        {
+            return self.relayed(values, session, &target);
         }
+        let reached = self.reached(colocated, values);
         let mut targets = reached.iter();
         // a contradiction: any node gives the empty result
         let first = targets.next().unwrap_or(0);
@@ -151,6 +179,34 @@ impl Routed {
         let scatter = self.scatter.as_ref().map_err(Clone::clone)?;
         let targets: Vec<Target> = reached.iter().map(|node| self.follow(colocated, node)).collect::<Result<_, _>>()?;
         self.scattered(scatter, values, session, &targets)
+    }
+
+    /// The nodes that rows of the answer can come from.
+    fn reached(&self, colocated: &Colocated, values: &Values<'_>) -> ShardSet {
+        let common = |driver: usize, others: &[usize]| {
+            let mut reached = self.units[driver].nodes(values);
+            for unit in others {
+                reached.intersect(&self.units[*unit].nodes(values));
+            }
+            reached
+        };
+        let mut reached = common(colocated.driver, colocated.narrowing.get(1..).unwrap_or_default());
+        for leg in &colocated.legs {
+            if let [driver, others @ ..] = leg.as_slice() {
+                reached.unite(&common(*driver, others));
+            }
+        }
+        reached
+    }
+
+    /// Whether its tables meet on all nodes that it can reach, and it may be sent to several.
+    pub fn always_meets(&self) -> bool {
+        let Some(colocated) = self.colocated.as_ref().filter(|_| self.scatter.is_ok()) else {
+            return self.units.is_empty();
+        };
+        let driver = self.units[colocated.driver].place.nodes();
+        let beside = |unit: &Unit| driver.iter().all(|at| unit.place.nodes().iter().any(|node| node.group == at.group));
+        self.units.iter().enumerate().all(|(index, unit)| colocated.members.contains(&index) || beside(unit))
     }
 
     /// One node for each table, all in one group.
@@ -211,7 +267,7 @@ impl Routed {
     }
 
     fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
-        let statement = self.statement(&self.relay, values, session, target, 0);
+        let statement = self.statement(&self.relay, values, session, target, None);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
 
@@ -229,7 +285,7 @@ impl Routed {
             shard_limit = if limit.on_shards { count.saturating_add(offset).min(NO_LIMIT) } else { NO_LIMIT };
             merge = Some(Arc::new(MergeSpec { limit: Some(count), offset, ..(**spec).clone() }));
         }
-        let statement = |target| self.statement(&scatter.template, values, session, target, shard_limit);
+        let statement = |target| self.statement(&scatter.template, values, session, target, Some(shard_limit));
         Ok(Bound {
             shards: targets.iter().map(statement).collect(),
             merge,
@@ -238,13 +294,14 @@ impl Routed {
         })
     }
 
+    /// The statement for a target; `shard_limit` is LIMIT where it is one of several.
     fn statement(
         &self,
         template: &Template,
         values: &Values<'_>,
         session: &dyn SessionValues,
         target: &Target,
-        limit_count: u64,
+        shard_limit: Option<u64>,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
         // views that are read elsewhere: the home's schema may not be there
@@ -258,9 +315,11 @@ impl Routed {
             nodes: &target.nodes,
             schema: schema.as_deref().unwrap_or_default(),
             session,
-            limit_count,
+            limit_count: shard_limit.unwrap_or_default(),
             insert: None,
             chosen: self.home.chosen.as_deref(),
+            several: shard_limit.is_some(),
+            renamed: false,
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
@@ -272,16 +331,24 @@ impl Routed {
     pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
         let target = match &self.colocated {
             Some(colocated) => self.follow(colocated, 0)?,
-            None => self.anywhere(),
+            None => self.anywhere().ok_or_else(|| self.apart.clone())?,
         };
-        Ok(self.statement(&self.relay, values, &NoSession, &target, 0))
+        Ok(self.statement(&self.relay, values, &NoSession, &target, None))
     }
 
-    /// Some node of each table; they need not meet, since the statement is not run.
-    fn anywhere(&self) -> Target {
-        let group = self.lead().and_then(|unit| self.units[unit].node(0)).map_or(self.home.group, |node| node.group);
-        let here = |unit: &Unit| unit.place.nodes().iter().position(|node| node.group == group).unwrap_or(0);
-        Target { nodes: self.units.iter().map(here).collect(), group }
+    /// Some node of each table on one group that has all tables; they need not meet, since the statement is not run.
+    fn anywhere(&self) -> Option<Target> {
+        let first = self.lead().and_then(|unit| self.units[unit].node(0)).map_or(self.home.group, |node| node.group);
+        let here = |unit: &Unit, group| {
+            let nodes = unit.place.nodes();
+            if nodes.is_empty() { Some(0) } else { nodes.iter().position(|node| node.group == group) }
+        };
+        let on = |group| {
+            let nodes: Option<Vec<usize>> = self.units.iter().map(|unit| here(unit, group)).collect();
+            Some(Target { nodes: nodes?, group })
+        };
+        let elsewhere = || self.units.iter().flat_map(|unit| unit.place.nodes()).find_map(|node| on(node.group));
+        on(first).or_else(elsewhere)
     }
 
     /// A key that is assigned must be what the condition says it is.
@@ -368,6 +435,8 @@ impl Everywhere {
                 limit_count: 0,
                 insert: None,
                 chosen: None,
+                several: false,
+                renamed: false,
             };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::PlanContext;
 use super::hint::Hints;
 use super::place::Place;
-use super::shape::{Classes, ColumnId, Comparison, Fact, Reader, RefId, RefKind, Shape};
+use super::shape::{BlockId, Classes, ColumnId, Comparison, Fact, Position, Reader, RefId, RefKind, Shape};
 use super::system;
 use super::unit::Unit;
 use crate::catalog::TableInfo;
@@ -88,8 +88,19 @@ fn column_type(shape: &Shape, context: &PlanContext<'_>, column: ColumnId) -> Ke
 
 /// Whether two columns are equal exactly where their keys are.
 fn compatible(shape: &Shape, context: &PlanContext<'_>, left: ColumnId, right: ColumnId) -> bool {
+    compare_alike(&column_type(shape, context, left), &column_type(shape, context, right))
+}
+
+/// Whether the keys of two tables are of types that compare with each other as each with itself.
+pub(crate) fn same_key_types(one: &Unit, other: &Unit) -> bool {
+    let types = |unit: &Unit| unit.keyed.as_ref().map(|keyed| keyed.types.clone()).unwrap_or_default();
+    let (one, other) = (types(one), types(other));
+    one.len() == other.len() && one.iter().zip(&other).all(|(a, b)| compare_alike(a, b))
+}
+
+fn compare_alike(left: &KeyType, right: &KeyType) -> bool {
     use KeyType::{Binary, Date, DateTime, Decimal, FromLiteral, Int, Text, Time, Year};
-    match (column_type(shape, context, left), column_type(shape, context, right)) {
+    match (left, right) {
         (Int { .. } | Decimal { .. }, Int { .. } | Decimal { .. })
         | (Date, Date)
         | (DateTime { .. }, DateTime { .. })
@@ -184,8 +195,10 @@ pub(crate) struct Colocated {
     pub driver: usize,
     /// The units that are on the driver's node, the driver among them.
     pub members: Vec<usize>,
-    /// Those of them without whose rows there is no row of the answer: each limits the nodes.
+    /// Those of them without whose rows there is no row of the answer: each limits the nodes. The driver is the first.
     pub narrowing: Vec<usize>,
+    /// Of a set operation: the units that limit the nodes of each further leg, its own driver first.
+    pub legs: Vec<Vec<usize>>,
 }
 
 /// The table that all other sharded tables follow, if there is one; else the two that stay apart.
@@ -199,20 +212,111 @@ pub(crate) fn colocate(
         return Ok(views);
     }
     let sharded: Vec<usize> = (0..keys.units.len()).filter(|unit| keys.units[*unit].keyed.is_some()).collect();
-    let line = shape.main_line(main);
-    let stands = |unit: &usize| {
-        let reference = &shape.refs[keys.refs[*unit]];
-        line.contains(&reference.block) && reference.nullable_by.is_empty()
-    };
+    if shape.blocks[main].set_operation {
+        return colocate_legs(shape, context, keys, main, sharded);
+    }
+    colocate_units(shape, context, keys, main, sharded)
+}
+
+/// As [`colocate`], for some of the sharded units alone.
+fn colocate_units(
+    shape: &Shape,
+    context: &PlanContext<'_>,
+    keys: &Keys,
+    main: usize,
+    sharded: Vec<usize>,
+) -> Result<Colocated, Option<(usize, usize)>> {
+    let stands = |unit: &usize| brings_its_rows(shape, context, keys, *unit, main);
     let drivers: Vec<usize> = sharded.iter().copied().filter(stands).collect();
     let mut apart = None;
     for driver in &drivers {
         match sharded.iter().find(|unit| *unit != driver && !follows(shape, context, keys, *driver, **unit)) {
-            None => return Ok(Colocated { driver: *driver, members: sharded, narrowing: drivers }),
+            None => {
+                let others = drivers.iter().filter(|other| *other != driver);
+                let narrowing = std::iter::once(driver).chain(others).copied().collect();
+                return Ok(Colocated { driver: *driver, members: sharded, narrowing, legs: Vec::new() });
+            }
             Some(stranger) => apart = apart.or(Some((*driver, *stranger))),
         }
     }
     Err(apart.or_else(|| sharded.first().map(|first| (*first, sharded.get(1).copied().unwrap_or(*first)))))
+}
+
+/// The legs of a set operation, each with the tables of its own; the drivers must lie side by side.
+fn colocate_legs(
+    shape: &Shape,
+    context: &PlanContext<'_>,
+    keys: &Keys,
+    main: usize,
+    sharded: Vec<usize>,
+) -> Result<Colocated, Option<(usize, usize)>> {
+    let mut whole: Option<Colocated> = None;
+    let mut placed = 0;
+    for leg in shape.legs(main) {
+        let of_leg: Vec<usize> =
+            sharded.iter().copied().filter(|unit| shape.is_within(shape.refs[keys.refs[*unit]].block, leg)).collect();
+        placed += of_leg.len();
+        let leg = colocate_units(shape, context, keys, leg, of_leg)?;
+        match &mut whole {
+            None => whole = Some(leg),
+            Some(whole) if side_by_side(&keys.units[whole.driver].place, &keys.units[leg.driver].place) => {
+                whole.legs.push(leg.narrowing);
+                whole.members.extend(leg.members);
+            }
+            Some(whole) => return Err(Some((whole.driver, leg.driver))),
+        }
+    }
+    whole.filter(|_| placed == sharded.len()).ok_or(None)
+}
+
+/// Whether each row of the answer has a row of this unit in it, and rows of one node make rows of that node alone: it
+/// stands in the main block, or in derived tables that pass their rows on, or whole groups of them.
+fn brings_its_rows(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, unit: usize, main: usize) -> bool {
+    let mut id = keys.refs[unit];
+    loop {
+        let reference = &shape.refs[id];
+        if !reference.nullable_by.is_empty() {
+            return false;
+        }
+        if reference.block == main {
+            return true;
+        }
+        let Some((_, Position::Derived(outer))) = shape.blocks[reference.block].parent else { return false };
+        if !passes_whole(shape, context, keys, unit, reference.block) {
+            return false;
+        }
+        id = outer;
+    }
+}
+
+/// Whether the result of a block is made of the rows of this unit in it one by one, or of whole groups of them that
+/// lie on one node.
+pub(crate) fn passes_whole(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, unit: usize, id: BlockId) -> bool {
+    let block = &shape.blocks[id];
+    if !block.grouped {
+        return block.passes_rows();
+    }
+    let classes = classes(shape, context, &shape.own(id));
+    let tells = |columns: &[ColumnId]| tells_key(shape, keys, unit, columns, &classes);
+    let outputs: Vec<ColumnId> = block.outputs.iter().flatten().filter_map(|output| output.column).collect();
+    block.is_cut_by_rows() && tells(&block.group_columns) && (!block.distinct || tells(&outputs))
+}
+
+/// Whether rows of a unit that are equal on these columns have one sharding key, and so lie on one node.
+pub(crate) fn tells_key(shape: &Shape, keys: &Keys, unit: usize, columns: &[ColumnId], classes: &Classes) -> bool {
+    let Some(keyed) = keys.units.get(unit).and_then(|unit| unit.keyed.as_ref()) else { return false };
+    keyed.equal_keys_meet()
+        && !keyed.columns.is_empty()
+        && keyed.columns.iter().all(|name| {
+            let key = shape.find_column(keys.refs[unit], name);
+            key.is_some_and(|key| columns.iter().any(|column| classes.same(key, *column)))
+        })
+}
+
+/// Whether the nodes of two tables are in the same groups, one by one.
+fn side_by_side(one: &Place, other: &Place) -> bool {
+    let (one, other) = (one.nodes(), other.nodes());
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.group == b.group)
 }
 
 /// Views of `information_schema` that are read from several groups: joined by the tables that their rows are about.
@@ -228,7 +332,12 @@ fn views(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, main: usize) -> 
         line.contains(&reference.block) && reference.nullable_by.is_empty()
     })?;
     let follow = |unit: &usize| *unit == driver || system::meet(shape, context, keys.refs[driver], keys.refs[*unit]);
-    all.iter().all(follow).then(|| Colocated { driver, members: all.clone(), narrowing: vec![driver] })
+    all.iter().all(follow).then(|| Colocated {
+        driver,
+        members: all.clone(),
+        narrowing: vec![driver],
+        legs: Vec::new(),
+    })
 }
 
 /// Whether the rows of `unit` that matter for a row of `driver` have its sharding key.
@@ -252,19 +361,21 @@ fn follows(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, driver: usize,
 }
 
 /// Whether equal keys of two tables share a node index, and that index a group.
-pub(crate) fn bound(one: &Place, other: &Place) -> bool {
-    let (Place::Ruled { schema, table: one }, Place::Ruled { schema: other_schema, table: other }) = (one, other)
+pub(crate) fn bound(place: &Place, other_place: &Place) -> bool {
+    let (Place::Ruled { schema, table: one }, Place::Ruled { schema: other_schema, table: other }) =
+        (place, other_place)
     else {
         return false;
     };
     let same_schema = schema.name == other_schema.name;
-    same_schema && schema_binds(schema, one, other) && one.levels().count() == other.levels().count() && {
-        let mut levels = one.levels().zip(other.levels());
-        let alike = levels.all(|(a, b)| a.columns.len() == b.columns.len());
-        let groups =
-            one.nodes.len() == other.nodes.len() && one.nodes.iter().zip(&other.nodes).all(|(a, b)| a.group == b.group);
-        alike && groups
-    }
+    same_schema
+        && schema_binds(schema, one, other)
+        && one.levels().count() == other.levels().count()
+        && {
+            let mut levels = one.levels().zip(other.levels());
+            levels.all(|(a, b)| a.columns.len() == b.columns.len())
+        }
+        && side_by_side(place, other_place)
 }
 
 fn schema_binds(schema: &Schema, one: &Table, other: &Table) -> bool {

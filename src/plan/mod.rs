@@ -22,12 +22,14 @@ mod hint;
 mod insert;
 mod instead;
 mod keys;
+mod lists;
 mod names;
 mod opaque;
 mod outline;
 mod place;
 mod query;
 mod scatter;
+mod scratch;
 pub mod shape;
 mod show;
 mod system;
@@ -130,6 +132,7 @@ impl Plan {
         let values = self.values(sql, literals, params);
         match &self.action {
             Action::Routed(routed) => routed.bind(&values, session),
+            Action::Query(query) => query.bind(&values, session),
             Action::Insert(insert) => insert.bind(&values, session, ids),
             Action::Everywhere(everywhere) => action::bind_everywhere(everywhere, &values, session),
             Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
@@ -145,6 +148,7 @@ impl Plan {
         let values = self.values(sql, literals, &[]);
         match &self.action {
             Action::Routed(routed) => routed.sample(&values),
+            Action::Query(query) => query.routed.sample(&values),
             Action::Insert(insert) => insert.sample(&values),
             Action::Explain(explain) => explain.sample(sql, literals),
             Action::Instead(instead) => instead.sample(),
@@ -155,6 +159,12 @@ impl Plan {
                 bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))
             }
         }
+    }
+
+    /// Whether something that the statement left on its connection is to be read back from there: user variables that it
+    /// assigned, or the number of rows found without LIMIT.
+    pub fn reads_back(&self) -> bool {
+        !self.assigned_variables.is_empty() || self.pins.found_rows || self.pins.insert_id
     }
 
     /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.

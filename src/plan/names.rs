@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::anchor::Span;
 use super::error::PlanError;
 use super::keys::Keys;
 use super::place::Place;
@@ -13,7 +14,7 @@ use super::unit::quoted;
 use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::splice::Piece;
 
-/// A template with the edits for names and session values. The target table of a DELETE or INSERT is unit `target`.
+/// A template with the edits for names, session values and lists. The target table of a DELETE or INSERT is unit `target`.
 pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> Result<TemplateBuilder, PlanError> {
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
@@ -53,6 +54,9 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
         }
     }
     session_values(builder, &mut template);
+    item_names(builder, keys, &mut template);
+    super::lists::split(&mut template, &builder.shape, keys, builder.literals);
+    template.expect_params(builder.outline.params());
     Ok(template)
 }
 
@@ -68,7 +72,7 @@ fn behind_partitions(builder: &Builder<'_>, reference: &TableRef) -> Option<usiz
 }
 
 /// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.
-fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
+pub(crate) fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
     let RefKind::Table { place, info } = &reference.kind else { return Ok(None) };
     if !is_view(place) {
         return Ok(None);
@@ -109,27 +113,34 @@ fn spelled(builder: &Builder<'_>) -> Vec<String> {
 }
 
 /// The name of a table without its schema, as it is written.
-fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
+pub(crate) fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
     let outline = builder.outline;
     let last = outline.index_at(reference.range.end).checked_sub(1).and_then(|index| outline.tokens().get(index));
     last.map(|token| token.bytes(builder.sql)).unwrap_or_default()
 }
 
-/// Session values become literals; the column keeps the name that the call gave it.
-fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
-    let text = |range: &Range<usize>| builder.sql.get(range.clone()).unwrap_or_default();
-    let calls = &builder.shape.session_values;
-    for call in calls {
-        let slot = Slot::Session { value: call.what.clone(), written: text(&call.range).into() };
-        template.slot(call.range.clone(), slot);
+/// Session values become literals.
+pub(crate) fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
+    for call in &builder.shape.session_values {
+        let written = builder.sql.get(call.range.clone()).unwrap_or_default().into();
+        template.slot(call.range.clone(), Slot::Session { value: call.what.clone(), written });
     }
-    let mut items: Vec<&Range<usize>> = calls.iter().filter_map(|call| call.item.as_ref()).collect();
-    items.sort_by_key(|item| item.start);
+}
+
+/// An item without alias whose text changes keeps its name.
+pub(crate) fn item_names(builder: &Builder<'_>, keys: &Keys, template: &mut TemplateBuilder) {
+    let calls = &builder.shape.session_values;
+    let refs = &builder.shape.refs;
+    let of_calls = calls.iter().filter_map(|call| call.item.as_ref());
+    let of_tables = keys.refs.iter().filter_map(|id| refs[*id].item.as_ref());
+    let mut items: Vec<&Range<usize>> = of_calls.chain(of_tables).collect();
+    items.sort_by_key(|item| (item.start, item.end));
     items.dedup();
     for item in items {
         let within: Vec<&SessionCall> = calls.iter().filter(|call| call.item.as_ref() == Some(item)).collect();
         let values = within.iter().map(|call| call.what.clone()).collect();
-        let alias = format!(" AS {}", quoted(&String::from_utf8_lossy(text(item)))).into();
-        template.slot(item.end..item.end, Slot::SessionAlias { values, alias });
+        let units = (0..keys.refs.len()).filter(|unit| refs[keys.refs[*unit]].item.as_ref() == Some(item)).collect();
+        let name = Span::of(item, builder.literals);
+        template.slot(item.end..item.end, Slot::ItemAlias { values, units, item: name });
     }
 }

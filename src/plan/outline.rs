@@ -175,6 +175,13 @@ impl Outline {
         index
     }
 
+    /// ORDER BY and LIMIT behind the legs of a set operation.
+    pub fn tail(&self, sql: &[u8]) -> Clauses {
+        let mut reader = Reader { outline: self, sql, clauses: Clauses::default(), clause: Clause::Tail, part: None };
+        reader.read(0);
+        reader.clauses
+    }
+
     /// The clauses of the SELECT whose keyword stands at an offset.
     pub fn clauses(&self, sql: &[u8], select: usize) -> Option<Clauses> {
         let first = self.index_at(select);
@@ -371,6 +378,15 @@ mod tests {
         assert_eq!(texts(sql, &found.limit_numbers), ["3", "?"]);
         assert!(!found.limit_offset);
         assert!(sql[..found.before_order].ends_with("DESC"));
+    }
+
+    #[test]
+    fn the_tail_of_a_set_operation() {
+        let sql = "(SELECT a FROM t ORDER BY b LIMIT 1) UNION ALL SELECT c FROM u GROUP BY c ORDER BY 1 DESC LIMIT 2";
+        let outline = Outline::new(sql.as_bytes(), LexMode::default());
+        let found = outline.tail(sql.as_bytes());
+        assert_eq!(texts(sql, &found.order), ["1"]);
+        assert_eq!(texts(sql, &found.limit_numbers), ["2"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{ObjectName, Query, SetExpr, Visit, Visitor};
 
-use super::action::{Action, Home, Routed};
+use super::action::{Action, Home, QueryAction, Routed};
 use super::compose::{Compose, OnlyComposed};
 use super::error::PlanError;
 use super::hint::Hints;
@@ -18,6 +18,7 @@ use super::shape::{Builder, Met};
 use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLiteral, Pins, StatementKind};
 use super::unit::Unit;
 use super::{Plan, PlanContext};
+use crate::catalog::ColumnInfo;
 use crate::sql::lexer::{TokenKind, unquote_name};
 use crate::sql::{Literal, Parsed, Scan};
 
@@ -132,7 +133,7 @@ impl<'a> Subject<'a> {
             kind,
             access: access(kind, met),
             pins: pins(met),
-            needs: Needs { timestamp: met.statement_time },
+            needs: Needs { timestamp: met.statement_time, row_times: self.writes_time(kind, keys) },
             server_hint: self.hints.server,
             pinned: Vec::new(),
             tables: logical_tables(keys),
@@ -142,6 +143,21 @@ impl<'a> Subject<'a> {
             action,
             compose: None,
         }
+    }
+
+    /// Whether rows that are written may take the time of the statement by themselves: defaults, ON UPDATE.
+    fn writes_time(&self, kind: StatementKind, keys: &Keys) -> bool {
+        if !matches!(kind, StatementKind::Insert | StatementKind::Update) {
+            return false;
+        }
+        let takes_time = |column: &ColumnInfo| {
+            matches!(&*column.data_type, "timestamp" | "datetime")
+                || column.default.as_ref().is_some_and(|default| default.contains('(') || default.contains("CURRENT"))
+        };
+        keys.units.iter().any(|unit| {
+            let info = self.context.catalog.table(unit.place.schema(), unit.place.table());
+            info.is_some_and(|info| info.columns.iter().any(takes_time))
+        })
     }
 }
 
@@ -180,7 +196,13 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         unchanged_keys: Vec::new(),
     };
     let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
-    let mut plan = subject.plan(kind, &builder.shape.met, &keys, Action::Routed(routed));
+    let action = if routed.always_meets() {
+        Action::Routed(routed)
+    } else {
+        let scratch = super::scratch::plan(subject, &mut builder, parsed, &keys);
+        Action::Query(Box::new(QueryAction { routed, scratch }))
+    };
+    let mut plan = subject.plan(kind, &builder.shape.met, &keys, action);
     pinned.extend(schemas.into_iter().filter(|schema| !pinned.contains(schema)).collect::<Vec<_>>());
     plan.pinned = pinned;
     Ok(plan)
@@ -315,11 +337,5 @@ pub(crate) fn holds_key(
 ) -> bool {
     let facts = builder.shape.usable(main, super::shape::Reader::Subquery);
     let classes = super::keys::classes(&builder.shape, builder.context, &facts);
-    let Some(keyed) = keys.units.get(colocated.driver).and_then(|unit| unit.keyed.as_ref()) else { return false };
-    keyed.equal_keys_meet()
-        && !keyed.columns.is_empty()
-        && keyed.columns.iter().all(|name| {
-            let key = builder.shape.find_column(keys.refs[colocated.driver], name);
-            key.is_some_and(|key| columns.iter().any(|column| classes.same(key, *column)))
-        })
+    super::keys::tells_key(&builder.shape, keys, colocated.driver, columns, &classes)
 }

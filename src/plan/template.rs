@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::anchor::Span;
 use super::error::PlanError;
 use super::functions::SessionFunction;
+use super::lists::SplitList;
 use super::shape::SessionValue;
 use super::system::{View, literal};
 use super::types::{ParamSource, Params, SessionValues, Text};
@@ -14,6 +16,9 @@ use super::unit::{Unit, quote_name};
 use crate::route::values::Values;
 use crate::sql::Literal;
 use crate::sql::splice::{Piece, Splice, SpliceBuilder};
+
+/// The longest alias of a column (*Identifier Length Limits*); a longer text has to do with the name that it gets.
+const MAX_ALIAS_CHARS: usize = 256;
 
 /// A part of a text that is known only when the plan is bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,12 +94,16 @@ pub(crate) enum Slot {
         written: Box<[u8]>,
     },
     /// The alias that keeps the name of a column whose text changes.
-    SessionAlias {
+    ItemAlias {
         /// The values in the item: if none of them is replaced, the name stays.
         values: Vec<SessionValue>,
-        /// ` AS …`.
-        alias: Box<str>,
+        /// The tables in it: if none of them has another name, the name stays.
+        units: Vec<usize>,
+        /// The item: its text is the name.
+        item: Span,
     },
+    /// Members of a list: over several shards, those that a shard needs.
+    List(SplitList),
     /// Rows of an INSERT.
     Rows,
 }
@@ -117,11 +126,23 @@ pub(crate) struct TemplateBuilder {
     slots: Vec<Slot>,
     own_params: bool,
     always_changes: bool,
+    /// The lists that write their parameters themselves.
+    lists: Vec<Range<usize>>,
+    /// Where the parameters of the statement stand.
+    params: Vec<usize>,
 }
 
 impl TemplateBuilder {
+    /// Says where the parameters of the statement stand.
+    pub fn expect_params(&mut self, params: &[usize]) {
+        params.clone_into(&mut self.params);
+    }
+
     /// Replaces a range by a slot.
     pub fn slot(&mut self, range: Range<usize>, slot: Slot) {
+        if matches!(&slot, Slot::List(list) if list.has_params()) {
+            self.lists.push(range.clone());
+        }
         let piece = self.piece(slot);
         self.splice.replace(range, [piece]);
     }
@@ -146,7 +167,7 @@ impl TemplateBuilder {
     pub fn account_params(&mut self, params: &[usize], replaced: &[Range<usize>]) {
         self.own_params = true;
         for (number, offset) in params.iter().enumerate() {
-            if !replaced.iter().any(|range| range.contains(offset)) {
+            if !replaced.iter().chain(&self.lists).any(|range| range.contains(offset)) {
                 let number = u32::try_from(number).unwrap_or(u32::MAX);
                 self.slot(*offset..*offset + 1, Slot::Param(number));
             }
@@ -154,7 +175,11 @@ impl TemplateBuilder {
     }
 
     /// The finished template.
-    pub fn build(self, length: usize, literals: &[Literal]) -> Result<Template, PlanError> {
+    pub fn build(mut self, length: usize, literals: &[Literal]) -> Result<Template, PlanError> {
+        if !self.lists.is_empty() && !self.own_params {
+            let params = std::mem::take(&mut self.params);
+            self.account_params(&params, &[]);
+        }
         let splice = self.splice.build(length, literals).map_err(|error| {
             tracing::debug!(%error, "edits do not fit");
             PlanError::Internal("edits of the text do not fit together")
@@ -182,6 +207,10 @@ pub(crate) struct Filling<'a> {
     pub insert: Option<&'a dyn InsertFilling>,
     /// The logical schema that the client has chosen.
     pub chosen: Option<&'a str>,
+    /// The statement goes to several shards.
+    pub several: bool,
+    /// All tables are read under other names: as temporary tables.
+    pub renamed: bool,
 }
 
 /// The parts of an INSERT that differ from shard to shard.
@@ -200,7 +229,7 @@ impl Template {
         let mut params = Vec::new();
         self.splice.apply(values.sql, values.literals, &mut out, |index, out| {
             if let Some(slot) = self.slots.get(usize::from(index)) {
-                slot.write(filling, out, &mut params);
+                slot.write(values, filling, out, &mut params);
             }
         });
         let params = if self.own_params { Params::List(params) } else { Params::Same };
@@ -210,6 +239,9 @@ impl Template {
 
 impl Filling<'_> {
     fn as_written(&self, unit: usize) -> bool {
+        if self.renamed {
+            return false;
+        }
         match (self.units.get(unit), self.nodes.get(unit)) {
             (Some(unit), Some(node)) => unit.is_as_written(*node, self.schema),
             _ => true,
@@ -234,8 +266,9 @@ impl Filling<'_> {
         self.session.value(value)
     }
 
-    fn replaces_any(&self, values: &[SessionValue]) -> bool {
-        values.iter().any(|value| self.session_value(value).is_some())
+    fn changes_any(&self, values: &[SessionValue], units: &[usize]) -> bool {
+        units.iter().any(|unit| !self.as_written(*unit))
+            || values.iter().any(|value| self.session_value(value).is_some())
     }
 
     fn write_name(&self, unit: usize, out: &mut Vec<u8>) {
@@ -254,13 +287,14 @@ impl Slot {
             Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
             Self::Param(_) => true,
             Self::View { .. } => false,
+            Self::List(_) => !filling.several,
             Self::Session { value, .. } => filling.session_value(value).is_none(),
-            Self::SessionAlias { values, .. } => !filling.replaces_any(values),
+            Self::ItemAlias { values, units, .. } => !filling.changes_any(values, units),
             Self::Name { .. } | Self::LimitCount { .. } | Self::LimitOffset { .. } | Self::Rows => false,
         }
     }
 
-    fn write(&self, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
+    fn write(&self, values: &Values<'_>, filling: &Filling<'_>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         match self {
             Self::Table { unit, written, .. } if filling.as_written(*unit) => out.extend_from_slice(written),
             Self::Qualifier { unit, schema, written } if filling.is_named(*unit, schema.as_deref()) => {
@@ -302,10 +336,17 @@ impl Slot {
                 Some(text) => out.extend_from_slice(text.as_bytes()),
                 None => out.extend_from_slice(written),
             },
-            Self::SessionAlias { values, alias } => {
-                if filling.replaces_any(values) {
-                    out.extend_from_slice(alias.as_bytes());
+            Self::ItemAlias { values: calls, units, item } => {
+                let name = values.sql.get(item.range(values.literals)).unwrap_or_default();
+                let name = String::from_utf8_lossy(name);
+                if filling.changes_any(calls, units) && name.chars().count() <= MAX_ALIAS_CHARS {
+                    out.extend_from_slice(b" AS ");
+                    quote_name(&name, out);
                 }
+            }
+            Self::List(list) => {
+                let nodes = if filling.several { filling.nodes } else { &[] };
+                list.write(filling.units, nodes, values, out, params);
             }
             Self::Rows => {
                 if let Some(insert) = filling.insert {

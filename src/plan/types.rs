@@ -68,6 +68,8 @@ impl Pins {
 pub struct Needs {
     /// `NOW()` must be the same on all shards: bind `timestamp` when there are several.
     pub timestamp: bool,
+    /// Rows that are written may take the time by themselves (defaults, ON UPDATE): the same holds for them.
+    pub row_times: bool,
 }
 
 /// A hint comment on which server of the group is wanted.
@@ -152,9 +154,11 @@ pub struct NameEntry {
 }
 
 impl NameMap {
-    /// The logical schema and table of a physical table; `None` if its names are the logical ones.
+    /// The logical schema and table of a physical table; `None` if its names are the logical ones. Of a table behind a
+    /// derived one the servers do not say the schema.
     pub fn logical(&self, schema: &str, table: &str) -> Option<(&Arc<str>, &Arc<str>)> {
-        let found = self.entries.iter().find(|e| &*e.physical_table == table && &*e.physical_schema == schema);
+        let is_in = |entry: &NameEntry| schema.is_empty() || *entry.physical_schema == *schema;
+        let found = self.entries.iter().find(|entry| *entry.physical_table == *table && is_in(entry));
         found.map(|entry| (&entry.schema, &entry.table))
     }
 }
@@ -175,6 +179,81 @@ pub struct Bound {
     pub same_rows: bool,
     /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
     pub names_in_rows: bool,
+    /// It runs over temporary tables on one server; then `shards` is empty.
+    pub scratch: Option<Box<ScratchBound>>,
+}
+
+/// A query over temporary tables, made ready for one execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScratchBound {
+    /// What the shards cannot do.
+    pub reason: String,
+    /// What is brought into temporary tables: one for each table reference.
+    pub reads: Vec<ScratchRead>,
+    /// The client's statement over those.
+    pub sql: Text,
+    /// Its parameters.
+    pub params: Params,
+    /// It gives rows: it is no SELECT … INTO, and no DO.
+    pub gives_rows: bool,
+    /// Where it may run; never empty.
+    pub places: Vec<ScratchPlace>,
+}
+
+/// A place for temporary tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchPlace {
+    /// The group.
+    pub group: GroupId,
+    /// The physical schema that the connection must be in.
+    pub schema: Arc<str>,
+    /// What EXPLAIN ROUTE calls it.
+    pub label: Arc<str>,
+}
+
+/// A table reference whose rows are brought into a temporary table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScratchRead {
+    /// The temporary table.
+    pub table: Arc<ScratchTable>,
+    /// The logical schema of the reference.
+    pub schema: Arc<str>,
+    /// The logical table.
+    pub name: Arc<str>,
+    /// The name by which the statement knows it.
+    pub visible: Arc<str>,
+    /// What is read, and where.
+    pub shards: Vec<ShardStatement>,
+}
+
+/// A temporary table that stands for a table reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchTable {
+    /// Its name.
+    pub name: Box<str>,
+    /// What makes it.
+    pub create: Box<str>,
+    /// What makes it without a primary key: for rows that several shards have under one key.
+    pub create_without_unique: Box<str>,
+    /// The select list that reads its rows.
+    pub select: Box<str>,
+    /// The names of its columns; empty where only the number of rows matters.
+    pub columns: Vec<Box<str>>,
+    /// How the cells of a row are written, in order.
+    pub cells: Vec<CellText>,
+    /// Moments are read and written in UTC: in the session's time zone an hour may come twice.
+    pub has_timestamp: bool,
+}
+
+/// How a cell of a text row is written into an INSERT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellText {
+    /// As it is: a number.
+    Plain,
+    /// As a string literal.
+    Quoted,
+    /// As a literal of bytes, which a text column takes as they are.
+    Bytes,
 }
 
 /// What one data node gets.

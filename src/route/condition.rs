@@ -124,6 +124,13 @@ impl KeyedTable {
         nodes
     }
 
+    /// Whether a node can hold rows whose key column is equal to a value, which is compared by itself or with others of
+    /// its kind.
+    pub fn may_hold(&self, column: usize, value: &Source, values: &Values<'_>, node: usize) -> bool {
+        let nodes = self.only_member(column, value, values);
+        nodes.unwrap_or_else(|| self.members(column, std::slice::from_ref(value), false, values)).contains(node)
+    }
+
     fn all(&self) -> ShardSet {
         ShardSet::all(self.table.nodes.len())
     }

@@ -43,7 +43,7 @@ impl Session {
     /// LAST_INSERT_ID().
     pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan) {
         let assigned = &plan.assigned_variables;
-        if !lane.is_usable() || (assigned.is_empty() && !plan.pins.found_rows && !plan.pins.insert_id) {
+        if !lane.is_usable() || !plan.reads_back() {
             return;
         }
         let outcome = lane.outcome().clone();

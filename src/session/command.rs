@@ -16,7 +16,7 @@ impl Session {
     pub(super) async fn command(&mut self, packet: Bytes) -> Result<Flow, Failure> {
         self.follow_limits();
         let result = self.dispatch(&packet).await.map_err(|failure| self.explained(failure));
-        self.entry.end();
+        self.entry.end(self.since);
         let lost = self.lost_state();
         let flow = match result {
             // Its answer has left; on one server the connection would be gone with what it held.
@@ -66,26 +66,27 @@ impl Session {
         match command {
             Command::Query(_) => return self.query(packet.slice(1..)).await,
             Command::StmtExecute(payload) => return self.execute_statement(packet.slice_ref(payload)).await,
-            Command::StmtPrepare(_) => self.prepare_statement(packet.slice(1..)).await?,
+            // Boxed, as all that is not run for most commands: its state would weigh on every statement's.
+            Command::StmtPrepare(_) => Box::pin(self.prepare_statement(packet.slice(1..))).await?,
             Command::StmtSendLongData { statement_id, param, data } => {
                 self.prepared.add_long_data(statement_id, param, data);
             }
             Command::StmtClose(id) => self.close_statement(id),
-            Command::StmtReset(id) => self.reset_statement(id).await?,
-            Command::StmtFetch { statement_id, rows } => self.fetch(statement_id, rows).await?,
+            Command::StmtReset(id) => Box::pin(self.reset_statement(id)).await?,
+            Command::StmtFetch { statement_id, rows } => Box::pin(self.fetch(statement_id, rows)).await?,
             Command::Quit => return Ok(Flow::Close),
             Command::InitDb(name) => {
                 self.use_schema(&String::from_utf8_lossy(name))?;
                 self.answer_schema_change();
             }
             Command::Ping => self.answer_ok(),
-            Command::FieldList { table, wildcard } => self.field_list(table, wildcard).await?,
+            Command::FieldList { table, wildcard } => Box::pin(self.field_list(table, wildcard)).await?,
             Command::Statistics => self.statistics(),
-            Command::ProcessInfo => self.process_list(false).await?,
+            Command::ProcessInfo => Box::pin(self.process_list(false)).await?,
             Command::ProcessKill(id) => return self.kill(Kill { query: false, connection_id: u64::from(id) }),
-            Command::ChangeUser(body) => self.change_user(&packet.slice_ref(body)).await?,
+            Command::ChangeUser(body) => Box::pin(self.change_user(&packet.slice_ref(body))).await?,
             Command::ResetConnection => {
-                self.reset().await?;
+                Box::pin(self.reset()).await?;
                 self.answer_ok();
             }
             Command::SetOption { multi_statements } => {

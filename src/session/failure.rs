@@ -10,7 +10,7 @@ use crate::net::NetError;
 use crate::plan::PlanError;
 use crate::protocol::ProtocolError;
 use crate::sql::ParseError;
-use crate::txn::TransactionError;
+use crate::txn::{CommitError, TransactionError};
 
 /// How a statement fails.
 #[derive(Debug)]
@@ -69,6 +69,15 @@ impl From<SqlError> for Failure {
 impl From<ExecuteError> for Failure {
     fn from(error: ExecuteError) -> Self {
         if error.is_client_lost() { Self::ClientGone } else { Self::Sql(SqlError::from_report(&error)) }
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Execute(error) => error.into(),
+            error => Self::Sql(SqlError::from_report(&error)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod after;
 mod announce;
 mod answer;
 mod aside;
+mod atomic;
 mod command;
 mod ddl;
 mod dml;
@@ -17,16 +18,19 @@ mod field_list;
 mod literal;
 mod local;
 mod locks;
+mod moment;
 mod names;
 mod planning;
 mod prepared;
 mod query;
 mod renamed;
 mod run;
+mod scratch;
 mod select_inner;
 mod set;
 mod shared;
 mod show;
+mod show_transactions;
 mod state;
 mod text_prepared;
 mod values;
@@ -120,6 +124,8 @@ pub struct Session {
     statement_failed: bool,
     /// Used again for each statement.
     literals: Vec<Literal>,
+    /// When the last command came, or its last statement ended: the clock is read twice per statement, not more.
+    since: Instant,
     collation: u16,
     host: String,
     doorman: Box<dyn Doorman>,
@@ -136,13 +142,14 @@ impl Session {
             identity.peer,
             identity.schema.clone(),
         );
+        let coordinator = Arc::clone(&shared.coordinator);
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
             state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
             shared,
             client,
             entry,
-            txn: Transaction::default(),
+            txn: Transaction::new(coordinator, identity.connection_id),
             pins: Pins::default(),
             prepared: PreparedStatements::default(),
             snapshot: None,
@@ -150,6 +157,7 @@ impl Session {
             binary: None,
             statement_failed: false,
             literals: Vec::new(),
+            since: Instant::now(),
             collation: identity.collation,
             host: identity.host,
             doorman,
@@ -161,10 +169,9 @@ impl Session {
     pub async fn run(mut self, drain: impl Future<Output = ()>) {
         let mut drain = std::pin::pin!(drain);
         let mut idle = Box::pin(tokio::time::sleep(self.idle_limit()));
-        let mut last_command = Instant::now();
         loop {
             self.client.stream.set_seq(0);
-            let packet = match self.next_command(&mut idle, &mut last_command, drain.as_mut()).await {
+            let packet = match self.next_command(&mut idle, drain.as_mut()).await {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(error) => {
@@ -195,14 +202,13 @@ impl Session {
     async fn next_command(
         &mut self,
         idle: &mut Pin<Box<Sleep>>,
-        last_command: &mut Instant,
         mut drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<Bytes>, NetError> {
         loop {
             tokio::select! {
                 biased;
                 packet = self.client.stream.read_packet() => {
-                    *last_command = Instant::now();
+                    self.since = Instant::now();
                     return packet.map(Some);
                 }
                 what = self.entry.interrupted() => {
@@ -211,7 +217,7 @@ impl Session {
                     }
                 }
                 () = idle.as_mut() => {
-                    let waited = last_command.elapsed();
+                    let waited = self.since.elapsed();
                     let limit = self.idle_limit();
                     if waited >= limit {
                         return Ok(None);

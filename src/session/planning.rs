@@ -8,7 +8,7 @@ use sqlparser::ast::visit_relations;
 use super::query::Text;
 use super::{Failure, Session, Snapshot};
 use crate::backend::{BackendError, StatementText};
-use crate::error::SqlError;
+use crate::error::{Report, SqlError};
 use crate::execute::{ExecuteError, Watch};
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
@@ -17,6 +17,8 @@ use crate::sql::{LexMode, Scan, Verb, parse};
 
 /// ER_PARSE_ERROR.
 const SYNTAX_ERROR: u16 = 1064;
+/// ER_NOT_SUPPORTED_YET.
+const NOT_SUPPORTED_YET: u16 = 1235;
 
 impl Session {
     /// The plan of a statement: from the cache, or made.
@@ -85,13 +87,19 @@ impl Session {
     }
 
     /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its
-    /// own error is what the client reads.
+    /// own error is what the client reads. If it can, the text is right, and only the proxy's understanding ends here.
     async fn syntax_error(&mut self, text: &Text, snapshot: &Arc<Snapshot>, error: PlanError) -> Failure {
-        self.error_of_server(text, snapshot).await.unwrap_or_else(|| error.into())
+        match self.ask_whether_right(text, snapshot).await {
+            Some(Err(failure)) => failure,
+            Some(Ok(())) if error.errno() == SYNTAX_ERROR => {
+                SqlError::client(NOT_SUPPORTED_YET, "42000", error.to_string()).into()
+            }
+            _ => error.into(),
+        }
     }
 
-    /// The server's syntax error for a text, if it has one.
-    async fn error_of_server(&mut self, text: &Text, snapshot: &Arc<Snapshot>) -> Option<Failure> {
+    /// Whether a server can parse a text, else its error; nothing if none could be asked.
+    async fn ask_whether_right(&mut self, text: &Text, snapshot: &Arc<Snapshot>) -> Option<Result<(), Failure>> {
         let group = self.any_group(snapshot);
         let mut lane = self.lane_aside(group, snapshot).await.ok()?;
         let statement = lane.kill_handle();
@@ -101,16 +109,17 @@ impl Session {
         self.settle(lane, snapshot);
         match prepared {
             Err(ExecuteError::Backend(BackendError::Server(server))) if server.errno == SYNTAX_ERROR => {
-                Some(BackendError::Server(server).into())
+                Some(Err(BackendError::Server(server).into()))
             }
-            _ => None,
+            Ok(_) | Err(ExecuteError::Backend(BackendError::Server(_))) => Some(Ok(())),
+            Err(_) => None,
         }
     }
 
     /// Refuses a statement about the session that is not understood, if no server understands it either.
     pub(super) async fn check_syntax(&mut self, text: &Text) -> Result<(), Failure> {
         let snapshot = self.snapshot();
-        self.error_of_server(text, &snapshot).await.map_or(Ok(()), Err)
+        self.ask_whether_right(text, &snapshot).await.unwrap_or(Ok(()))
     }
 
     /// Loads the columns of the tables that a statement names.

@@ -146,7 +146,7 @@ impl Session {
         let limits = self.shared.limits();
         self.prepared.long_data_limit_bytes = limits.max_allowed_packet_bytes;
         self.prepared.check_room(limits.max_prepared_statements)?;
-        self.entry.begin(sql.clone());
+        self.entry.begin(sql.clone(), self.since);
         self.start_clock();
         self.forget_diagnostics();
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
@@ -267,7 +267,7 @@ impl Session {
         let head = ExecuteHead::parse(&payload)?;
         let mut prepared =
             self.prepared.by_id.remove(&head.statement_id).ok_or_else(|| unknown(head.statement_id, "EXECUTE"))?;
-        self.entry.begin(prepared.text.sql.clone());
+        self.entry.begin(prepared.text.sql.clone(), self.since);
         self.start_clock();
         let result = self.execute_prepared(&mut prepared, &payload, head.cursor == cursor::READ_ONLY).await;
         prepared.long_data.clear();
@@ -314,7 +314,7 @@ impl Session {
     /// COM_STMT_FETCH.
     pub(super) async fn fetch(&mut self, id: u32, rows: u32) -> Result<(), Failure> {
         let mut prepared = self.prepared.by_id.remove(&id).ok_or_else(|| unknown(id, "FETCH"))?;
-        self.entry.begin(prepared.text.sql.clone());
+        self.entry.begin(prepared.text.sql.clone(), self.since);
         self.start_clock();
         let result = match &mut prepared.cursor {
             Some(Cursor::Rows(held)) => {

@@ -25,7 +25,7 @@ impl Text {
 impl Session {
     /// COM_QUERY: one statement, or several for a client that asked for that. The first error ends it.
     pub(super) async fn query(&mut self, text: Bytes) -> Result<Flow, Failure> {
-        self.entry.begin(text.clone());
+        self.entry.begin(text.clone(), self.since);
         let mut rest = text;
         let mut statements = 0;
         loop {
@@ -69,7 +69,7 @@ impl Session {
                 return Err(SqlError::client(1065, "42000", "Query was empty").into());
             }
             // Nothing but comments: an error for MySQL, nothing at all for MariaDB.
-            Verb::None => return self.pass_through(&text.sql).await,
+            Verb::None => return Box::pin(self.pass_through(&text.sql)).await,
             Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Replace | Verb::With => {}
             _ => {
                 if let Some(statement) = session_statement::parse(&text.sql, self.state.lex_mode) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::moment::at_one_moment;
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
 use super::values::raw_value;
@@ -58,7 +59,7 @@ impl Input<'_> {
         }
     }
 
-    fn wants_cursor(&self) -> bool {
+    pub(super) fn wants_cursor(&self) -> bool {
         matches!(self, Self::Execute { wants_cursor: true, .. })
     }
 }
@@ -115,15 +116,29 @@ impl Session {
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
-            self.begin_as_announced();
+            let first = bound.shards.first().map(|shard| shard.group);
+            self.begin_as_announced(bound.shards.iter().any(|shard| Some(shard.group) != first));
+        }
+        if plan.access == Access::LockingRead && (self.txn.is_active() || !self.state.autocommit) {
+            // A function or a procedure that nothing is known of may have written.
+            bound.shards.iter().for_each(|shard| self.txn.note_possible_write(shard.group));
+        }
+        if let Some(scratch) = &bound.scratch {
+            let result = Box::pin(self.run_scratch(snapshot, plan, scratch, input)).await;
+            let way = if result.is_ok() { Way::Scratch } else { Way::Failed };
+            self.note_way(plan, way);
+            return result;
         }
         self.check_user_variable_room(plan)?;
         let announced = self.announcement(plan).is_some();
-        let started = Instant::now();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
+        let vars = Arc::clone(&self.state.vars);
+        if !single && (plan.needs.timestamp || plan.needs.row_times) {
+            self.state.vars = at_one_moment(&vars);
+        }
         let result = match (plan.access, bound.shards.len()) {
-            (Access::Ddl, _) => self.run_ddl(snapshot, plan, bound, input).await.map(|()| None),
+            (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
@@ -133,12 +148,13 @@ impl Session {
             }
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
+        self.state.vars = vars;
         let way = match &result {
             Err(_) => Way::Failed,
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        self.shared.note_query(kind_of(plan.kind), way, started.elapsed());
+        self.note_way(plan, way);
         if announced && !self.was_refused_as_read_only(&result) {
             self.forget_announcement();
         }
@@ -152,6 +168,13 @@ impl Session {
             }
             (result, None) => result,
         }
+    }
+
+    /// Notes in the metrics how a statement has gone.
+    fn note_way(&mut self, plan: &Plan, way: Way) {
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
     }
 
     /// Primary or replica, for a statement of this kind at this moment.
@@ -267,11 +290,13 @@ impl Session {
         self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
         if outcome.error.is_none() {
             // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
-            self.read_back(&mut lane, plan).await;
+            if plan.reads_back() {
+                Box::pin(self.read_back(&mut lane, plan)).await;
+            }
             self.pin_for(plan, &mut lane);
         }
         if outcome.warnings > 0 {
-            self.fetch_warnings(&mut lane).await;
+            Box::pin(self.fetch_warnings(&mut lane)).await;
         }
         if plan.access == Access::Write {
             self.note_write();
@@ -287,7 +312,7 @@ impl Session {
         }
         if deadlock {
             // The servers of the other groups know nothing of it.
-            self.txn.rollback(self.pins.any()).await?;
+            Box::pin(self.txn.rollback(self.pins.any())).await?;
         }
         Ok(())
     }
@@ -349,15 +374,15 @@ impl Session {
         };
         let columns = if input.wants_cursor() { columns.into_iter().map(of_cursor).collect() } else { columns };
         let result = if input.wants_cursor() {
-            self.keep_rows(&mut gather, &columns, &statements).await.map(Some)
+            self.keep_rows(&mut gather, &columns).await.map(Some)
         } else {
-            self.stream_rows(&mut gather, &columns, &statements).await.map(|()| None)
+            self.stream_rows(&mut gather, &columns).await.map(|()| None)
         };
         let open = match result {
             Ok(open) => open,
             Err(error) => return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await),
         };
-        let rows = gather.rows_out();
+        let rows = gather.rows_found();
         let (mut lanes, warnings) = gather.finish().await;
         let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {
@@ -371,7 +396,10 @@ impl Session {
     pub(super) fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
         let status = self.status();
         let status = if cursor { status.with(StatusFlags::CURSOR_EXISTS) } else { status };
-        self.client.put_end(status, warnings);
+        // The EOF behind the columns is the end of an answer that opens a cursor.
+        if !cursor || self.client.deprecates_eof() {
+            self.client.put_end(status, warnings);
+        }
         self.state.found_rows = rows;
         self.state.row_count = -1;
         self.state.diagnostics.clear();
@@ -468,20 +496,16 @@ impl Session {
 
     /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
     /// the place of the answer.
-    async fn stream_rows(
-        &mut self,
-        gather: &mut Gather,
-        columns: &[ColumnDef],
-        statements: &[KillHandle],
-    ) -> Result<(), ExecuteError> {
+    pub(super) async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
         let mark = (self.client.stream.write_buffer().len(), self.client.stream.seq());
         let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
         self.client.put_columns(columns.iter(), status);
         let mut frames = Frames { out: BytesMut::new(), seq: self.client.stream.seq() };
         let mut is_first = true;
+        let statements = gather.kill_handles();
         loop {
             let watch = Watch { entry: &self.entry };
-            let progress = match watch.guard_killing(&self.client, statements, gather.advance(&mut frames)).await {
+            let progress = match watch.guard_killing(&self.client, &statements, gather.advance(&mut frames)).await {
                 Ok(progress) => progress,
                 Err(error) => {
                     if is_first {
@@ -502,16 +526,16 @@ impl Session {
     }
 
     /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
-    async fn keep_rows(
+    pub(super) async fn keep_rows(
         &mut self,
         gather: &mut Gather,
         columns: &[ColumnDef],
-        statements: &[KillHandle],
     ) -> Result<Cursor, ExecuteError> {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };
-        let advanced = watch.guard_killing(&self.client, statements, gather.advance(&mut kept)).await?;
+        let statements = gather.kill_handles();
+        let advanced = watch.guard_killing(&self.client, &statements, gather.advance(&mut kept)).await?;
         if advanced == Progress::SinkFull {
             return Err(ExecuteError::TooLarge { limit_bytes });
         }
@@ -631,11 +655,11 @@ impl Session {
 }
 
 /// `PART_KEY_FLAG`: an index begins with the column, or has it further behind.
-const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
+pub(super) const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
 
 /// A column as a server describes it that opens a cursor: the rows are in a temporary table then, and its columns are part
 /// of no key.
-fn of_cursor(column: ColumnDef) -> ColumnDef {
+pub(super) fn of_cursor(column: ColumnDef) -> ColumnDef {
     let keys = ColumnFlags::PRIMARY_KEY
         .with(ColumnFlags::UNIQUE_KEY)
         .with(ColumnFlags::MULTIPLE_KEY)

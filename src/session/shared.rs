@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::scratch::ScratchGate;
 use crate::backend::Backends;
 use crate::catalog::Catalog;
 use crate::config::{KeyGenerator, Limits, Rules};
@@ -16,6 +17,7 @@ use crate::execute::Registry;
 use crate::id::Snowflake;
 use crate::observe::{Digests, Metrics, QueryKind, Way};
 use crate::plan::PlanCache;
+use crate::txn::{Coordinator, Recovery};
 
 /// Rules, and the connections to what they name. A statement keeps the snapshot that it began with.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Snapshot {
     pub backends: Arc<Backends>,
     /// Columns of the tables behind.
     pub catalog: Arc<Catalog>,
+    /// Who may use temporary tables now.
+    pub scratch: ScratchGate,
 }
 
 impl Snapshot {
@@ -33,7 +37,8 @@ impl Snapshot {
     pub fn new(rules: Arc<Rules>, backends: Arc<Backends>) -> Self {
         let catalog = Arc::new(Catalog::new(Arc::clone(&rules), Arc::clone(&backends)));
         catalog.spawn_refresh();
-        Self { rules, backends, catalog }
+        let scratch = ScratchGate::new(&rules.proxy.scratch);
+        Self { rules, backends, catalog, scratch }
     }
 }
 
@@ -48,6 +53,10 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// The transactions over several groups.
+    pub coordinator: Arc<Coordinator>,
+    /// What ends those that were left.
+    pub recovery: Arc<Recovery>,
     /// What each kind of statement costs.
     pub digests: Arc<Digests>,
     /// The version that clients see.
@@ -63,7 +72,10 @@ impl Shared {
     /// Puts it together.
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
         let limits = snapshot.rules.proxy.limits.clone();
+        let coordinator = Arc::new(Coordinator::new(Arc::clone(metrics.transactions())));
         Self {
+            recovery: Recovery::new(Arc::clone(&coordinator)),
+            coordinator,
             plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
             snapshot: ArcSwap::from_pointee(snapshot),
             registry: Arc::new(Registry::default()),

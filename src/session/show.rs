@@ -29,6 +29,7 @@ impl Session {
                 self.answer_rows(&[Column::Count(name)], &[vec![Cell::Int(count)]]).await?;
             }
             Show::ProcessList { full } => self.process_list(full).await?,
+            Show::ShardloomTransactions => self.show_transactions().await?,
             show if show.is_about_tables() => return self.run_planned_show(text).await,
             show => {
                 if let Some(sql) = self.passed_on(&show, text)? {

@@ -7,7 +7,7 @@ use super::{Failure, Session, Snapshot};
 use crate::backend::KillHandle;
 use crate::execute::gather::Bounds;
 use crate::execute::{Lane, TimeLimit, Watch};
-use crate::txn::Want;
+use crate::txn::{CommitError, Want};
 
 /// How long telling a client why its session ends may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,13 +19,15 @@ impl Session {
         Ok(watch.guard(&self.client, self.txn.lane(&snapshot.backends, want)).await?)
     }
 
-    /// COMMIT or ROLLBACK on all groups that take part.
-    pub(super) async fn end_on_groups(&mut self, commit: bool) -> Result<(), crate::execute::ExecuteError> {
+    /// COMMIT or ROLLBACK on all groups that take part. On one group it ends as it would on that server alone; over several
+    /// it goes in steps that are not stopped.
+    pub(super) async fn end_on_groups(&mut self, commit: bool) -> Result<(), CommitError> {
         let pinned = self.pins.any();
+        let is_global = self.txn.is_global();
         let statements: Vec<KillHandle> = self.txn.kill_handles().collect();
         let watch = Watch { entry: &self.entry };
         let end = async { if commit { self.txn.commit(pinned).await } else { self.txn.rollback(pinned).await } };
-        watch.guard_end(&statements, end).await
+        if is_global { end.await } else { watch.guard_end(&statements, end).await }
     }
 
     /// The rules' bounds of what a client may wait for and be waited for, from its next command on.

@@ -106,7 +106,8 @@ pub enum ParseError {
         /// The line of that, from 1.
         line: usize,
     },
-    /// `a LIKE b LIKE c`: MySQL does not allow it, and MariaDB reads it in a way of its own.
+    /// `a LIKE b LIKE c`, or `a LIKE b || c` under PIPES_AS_CONCAT: servers read them in ways of their own. A refusal,
+    /// since the server may well take it.
     #[error("Shardloom cannot parse this statement: put parentheses around '{0}'")]
     Ambiguous(String),
     /// Nested too deep, or a chain of operators, joins or queries too long.
@@ -115,11 +116,12 @@ pub enum ParseError {
 }
 
 impl Report for ParseError {
-    /// `ER_EMPTY_QUERY`, `ER_PARSE_ERROR`, `ER_STACK_OVERRUN_NEED_MORE`.
+    /// `ER_EMPTY_QUERY`, `ER_PARSE_ERROR`, `ER_NOT_SUPPORTED_YET`, `ER_STACK_OVERRUN_NEED_MORE`.
     fn errno(&self) -> u16 {
         match self {
             Self::Empty => 1065,
-            Self::Syntax { .. } | Self::Ambiguous(_) => 1064,
+            Self::Syntax { .. } => 1064,
+            Self::Ambiguous(_) => 1235,
             Self::TooDeep => 1436,
         }
     }

@@ -21,6 +21,12 @@ pub const SCHEMA: Section = Section {
             "Tables that are split alike and joined on their sharding keys.",
         ),
         optional("broadcast_tables", ListOf("table names"), "none", "Tables that every group holds in full."),
+        default(
+            "transactions",
+            OneOf(&["two_phase", "single"]),
+            "two_phase",
+            "Over how many groups a transaction may write: any number, by two-phase commit, or one.",
+        ),
         optional("algorithms", MapOf("algorithms"), "none", "Named sharding algorithms."),
         optional("key_generators", MapOf("key_generator"), "none", "Named generators of keys."),
     ],

@@ -75,8 +75,13 @@ pub(super) fn read<'a>(
         generators: generators.iter().map(|(n, node)| (n.text.as_str(), table::generator(context, n, node))).collect(),
         rings: RefCell::default(),
     };
-    let mut schema =
-        Schema { name: Arc::from(name.text.as_str()), default_group, tables: BTreeMap::new(), binding: vec![] };
+    let mut schema = Schema {
+        name: Arc::from(name.text.as_str()),
+        default_group,
+        tables: BTreeMap::new(),
+        binding: vec![],
+        single_group_transactions: map.word("transactions") == Some("single"),
+    };
     let mut owners: BTreeMap<DataNode, String> = BTreeMap::new();
     let tables = named("tables", "tables by their names");
     for (name, node) in tables {

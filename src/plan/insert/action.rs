@@ -145,6 +145,8 @@ impl InsertAction {
             limit_count: 0,
             insert,
             chosen: None,
+            several: false,
+            renamed: false,
         };
         let (sql, params) = template.fill(values, &filling);
         ShardStatement {

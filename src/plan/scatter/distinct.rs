@@ -42,7 +42,7 @@ impl Weave<'_, '_> {
         self.spec.distinct = true;
         // 'a' and 'a ' may be equal, but are told apart by their weights on the shards: these send both, and must not
         // take them for two rows of LIMIT
-        self.limit_shards = !self.tells_equal_texts_apart();
+        self.limit_shards &= !self.tells_equal_texts_apart();
         Ok(())
     }
 
@@ -53,7 +53,7 @@ impl Weave<'_, '_> {
     }
 
     /// A column of the result as a key.
-    fn output_key(&self, position: usize) -> Result<Key, PlanError> {
+    fn output_key(&mut self, position: usize) -> Result<Key, PlanError> {
         if let Some(item) = self.items.iter().position(|item| item.position == Some(position)) {
             return self.item_key(item, 0..0);
         }

@@ -34,9 +34,7 @@ impl Weave<'_, '_> {
 
     /// Groups that lie on several shards.
     pub(super) fn group(&mut self, implicit: bool, whole: &[bool]) -> Result<(), PlanError> {
-        if self.select.having.is_some() {
-            return Err(refused("HAVING on groups that lie"));
-        }
+        self.check_having(implicit)?;
         if self.wildcard {
             return Err(refused("* with aggregates or GROUP BY"));
         }
@@ -95,6 +93,9 @@ impl Weave<'_, '_> {
             (Some(column), _) => self.form_of_column(column)?,
             (None, Expr::Collate { collation, .. }) => {
                 KeyExpression::for_column("varchar", Some(&collation.to_string())).map_err(of_merge)?
+            }
+            (None, argument) if self.is_text(argument) => {
+                return Err(refused(&format!("{name} of an expression that gives a text")));
             }
             // the merge sees the type in the result, and refuses what it cannot compare
             (None, _) => return Ok(None),
@@ -227,7 +228,7 @@ fn is_aggregate(function: &Function) -> bool {
 }
 
 /// The arguments of a call that are expressions.
-fn arguments(function: &Function) -> Vec<&Expr> {
+pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
     let FunctionArguments::List(list) = &function.args else { return Vec::new() };
     let expressions = list.args.iter().filter_map(|argument| match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),

@@ -8,7 +8,7 @@ use super::items::PLACE;
 use super::{Weave, refused};
 use crate::merge::{KeyExpression, SortKey, Weight};
 use crate::plan::error::PlanError;
-use crate::plan::shape::{ColumnId, RefKind, bare, names_in};
+use crate::plan::shape::{ColumnId, RefKind, Shape, bare, has_query, names_in};
 use crate::plan::types::PinnedLiteral;
 use crate::sql::splice::Piece;
 
@@ -49,6 +49,9 @@ impl Weave<'_, '_> {
     /// Reads a key; nothing for a constant, which orders nothing.
     pub(super) fn key(&mut self, expr: &Expr, range: Range<usize>, clause: Clause) -> Result<Option<Key>, PlanError> {
         let expr = bare(expr);
+        if has_query(expr) {
+            return Err(refused("a subquery in ORDER BY or GROUP BY"));
+        }
         if let Expr::Value(value) = expr {
             return match &value.value {
                 Value::Number(digits, _) => self.ordinal(digits.parse().ok(), range).map(Some),
@@ -91,11 +94,11 @@ impl Weave<'_, '_> {
     }
 
     /// A key that is an item of the select list.
-    pub(super) fn item_key(&self, index: usize, range: Range<usize>) -> Result<Key, PlanError> {
-        let item = &self.items[index];
-        let form = match (item.column, self.expr_of(item)) {
+    pub(super) fn item_key(&mut self, index: usize, range: Range<usize>) -> Result<Key, PlanError> {
+        let item = self.items[index].clone();
+        let form = match (item.column, self.expr_of(&item).cloned()) {
             (Some(column), _) => self.form_of_column(column)?,
-            (None, Some(expr)) => self.form_of(expr)?,
+            (None, Some(expr)) => self.form_of(&expr)?,
             (None, None) => KeyExpression::Itself,
         };
         let text = vec![Piece::Copy(item.range.clone())];
@@ -112,7 +115,7 @@ impl Weave<'_, '_> {
         Ok(Key { position: position.or_else(item), column: Some(column), text, range, form })
     }
 
-    fn expression_key(&self, expr: &Expr, range: Range<usize>) -> Result<Key, PlanError> {
+    fn expression_key(&mut self, expr: &Expr, range: Range<usize>) -> Result<Key, PlanError> {
         let form = self.form_of(expr)?;
         let same = self.items.iter().find(|item| self.same_text(&item.range, &range));
         let text = vec![Piece::Copy(range.clone())];
@@ -130,7 +133,7 @@ impl Weave<'_, '_> {
 
     /// How a column is compared.
     pub(super) fn form_of_column(&self, column: ColumnId) -> Result<KeyExpression, PlanError> {
-        let Some((data_type, collation)) = self.type_of(column) else {
+        let Some((data_type, collation)) = type_of(&self.builder.shape, column) else {
             if self.subject.context.assume_types {
                 return Ok(KeyExpression::Itself);
             }
@@ -139,30 +142,17 @@ impl Weave<'_, '_> {
         KeyExpression::for_column(&data_type, collation.as_deref()).map_err(of_merge)
     }
 
-    /// Type and collation of a column.
-    fn type_of(&self, column: ColumnId) -> Option<(String, Option<String>)> {
-        let shape = &self.builder.shape;
-        let known = shape.columns.get(column)?;
-        match &shape.refs.get(known.table)?.kind {
-            RefKind::Table { info: Some(info), .. } => {
-                let found = info.columns.iter().find(|column| column.name.eq_ignore_ascii_case(&known.name))?;
-                Some((found.data_type.to_string(), found.collation.as_deref().map(str::to_owned)))
-            }
-            RefKind::Derived(block) => {
-                let outputs = shape.blocks[*block].outputs.as_ref()?;
-                let output = outputs.iter().find(|output| output.name == known.name)?;
-                self.type_of(output.column?)
-            }
-            _ => None,
-        }
-    }
-
-    /// How an expression is compared. Its type is seen in the result only: the merge refuses text without a weight.
-    fn form_of(&self, expr: &Expr) -> Result<KeyExpression, PlanError> {
+    /// How an expression is compared. What is surely a text is refused here; of the rest the type is seen in the result
+    /// only, where the merge refuses texts without a weight.
+    fn form_of(&mut self, expr: &Expr) -> Result<KeyExpression, PlanError> {
         match bare(expr) {
             Expr::Collate { collation, .. } => {
                 KeyExpression::for_column("varchar", Some(&collation.to_string())).map_err(of_merge)
             }
+            expr if self.is_text(expr) => {
+                Err(refused("ORDER BY, GROUP BY or DISTINCT by an expression that gives a text"))
+            }
+            expr if has_query(expr) => Err(refused("ORDER BY, GROUP BY or DISTINCT by a subquery")),
             _ => Ok(KeyExpression::Itself),
         }
     }
@@ -207,6 +197,27 @@ impl Weave<'_, '_> {
         let text = self.subject.sql.get(range.clone()).unwrap_or_default().into();
         self.pinned.push(PinnedLiteral { index, text });
         Ok(())
+    }
+}
+
+/// Type and collation of a column.
+pub(super) fn type_of(shape: &Shape, column: ColumnId) -> Option<(String, Option<String>)> {
+    let known = shape.columns.get(column)?;
+    match &shape.refs.get(known.table)?.kind {
+        RefKind::Table { info: Some(info), .. } => {
+            let found = info.columns.iter().find(|column| column.name.eq_ignore_ascii_case(&known.name))?;
+            Some((found.data_type.to_string(), found.collation.as_deref().map(str::to_owned)))
+        }
+        RefKind::Derived(block) => {
+            let outputs = shape.blocks[*block].outputs.as_ref()?;
+            let output = outputs.iter().find(|output| output.name == known.name)?;
+            match output.column {
+                Some(column) => type_of(shape, column),
+                // some number: of the types that compare as they are, the one of which least is certain
+                None => output.is_number.then(|| ("double".to_owned(), None)),
+            }
+        }
+        _ => None,
     }
 }
 

@@ -6,25 +6,28 @@
 
 mod distinct;
 mod group;
+mod having;
 mod items;
 mod key;
+mod limit;
+mod set_operation;
 mod sort;
+mod text;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Distinct, GroupByExpr, LimitClause, Query, Select, SetExpr};
+use sqlparser::ast::{Distinct, GroupByExpr, Query, Select, SetExpr};
 
-use super::action::{Limit, Scatter};
+use super::action::Scatter;
 use super::error::PlanError;
 use super::keys::{Colocated, Keys};
 use super::names::base;
 use super::outline::Clauses;
 use super::query::{Subject, holds_key, inner};
 use super::shape::{BlockId, Builder, ColumnId};
-use super::template::{Slot, TemplateBuilder};
+use super::template::TemplateBuilder;
 use super::types::PinnedLiteral;
 use crate::merge::MergeSpec;
-use crate::route::source::Source;
 use crate::sql::splice::Piece;
 use items::Item;
 
@@ -63,13 +66,15 @@ pub(crate) fn plan<'a>(
 ) -> Result<Scatter, PlanError> {
     let query = inner(query);
     let SetExpr::Select(select) = &*query.body else {
-        return Err(refused("UNION, INTERSECT or EXCEPT"));
+        return set_operation::plan(subject, builder, query, main, keys, colocated, pinned);
     };
-    check(builder, query, select, main)?;
+    check(builder, select, main)?;
     let lost = PlanError::Internal("the clauses of a query were not found");
     let select_at = crate::sql::spans::range_of(select.select_token.0.span).ok_or_else(|| lost.clone())?.start;
     let clauses = subject.outline.clauses(subject.sql, select_at).ok_or_else(|| lost.clone())?;
     let template = base(builder, keys, None)?;
+    // the rows that LIMIT leaves out are counted
+    let limit_shards = !builder.shape.met.calc_found_rows;
     let mut weave = Weave {
         subject,
         builder,
@@ -83,7 +88,7 @@ pub(crate) fn plan<'a>(
         template,
         hidden: Vec::new(),
         spec: MergeSpec::default(),
-        limit_shards: true,
+        limit_shards,
         pinned,
     };
     weave.read_items()?;
@@ -100,17 +105,26 @@ fn refused(what: &str) -> PlanError {
 }
 
 /// What cannot be right over several shards, whatever the rest of the query says.
-fn check(builder: &Builder<'_>, query: &Query, select: &Select, main: BlockId) -> Result<(), PlanError> {
-    let met = &builder.shape.met;
+fn check(builder: &Builder<'_>, select: &Select, main: BlockId) -> Result<(), PlanError> {
+    check_met(builder)?;
     let block = &builder.shape.blocks[main];
-    if query.with.is_some() {
-        return Err(refused("WITH"));
-    }
-    if met.into || select.into.is_some() {
+    if select.into.is_some() {
         return Err(refused("SELECT … INTO"));
     }
-    if met.calc_found_rows {
-        return Err(refused("SQL_CALC_FOUND_ROWS"));
+    if block.rollup {
+        return Err(refused("GROUP BY … WITH ROLLUP"));
+    }
+    if block.windowed {
+        return Err(refused("window functions"));
+    }
+    Ok(())
+}
+
+/// What a query may not hold anywhere.
+fn check_met(builder: &Builder<'_>) -> Result<(), PlanError> {
+    let met = &builder.shape.met;
+    if met.into {
+        return Err(refused("SELECT … INTO"));
     }
     // variables that are only read are the same on all shards: the session sets them there
     if met.assigns_variable {
@@ -131,15 +145,6 @@ fn check(builder: &Builder<'_>, query: &Query, select: &Select, main: BlockId) -
     if met.lock_function {
         return Err(refused("locking functions"));
     }
-    if block.rollup {
-        return Err(refused("GROUP BY … WITH ROLLUP"));
-    }
-    if block.windowed {
-        return Err(refused("window functions"));
-    }
-    if builder.shape.blocks.iter().any(|inner| inner.in_tail) {
-        return Err(refused("subqueries in the select list, in HAVING or in ORDER BY"));
-    }
     Ok(())
 }
 
@@ -156,6 +161,11 @@ impl Weave<'_, '_> {
         if same { Ok(()) } else { Err(PlanError::Internal("the lists of a query do not match its text")) }
     }
 
+    /// Whether there are subqueries in the select list or behind WHERE.
+    fn has_tail_subqueries(&self) -> bool {
+        self.builder.shape.blocks.iter().any(|inner| inner.in_tail)
+    }
+
     fn choose(&mut self, keys: &Keys, colocated: &Colocated) -> Result<(), PlanError> {
         let block = &self.builder.shape.blocks[self.main];
         let (implicit_group, group_columns) = (block.implicit_group, block.group_columns.clone());
@@ -167,6 +177,11 @@ impl Weave<'_, '_> {
         };
         let key_is_in = |columns: &[ColumnId]| holds_key(self.builder, keys, colocated, self.main, columns);
         let whole_groups = groups && key_is_in(&group_columns);
+        // for a group that lies on several shards, or rows that become one, each shard would take rows of its own
+        let apart = implicit_group || (groups && !whole_groups);
+        if (apart || distinct) && self.has_tail_subqueries() {
+            return Err(refused("subqueries in the select list, in HAVING or in ORDER BY of grouped or distinct rows"));
+        }
         if implicit_group || (groups && !whole_groups) {
             // DISTINCT of one row is that row; of groups without aggregates it is DISTINCT of the rows
             if distinct && !implicit_group {
@@ -200,7 +215,8 @@ impl Weave<'_, '_> {
 
     /// Writes what was decided into the text.
     fn finish(mut self) -> Result<Scatter, PlanError> {
-        let limit = self.limit()?;
+        let limit = limit::read(self.builder, self.query, &self.clauses, self.limit_shards, &mut self.template)?;
+        self.spec.counts_all = self.builder.shape.met.calc_found_rows;
         let hidden = std::mem::take(&mut self.hidden);
         self.spec.hidden_columns = hidden.len();
         let expected_columns = match self.visible {
@@ -227,37 +243,5 @@ impl Weave<'_, '_> {
         let expected_columns = expected_columns.filter(|_| !self.subject.context.assume_types);
         let template = self.template.build(self.subject.sql.len(), self.subject.literals)?;
         Ok(Scatter { template, merge: Some(Arc::new(self.spec)), limit, expected_columns })
-    }
-
-    /// LIMIT: the shards send the first count + offset rows.
-    fn limit(&mut self) -> Result<Option<Limit>, PlanError> {
-        let Some(clause) = &self.query.limit_clause else { return Ok(None) };
-        let (count, offset) = match clause {
-            LimitClause::OffsetCommaLimit { offset, limit } => (Some(limit), Some(offset)),
-            LimitClause::LimitOffset { limit, offset, limit_by } if limit_by.is_empty() => {
-                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
-            }
-            LimitClause::LimitOffset { .. } => return Err(refused("LIMIT BY")),
-        };
-        let Some(count) = count else { return Err(refused("OFFSET without LIMIT")) };
-        let source = |expr: &sqlparser::ast::Expr| self.builder.constant(expr);
-        let limit = Limit { count: source(count), offset: offset.map(source), on_shards: self.limit_shards };
-        let known = |source: &Source| matches!(source, Source::Literal { negative: false, .. } | Source::Param(_));
-        if !known(&limit.count) || !limit.offset.as_ref().is_none_or(known) {
-            return Err(refused("a LIMIT that is no number"));
-        }
-        let numbers = self.clauses.limit_numbers.clone();
-        let is_param = |source: &Source| matches!(source, Source::Param(_));
-        let (count_at, offset_at) = match (numbers.as_slice(), &limit.offset) {
-            ([count], None) => (count.clone(), None),
-            ([count, offset], Some(_)) if self.clauses.limit_offset => (count.clone(), Some(offset.clone())),
-            ([offset, count], Some(_)) => (count.clone(), Some(offset.clone())),
-            _ => return Err(PlanError::Internal("the numbers of LIMIT were not found")),
-        };
-        self.template.slot(count_at, Slot::LimitCount { param: is_param(&limit.count) });
-        if let (Some(at), Some(offset)) = (offset_at, &limit.offset) {
-            self.template.slot(at, Slot::LimitOffset { param: is_param(offset) });
-        }
-        Ok(Some(limit))
     }
 }

@@ -1,12 +1,14 @@
 //! From the syntax tree to the shape: queries, set operations, SELECT.
 
+use std::ops::{ControlFlow, Range};
+
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
-    ValueWithSpan,
+    BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Value, ValueWithSpan, visit_relations,
 };
 
 use super::walk::Context;
-use super::{Block, BlockId, ColumnId, Fact, Output, RefId, RefKind, Shape, bare};
+use super::{Block, BlockId, ColumnId, Fact, Output, RefId, RefKind, Shape, bare, has_query};
 use crate::plan::PlanContext;
 use crate::plan::error::PlanError;
 use crate::plan::outline::Outline;
@@ -32,6 +34,13 @@ pub(crate) enum Position {
     Cte,
 }
 
+/// A name that WITH defines.
+struct Cte {
+    name: String,
+    /// Its query, if just one reference reads it: then it is as good as a derived table in that place.
+    only_use: Option<BlockId>,
+}
+
 /// Builds a [`Shape`].
 pub(crate) struct Builder<'a> {
     /// The rules and the columns.
@@ -44,12 +53,14 @@ pub(crate) struct Builder<'a> {
     pub outline: &'a Outline,
     /// What has been built.
     pub shape: Shape,
-    /// The names that WITH defines here, innermost last.
-    pub ctes: Vec<String>,
+    /// What WITH defines here, innermost last.
+    ctes: Vec<Cte>,
     /// How many names of tables were met: must be as many as the tree holds.
     pub relations: usize,
     /// What is read stands in the select list, or after WHERE.
     in_tail: bool,
+    /// What is read stands in a subquery of this item of a select list, which has no alias.
+    pub(super) item: Option<Range<usize>>,
 }
 
 impl<'a> Builder<'a> {
@@ -64,6 +75,7 @@ impl<'a> Builder<'a> {
             ctes: Vec::new(),
             relations: 0,
             in_tail: false,
+            item: None,
         }
     }
 
@@ -92,9 +104,9 @@ impl<'a> Builder<'a> {
         self.shape.blocks.len() - 1
     }
 
-    /// Whether WITH defines a name here.
-    pub fn is_cte(&self, name: &str) -> bool {
-        self.ctes.iter().any(|cte| cte.eq_ignore_ascii_case(name))
+    /// What a name stands for that WITH defines here; the block of its query if that can be followed.
+    pub(super) fn cte(&self, name: &str) -> Option<Option<BlockId>> {
+        self.ctes.iter().rev().find(|cte| cte.name.eq_ignore_ascii_case(name)).map(|cte| cte.only_use)
     }
 
     /// Where a table is, and its columns.
@@ -129,11 +141,13 @@ impl<'a> Builder<'a> {
             for cte in &with.cte_tables {
                 let name = cte.alias.name.value.clone();
                 if with.recursive {
-                    self.ctes.push(name.clone());
+                    self.ctes.push(Cte { name: name.clone(), only_use: None });
                 }
-                self.query(&cte.query, parent.map(|(block, _)| (block, Position::Cte)))?;
+                let block = self.query(&cte.query, parent.map(|(block, _)| (block, Position::Cte)))?;
                 if !with.recursive {
-                    self.ctes.push(name);
+                    self.rename_outputs(block, Some(&cte.alias));
+                    let only_use = (uses(query, &name) == 1).then_some(block);
+                    self.ctes.push(Cte { name, only_use });
                 }
             }
         }
@@ -236,6 +250,7 @@ impl<'a> Builder<'a> {
         {
             return Err(PlanError::not_supported("this clause", "write the query as MySQL does"));
         }
+        self.shape.blocks[block].select_at = spans::range_of(select.select_token.0.span).map(|range| range.start);
         for item in &select.from {
             self.table_with_joins(item, block)?;
         }
@@ -245,9 +260,7 @@ impl<'a> Builder<'a> {
         }
         let around = std::mem::replace(&mut self.in_tail, true);
         let position = self.after_grouping(block);
-        for item in &select.projection {
-            self.item(item, block, position)?;
-        }
+        self.items(select, block, position)?;
         if let GroupByExpr::Expressions(keys, _) = &select.group_by {
             for key in keys {
                 self.walk(key, block, Position::Inline)?;
@@ -273,6 +286,7 @@ impl<'a> Builder<'a> {
     pub fn where_clause(&mut self, condition: &Expr, block: BlockId) -> Result<(), PlanError> {
         let fact = self.fact(condition, false, block);
         self.filter(fact, Vec::new(), None, block);
+        self.note_lists(condition, block);
         self.conjunct(condition, block)
     }
 
@@ -335,8 +349,29 @@ impl<'a> Builder<'a> {
         let aggregates = self.has_aggregates(select, query);
         let block = &mut self.shape.blocks[block];
         block.implicit_group = !keys && aggregates;
-        block.grouped = keys || matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
+        block.distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
+        block.grouped = keys || block.distinct;
         block.rollup = modified;
+    }
+
+    /// The select list.
+    fn items(&mut self, select: &Select, block: BlockId, position: Position) -> Result<(), PlanError> {
+        let is_asked = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(expr) if has_query(expr));
+        let start = spans::range_of(select.select_token.0.span).map(|range| range.start);
+        let ranges = start.filter(|_| self.item.is_none() && select.projection.iter().any(is_asked));
+        let ranges = ranges.and_then(|start| self.outline.clauses(self.sql, start)).unwrap_or_default().items;
+        for (index, item) in select.projection.iter().enumerate() {
+            let range = ranges.get(index).filter(|_| is_asked(item)).cloned();
+            let is_outermost = range.is_some();
+            if is_outermost {
+                self.item = range;
+            }
+            self.item(item, block, position)?;
+            if is_outermost {
+                self.item = None;
+            }
+        }
+        Ok(())
     }
 
     /// An item of the select list.
@@ -344,8 +379,17 @@ impl<'a> Builder<'a> {
         match item {
             SelectItem::UnnamedExpr(expr) => self.walk_in(expr, block, position, Context::Item),
             SelectItem::ExprWithAlias { expr, .. } => self.walk_in(expr, block, position, Context::NamedItem),
-            SelectItem::QualifiedWildcard(kind, _) => self.qualified_wildcard(kind, block),
-            SelectItem::Wildcard(_) => Ok(()),
+            SelectItem::QualifiedWildcard(kind, _) => {
+                let table = self.wildcard_table(kind, block);
+                let refs = table.map_or_else(|| self.shape.blocks[block].refs.clone(), |table| vec![table]);
+                self.use_all_columns(refs.iter());
+                self.qualified_wildcard(kind, block)
+            }
+            SelectItem::Wildcard(_) => {
+                let refs = self.shape.blocks[block].refs.clone();
+                self.use_all_columns(refs.iter());
+                Ok(())
+            }
             SelectItem::ExprWithAliases { .. } => {
                 Err(PlanError::not_supported("several aliases of one item", "give each item one alias"))
             }
@@ -379,11 +423,11 @@ impl<'a> Builder<'a> {
                         // its name is its text: no one is known to use it
                         _ => String::new(),
                     };
-                    outputs.push(Output { name, column });
+                    outputs.push(Output { name, column, is_number: is_number(expr) });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let column = self.resolve_expr(expr, block);
-                    outputs.push(Output { name: alias.value.to_lowercase(), column });
+                    outputs.push(Output { name: alias.value.to_lowercase(), column, is_number: is_number(expr) });
                 }
                 SelectItem::Wildcard(_) => {
                     let shape = &self.shape.blocks[block];
@@ -407,7 +451,7 @@ impl<'a> Builder<'a> {
     fn all_columns(&mut self, table: RefId, outputs: &mut Vec<Output>) -> Option<()> {
         for name in self.column_names(table)? {
             let column = Some(self.shape.column(table, &name));
-            outputs.push(Output { name, column });
+            outputs.push(Output { name, column, is_number: false });
         }
         Some(())
     }
@@ -462,6 +506,44 @@ impl<'a> Builder<'a> {
             matches!(literal.kind, LiteralKind::Integer | LiteralKind::Decimal | LiteralKind::Float)
         })
     }
+}
+
+/// Whether an expression is surely a number, whatever its columns are.
+fn is_number(expr: &Expr) -> bool {
+    match bare(expr) {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::BinaryOp { op, .. } => {
+            use BinaryOperator::{Divide, Minus, Multiply, Plus};
+            matches!(op, Divide | Minus | Multiply | Plus) && !is_interval(expr)
+        }
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_ascii_lowercase();
+            ["avg", "bit_and", "bit_or", "bit_xor", "count", "sum"].contains(&name.as_str())
+        }
+        _ => false,
+    }
+}
+
+/// `a + INTERVAL 1 DAY` gives a date or a text.
+fn is_interval(expr: &Expr) -> bool {
+    match bare(expr) {
+        Expr::Interval(_) => true,
+        Expr::BinaryOp { left, right, .. } => is_interval(left) || is_interval(right),
+        _ => false,
+    }
+}
+
+/// How often a name without schema stands for a table in a query; too often rather than too seldom.
+fn uses(query: &Query, name: &str) -> usize {
+    let mut count = 0;
+    // the visitor never breaks off
+    let _ = visit_relations(query, |relation| {
+        if let [ObjectNamePart::Identifier(table)] = relation.0.as_slice() {
+            count += usize::from(table.value.eq_ignore_ascii_case(name));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    count
 }
 
 /// Whether a query adds nothing to its body.

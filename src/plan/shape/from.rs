@@ -64,6 +64,7 @@ impl Builder<'_> {
         let fact = match constraint {
             JoinConstraint::On(on) => {
                 let fact = self.fact(on, false, block);
+                self.note_lists(on, block);
                 self.walk(on, block, Position::On)?;
                 fact
             }
@@ -72,6 +73,7 @@ impl Builder<'_> {
                 self.joined_columns(&names, refs, &right, nullable, block)
             }
             JoinConstraint::Natural => {
+                self.use_all_columns(refs.iter().chain(&right));
                 let names = self.common_columns(refs, &right);
                 self.joined_columns(&names, refs, &right, nullable, block)
             }
@@ -80,6 +82,11 @@ impl Builder<'_> {
         self.filter(fact, guards, None, block);
         refs.extend(right);
         Ok(())
+    }
+
+    /// Notes that references are read with all of their columns.
+    pub(super) fn use_all_columns<'r>(&mut self, refs: impl Iterator<Item = &'r RefId>) {
+        refs.for_each(|id| self.shape.refs[*id].all_columns = true);
     }
 
     /// Adds what a condition makes certain.
@@ -206,10 +213,20 @@ impl Builder<'_> {
         let (schema, table) = split_name(name)?;
         let range = spans::range(name).ok_or_else(PlanError::lost_place)?;
         self.relations += 1;
-        let is_cte = schema.is_none() && self.is_cte(&table.value);
-        let kind = if is_cte { RefKind::Cte } else { self.locate(schema, table)? };
+        let cte = if schema.is_none() { self.cte(&table.value) } else { None };
+        let kind = match cte {
+            Some(Some(inner)) => RefKind::Derived(inner),
+            Some(None) => RefKind::Cte,
+            None => self.locate(schema, table)?,
+        };
         let schema = schema.map(|schema| schema.value.clone());
-        Ok(self.reference(schema, table.value.clone(), alias, range, kind, block))
+        let id = self.reference(schema, table.value.clone(), alias, range, kind, block);
+        if let Some(Some(inner)) = cte {
+            // its names were read where WITH stands; its rows are read here
+            self.shape.blocks[inner].parent = Some((block, Position::Derived(id)));
+            self.out_of_derived(id, inner, block);
+        }
+        Ok(id)
     }
 
     fn reference(
@@ -223,7 +240,10 @@ impl Builder<'_> {
     ) -> RefId {
         let alias = alias.map(|alias| alias.name.value.clone());
         let id = self.shape.refs.len();
-        self.shape.refs.push(TableRef { schema, name, alias, range, block, nullable_by: Vec::new(), kind });
+        let item = self.item.clone();
+        let nullable_by = Vec::new();
+        let all_columns = false;
+        self.shape.refs.push(TableRef { schema, name, alias, range, block, item, nullable_by, kind, all_columns });
         self.shape.blocks[block].refs.push(id);
         id
     }
@@ -246,7 +266,7 @@ impl Builder<'_> {
     }
 
     /// `AS t (a, b)`.
-    fn rename_outputs(&mut self, inner: BlockId, alias: Option<&TableAlias>) {
+    pub(super) fn rename_outputs(&mut self, inner: BlockId, alias: Option<&TableAlias>) {
         let names = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
         if names.is_empty() {
             return;

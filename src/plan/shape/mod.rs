@@ -8,6 +8,7 @@ mod builder;
 mod columns;
 mod facts;
 mod from;
+mod lists;
 mod usable;
 mod walk;
 
@@ -17,11 +18,12 @@ use std::sync::Arc;
 pub(crate) use builder::{Builder, Position};
 pub(crate) use facts::{Comparison, Fact, bare};
 pub(crate) use usable::{Classes, Reader};
-pub(crate) use walk::{is_aggregated, is_constant, names_in};
+pub(crate) use walk::{has_query, is_aggregated, is_constant, names_in};
 
 use super::functions::SessionFunction;
 use super::place::Place;
 use crate::catalog::TableInfo;
+use lists::ConstantList;
 
 /// A table reference, as an index into [`Shape::refs`].
 pub(crate) type RefId = usize;
@@ -37,7 +39,7 @@ pub(crate) type ColumnId = usize;
 pub(crate) struct Shape {
     /// All table references of all blocks.
     pub refs: Vec<TableRef>,
-    /// All query blocks; a block comes before the blocks inside it.
+    /// All query blocks; a block comes before the blocks inside it, but for those of WITH.
     pub blocks: Vec<Block>,
     /// Names of columns, interned per reference.
     pub columns: Vec<Column>,
@@ -47,6 +49,8 @@ pub(crate) struct Shape {
     pub qualifiers: Vec<Qualifier>,
     /// Calls whose value belongs to the client's session.
     pub session_values: Vec<SessionCall>,
+    /// Lists of constants that columns are compared with.
+    pub lists: Vec<ConstantList>,
     /// What was met on the way.
     pub met: Met,
 }
@@ -97,10 +101,14 @@ pub(crate) struct TableRef {
     pub range: Range<usize>,
     /// The block whose FROM it stands in.
     pub block: BlockId,
+    /// The item of a select list without alias whose subquery it stands in: the item's text names its column.
+    pub item: Option<Range<usize>>,
     /// The outer joins that may put NULLs in place of its rows.
     pub nullable_by: Vec<JoinId>,
     /// What it is.
     pub kind: RefKind,
+    /// All of its columns are used, named or not: by a `*` or by NATURAL JOIN.
+    pub all_columns: bool,
 }
 
 impl TableRef {
@@ -120,9 +128,9 @@ pub(crate) enum RefKind {
         /// Its columns.
         info: Option<Arc<TableInfo>>,
     },
-    /// A query in FROM.
+    /// A query in FROM, or one of WITH that is read here and nowhere else.
     Derived(BlockId),
-    /// A name that WITH defines: its columns are not followed.
+    /// Another name that WITH defines: its columns are not followed.
     Cte,
     /// JSON_TABLE and its kin.
     Function,
@@ -133,6 +141,8 @@ pub(crate) enum RefKind {
 pub(crate) struct Block {
     /// The block around it, and where in that it stands.
     pub parent: Option<(BlockId, Position)>,
+    /// Where its SELECT stands in the text; not for a set operation.
+    pub select_at: Option<usize>,
     /// It stands in the select list of a block around it, or after that one's WHERE.
     pub in_tail: bool,
     /// The references of its own FROM.
@@ -151,6 +161,8 @@ pub(crate) struct Block {
     pub implicit_group: bool,
     /// It has GROUP BY or DISTINCT.
     pub grouped: bool,
+    /// It has DISTINCT.
+    pub distinct: bool,
     /// WITH ROLLUP and the like.
     pub rollup: bool,
     /// It has LIMIT.
@@ -168,6 +180,8 @@ pub(crate) struct Output {
     pub name: String,
     /// The column that it shows unchanged.
     pub column: Option<ColumnId>,
+    /// It is surely a number.
+    pub is_number: bool,
 }
 
 /// A condition of a block.

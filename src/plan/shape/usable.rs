@@ -174,6 +174,34 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The blocks whose rows a set operation puts together: its legs, and those of legs that are set operations.
+    pub fn legs(&self, block: BlockId) -> Vec<BlockId> {
+        let is_leg = |leg: &BlockId| self.blocks[*leg].parent == Some((block, Position::Leg));
+        let mut legs = Vec::new();
+        for leg in (0..self.blocks.len()).filter(is_leg) {
+            let inner = &self.blocks[leg];
+            if inner.set_operation && !inner.limited {
+                legs.extend(self.legs(leg));
+            } else {
+                legs.push(leg);
+            }
+        }
+        legs
+    }
+
+    /// Whether a block is another one, or somewhere inside it.
+    pub fn is_within(&self, mut block: BlockId, outer: BlockId) -> bool {
+        while block != outer {
+            match self.blocks[block].parent {
+                Some((parent, _)) => block = parent,
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
 fn equalities(fact: &Fact, pairs: &mut Vec<(ColumnId, ColumnId)>) {
     match fact {
         Fact::Same(left, right) => pairs.push((*left, *right)),

@@ -288,6 +288,18 @@ pub(crate) fn names_in(expr: &Expr) -> Vec<String> {
     names.0
 }
 
+/// Whether a subquery stands in an expression.
+pub(crate) fn has_query(expr: &Expr) -> bool {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.visit(&mut Finder).is_break()
+}
+
 /// Whether an expression depends on no row: no column, no subquery.
 pub(crate) fn is_constant(expr: &Expr) -> bool {
     struct Finder;

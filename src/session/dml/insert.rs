@@ -67,7 +67,7 @@ impl Session {
         let snapshot = self.snapshot();
         let plan = self.plan(&text, &scanned, &snapshot, false).await?;
         let bound = self.bind(&plan, &text.sql, &[])?;
-        self.note_step(&snapshot, &super::super::write::groups_of(&bound), done)?;
+        self.check_write(&snapshot, &super::super::write::groups_of(&bound))?;
         let (mut lanes, requests) = self.write_lanes(&snapshot, &plan, &bound, Input::Text(&text)).await?;
         let statements: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
         let sum = if bound.same_rows { write::Sum::Same } else { write::Sum::OfRows };

@@ -1,0 +1,458 @@
+//! Queries over temporary tables: the rows of each table reference are brought to one server, which then answers the
+//! client's own statement.
+//!
+//! The server is reached by a connection of its own, apart from the transaction's; the shards are read on the
+//! transaction's connections, so that it sees its own writes. The temporary tables end with the connection's reset.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::prepared::Cursor;
+use super::query::Text;
+use super::run::{Input, PART_KEY, of_cursor, request};
+use super::select_inner::in_binary;
+use super::{Diagnostic, Failure, Session, Snapshot};
+use crate::backend::{BackendError, KillHandle, Role, Settings, Variables};
+use crate::config::{Scratch, ScratchPlace as Rule};
+use crate::execute::gather::{Gather, Kept, Part, Progress};
+use crate::execute::lane::Request;
+use crate::execute::scratch::{Budget, fill};
+use crate::execute::{ExecuteError, Lane, Watch};
+use crate::merge::{MergeSpec, RowFormat};
+use crate::plan::types::{NameEntry, NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
+use crate::plan::{Bound, Plan};
+use crate::protocol::{ColumnDef, ColumnFlags, OkPacket};
+
+/// ER_DUP_ENTRY.
+const DUPLICATE: u16 = 1062;
+
+/// Flags of a column that tell how its table is defined, and that a temporary table does not have.
+const OF_DEFINITION: ColumnFlags = ColumnFlags::PRIMARY_KEY
+    .with(ColumnFlags::UNIQUE_KEY)
+    .with(ColumnFlags::MULTIPLE_KEY)
+    .with(PART_KEY)
+    .with(ColumnFlags::AUTO_INCREMENT)
+    .with(ColumnFlags::TIMESTAMP)
+    .with(ColumnFlags::NO_DEFAULT_VALUE)
+    .with(ColumnFlags::ON_UPDATE_NOW);
+
+/// How connections are set while temporary tables are filled: texts as UTF-8, backslashes as escapes, every date that a
+/// column can hold, moments in UTC.
+const LOADING: &[(&str, &str)] = &[
+    ("autocommit", "1"),
+    ("character_set_client", "'utf8mb4'"),
+    ("character_set_results", "'utf8mb4'"),
+    ("collation_connection", "'utf8mb4_general_ci'"),
+    ("sql_mode", "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"),
+    ("time_zone", "'+00:00'"),
+];
+
+/// Variables of the session that speak of transactions; the scratch server has none open.
+const OF_TRANSACTIONS: &[&str] = &["transaction_isolation", "tx_isolation", "transaction_read_only", "tx_read_only"];
+
+/// Admits queries over temporary tables, and spreads them over the servers.
+#[derive(Debug)]
+pub struct ScratchGate {
+    running: Arc<Semaphore>,
+    next: AtomicUsize,
+}
+
+impl ScratchGate {
+    /// For so many queries at the same time.
+    pub fn new(rules: &Scratch) -> Self {
+        let permits = rules.max_concurrent.min(Semaphore::MAX_PERMITS);
+        Self { running: Arc::new(Semaphore::new(permits)), next: AtomicUsize::new(0) }
+    }
+
+    async fn enter(&self, rules: &Scratch) -> Result<OwnedSemaphorePermit, ExecuteError> {
+        let busy = ExecuteError::ScratchBusy { limit: rules.max_concurrent };
+        let waited = tokio::time::timeout(limit(rules), Arc::clone(&self.running).acquire_owned()).await;
+        waited.ok().and_then(Result::ok).ok_or(busy)
+    }
+}
+
+fn limit(rules: &Scratch) -> Duration {
+    Duration::from_millis(rules.timeout_ms)
+}
+
+/// A query whose temporary tables are filled.
+pub(super) struct Ready {
+    /// What to run there.
+    pub statement: ShardStatement,
+    /// The temporary tables by their logical names.
+    pub names: NameMap,
+    /// What was read into each of them.
+    read: Vec<Brought>,
+    /// Others may run once it is gone.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What was read into a temporary table.
+struct Brought {
+    /// The temporary table.
+    physical: Box<[u8]>,
+    /// The logical schema.
+    schema: Arc<str>,
+    /// The logical table.
+    table: Arc<str>,
+    /// Its columns as the shards describe them.
+    columns: Vec<ColumnDef>,
+}
+
+impl Ready {
+    /// A column of the result as one server with all rows describes it.
+    pub fn column(&self, column: &ColumnDef) -> ColumnDef {
+        let Some(read) = self.read.iter().find(|read| *read.physical == *column.org_table) else {
+            return column.clone();
+        };
+        let mut restored = column.clone();
+        // a derived table's column has no schema
+        if !column.schema.is_empty() {
+            restored.schema = Bytes::copy_from_slice(read.schema.as_bytes());
+        }
+        restored.org_table = Bytes::copy_from_slice(read.table.as_bytes());
+        if column.table == column.org_table {
+            restored.table = restored.org_table.clone();
+        }
+        // The temporary tables have no defaults. A column that says so came straight out of one; else it went through a
+        // table of the server's own, which keeps less of a column.
+        let of_read = read.columns.iter().find(|of_read| of_read.name == column.org_name);
+        if let Some(of_read) = of_read.filter(|_| column.flags.contains(ColumnFlags::NO_DEFAULT_VALUE)) {
+            let kept = ColumnFlags(column.flags.0 & !OF_DEFINITION.0);
+            restored.flags = kept.with(ColumnFlags(of_read.flags.0 & OF_DEFINITION.0));
+        }
+        restored
+    }
+}
+
+impl Session {
+    /// Answers a query over temporary tables.
+    pub(super) async fn run_scratch(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        scratch: &ScratchBound,
+        input: Input<'_>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch).await?;
+        let answered = if scratch.gives_rows {
+            self.answer_scratch(plan, lane, &ready, input).await
+        } else {
+            self.scratch_without_rows(plan, lane, &ready, input).await.map(|()| None)
+        };
+        answered.map_err(|failure| failure.renamed(&ready.names))
+    }
+
+    async fn answer_scratch(
+        &mut self,
+        plan: &Arc<Plan>,
+        lane: Lane,
+        ready: &Ready,
+        input: Input<'_>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let sent = request(&ready.statement, input, false);
+        let mut gather = self.open_scratch(lane, sent, input.format()).await?;
+        let columns = gather.columns().iter().map(|column| ready.column(column));
+        let columns: Vec<ColumnDef> =
+            if input.wants_cursor() { columns.map(of_cursor).collect() } else { columns.collect() };
+        let open = if input.wants_cursor() {
+            Some(self.keep_rows(&mut gather, &columns).await?)
+        } else {
+            self.stream_rows(&mut gather, &columns).await?;
+            None
+        };
+        let rows = gather.rows_out();
+        let (mut lanes, warnings) = gather.finish().await;
+        let diagnostics = self.collect_warnings(&mut lanes).await;
+        self.finish_rows(rows, warnings, open.is_some());
+        self.state.diagnostics = diagnostics;
+        for lane in &mut lanes {
+            self.read_back(lane, plan).await;
+        }
+        Ok(open)
+    }
+
+    /// Runs a statement over the temporary tables of a lane.
+    async fn open_scratch(&mut self, lane: Lane, request: Request, format: RowFormat) -> Result<Gather, Failure> {
+        let watch = Watch { entry: &self.entry };
+        let handles: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
+        let parts = vec![Part { lane: 0, request, before: None }];
+        let bounds = self.gather_bounds();
+        let spec = Arc::new(MergeSpec::default());
+        let opening = async { Ok(Gather::open(vec![lane], parts, &spec, format, bounds).await) };
+        let opened = watch.guard_killing(&self.client, &handles, opening).await?;
+        Ok(opened.map_err(|(error, _)| error)?)
+    }
+
+    /// Runs a query of the session's own over temporary tables, and keeps its rows, in the binary protocol.
+    pub(super) async fn scratch_inner(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        scratch: &ScratchBound,
+        sql: &Bytes,
+    ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
+        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch).await?;
+        let sent = in_binary(&Request::Query(Bytes::copy_from_slice(scratch.sql.bytes(sql))));
+        let kept = self.keep_scratch(lane, sent).await.map_err(|failure| failure.renamed(&ready.names));
+        let (columns, rows, diagnostics) = kept?;
+        Ok((columns.iter().map(|column| ready.column(column)).collect(), rows, diagnostics))
+    }
+
+    async fn keep_scratch(
+        &mut self,
+        lane: Lane,
+        request: Request,
+    ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
+        let mut gather = self.open_scratch(lane, request, RowFormat::Binary).await?;
+        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let mut kept = Kept { limit_bytes, ..Kept::default() };
+        let watch = Watch { entry: &self.entry };
+        let handles = gather.kill_handles();
+        if watch.guard_killing(&self.client, &handles, gather.advance(&mut kept)).await? == Progress::SinkFull {
+            return Err(ExecuteError::TooLarge { limit_bytes }.into());
+        }
+        let columns = gather.columns().to_vec();
+        let (mut lanes, _) = gather.finish().await;
+        let diagnostics = self.collect_warnings(&mut lanes).await;
+        Ok((columns, kept.rows, diagnostics))
+    }
+
+    /// SELECT … INTO variables, DO.
+    async fn scratch_without_rows(
+        &mut self,
+        plan: &Arc<Plan>,
+        mut lane: Lane,
+        ready: &Ready,
+        input: Input<'_>,
+    ) -> Result<(), Failure> {
+        let sent = request(&ready.statement, input, false);
+        let watch = Watch { entry: &self.entry };
+        let handles: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
+        let running = async {
+            lane.send(&sent).await?;
+            lane.read_head().await
+        };
+        watch.guard_killing(&self.client, &handles, running).await?;
+        let outcome = lane.outcome().clone();
+        self.note_outcome(&outcome, None, true);
+        if outcome.warnings > 0 {
+            self.fetch_warnings(&mut lane).await;
+        }
+        self.read_back(&mut lane, plan).await;
+        let (affected_rows, warnings, status) = (outcome.affected_rows, outcome.warnings, self.status());
+        self.client.put_ok(&OkPacket { affected_rows, warnings, status, ..OkPacket::default() });
+        Ok(())
+    }
+
+    /// Fills the temporary tables of a query; the statement is to run on the lane.
+    pub(super) async fn ready_scratch(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        scratch: &ScratchBound,
+    ) -> Result<(Lane, Ready), Failure> {
+        let rules = &snapshot.rules.proxy.scratch;
+        let watch = Watch { entry: &self.entry };
+        let permit = watch.guard(&self.client, snapshot.scratch.enter(rules)).await?;
+        let (mut lane, place) = self.scratch_lane(snapshot, scratch).await?;
+        let mut budget = Budget::new(rules.max_rows, rules.max_bytes);
+        let mut read = Vec::new();
+        for one in &scratch.reads {
+            let columns = self.bring(snapshot, plan, one, &mut lane, &mut budget).await?;
+            let (schema, table) = (Arc::clone(&one.schema), Arc::clone(&one.name));
+            read.push(Brought { physical: one.table.name.as_bytes().into(), schema, table, columns });
+        }
+        let (rows, bytes) = budget.used();
+        tracing::debug!(server = %place.label, tables = read.len(), rows, bytes, "temporary tables are filled");
+        let mut vars = self.state.vars.with("autocommit", Some("1"));
+        for name in OF_TRANSACTIONS.iter().filter(|name| self.state.vars.get(name).is_some()) {
+            vars = vars.with(name, None);
+        }
+        lane.settle_settings(&Settings::new(Some(Arc::clone(&place.schema)), vars), true).await?;
+        self.queue_user_variables(plan, &mut lane)?;
+        let statement = ShardStatement {
+            node: Arc::clone(&place.label),
+            group: place.group,
+            schema: Some(Arc::clone(&place.schema)),
+            sql: scratch.sql.clone(),
+            params: scratch.params.clone(),
+            names: None,
+            rows: 0,
+        };
+        Ok((lane, Ready { statement, names: names(scratch, place), read, _permit: permit }))
+    }
+
+    /// A connection for temporary tables: to the next of the places that can be reached.
+    async fn scratch_lane<'s>(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        scratch: &'s ScratchBound,
+    ) -> Result<(Lane, &'s ScratchPlace), Failure> {
+        let role = match &snapshot.rules.proxy.scratch.place {
+            Rule::Groups { use_replicas: true, .. } => Role::Replica,
+            _ => Role::Primary,
+        };
+        let vars = Variables::new(
+            LOADING.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect::<BTreeMap<_, _>>(),
+        );
+        let flavour = self.flavour();
+        let first = snapshot.scratch.next.fetch_add(1, Ordering::Relaxed);
+        let count = scratch.places.len();
+        let mut failure = ExecuteError::Backend(BackendError::gone());
+        for turn in 0..count {
+            let Some(place) = scratch.places.get((first.wrapping_add(turn)) % count) else { continue };
+            let watch = Watch { entry: &self.entry };
+            let opening = async { Ok(snapshot.backends.checkout(place.group, role, flavour).await) };
+            match watch.guard(&self.client, opening).await? {
+                Ok(lease) => {
+                    let mut lane = Lane::new(place.group, lease, false);
+                    lane.settle_settings(&Settings::new(Some(Arc::clone(&place.schema)), vars), true).await?;
+                    // its reset drops the temporary tables
+                    lane.conn()?.mark_dirty();
+                    return Ok((lane, place));
+                }
+                Err(error) if error.is_unreachable() => failure = error.into(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(failure.into())
+    }
+
+    /// Brings the rows of a table reference into its temporary table; gives the columns as the shards describe them.
+    async fn bring(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        read: &ScratchRead,
+        lane: &mut Lane,
+        budget: &mut Budget,
+    ) -> Result<Vec<ColumnDef>, Failure> {
+        lane.run(read.table.create.as_bytes()).await?;
+        match self.try_bring(snapshot, plan, read, lane, budget).await {
+            // Unique keys that do not hold the sharding key are kept by each shard for itself.
+            Err(Failure::Sql(error)) if error.errno == DUPLICATE && lane.is_usable() => {
+                lane.run(format!("DROP TEMPORARY TABLE `{}`", read.table.name).as_bytes()).await?;
+                lane.run(read.table.create_without_unique.as_bytes()).await?;
+                self.try_bring(snapshot, plan, read, lane, budget).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_bring(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        read: &ScratchRead,
+        lane: &mut Lane,
+        budget: &mut Budget,
+    ) -> Result<Vec<ColumnDef>, Failure> {
+        let mut gather = self.open_read(snapshot, plan, read).await?;
+        let limit_ms = snapshot.rules.proxy.scratch.timeout_ms;
+        let watch = Watch { entry: &self.entry };
+        let mut handles = gather.kill_handles();
+        handles.extend(lane.kill_handle());
+        let filling = async {
+            let filling = fill(&mut gather, lane, &read.table, budget);
+            within(Duration::from_millis(limit_ms), &handles, filling).await
+        };
+        let filled = watch.guard_killing(&self.client, &handles, filling).await;
+        if let Err(error) = filled {
+            return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await.renamed(&names_of(read)));
+        }
+        let columns = gather.columns().to_vec();
+        let (lanes, _) = gather.finish().await;
+        for lane in lanes {
+            self.settle(lane, snapshot);
+        }
+        Ok(columns)
+    }
+
+    /// Asks the shards for the rows of a table reference.
+    async fn open_read(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        read: &ScratchRead,
+    ) -> Result<Gather, Failure> {
+        let bound = Bound { shards: read.shards.clone(), ..Bound::default() };
+        let text = Text { sql: Bytes::new() };
+        let role = self.role(snapshot, plan);
+        let mut is_first = true;
+        loop {
+            let kept = Arc::clone(&self.state.vars);
+            // in the columns' own character sets, and all rows
+            let mut vars = kept.with("character_set_results", Some("NULL")).with("sql_select_limit", None);
+            if read.table.has_timestamp {
+                vars = vars.with("time_zone", Some("'+00:00'"));
+            }
+            self.state.vars = vars;
+            let lanes = self.gather_lanes(snapshot, plan, &bound, Input::Text(&text), role).await;
+            self.state.vars = kept;
+            let (lanes, parts) = lanes?;
+            let spec = Arc::new(MergeSpec::default());
+            let watch = Watch { entry: &self.entry };
+            let handles: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
+            let bounds = self.gather_bounds();
+            let opening = async { Ok(Gather::open(lanes, parts, &spec, RowFormat::Text, bounds).await) };
+            match watch.guard_killing(&self.client, &handles, opening).await? {
+                Ok(gather) => return Ok(gather),
+                Err((error, lanes))
+                    if error.is_backend_lost()
+                        && is_first
+                        && lanes.iter().any(Lane::was_reused)
+                        && !lanes.iter().any(Lane::must_stay) =>
+                {
+                    is_first = false;
+                }
+                Err((error, lanes)) => {
+                    let failure = self.gather_failed(lanes, error, snapshot).await;
+                    return Err(failure.renamed(&names_of(read)));
+                }
+            }
+        }
+    }
+}
+
+/// Runs `work`; past the limit its statements are killed, and it ends with their errors.
+async fn within(
+    limit: Duration,
+    statements: &[KillHandle],
+    work: impl Future<Output = Result<(), ExecuteError>>,
+) -> Result<(), ExecuteError> {
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = tokio::time::timeout(limit, work.as_mut()).await {
+        return done;
+    }
+    for statement in statements {
+        if let Err(error) = statement.kill_query().await {
+            tracing::debug!(%error, "a statement could not be stopped");
+        }
+    }
+    // one that was over already has done its part
+    let killed = |_| ExecuteError::ScratchTimeout { limit_ms: limit.as_millis() as u64 };
+    work.await.map_err(killed)
+}
+
+/// The temporary tables by the names of what they stand for.
+fn names(scratch: &ScratchBound, place: &ScratchPlace) -> NameMap {
+    let entry = |read: &ScratchRead| NameEntry {
+        physical_schema: Arc::clone(&place.schema),
+        physical_table: Arc::from(&*read.table.name),
+        schema: Arc::clone(&read.schema),
+        table: Arc::clone(&read.name),
+    };
+    NameMap { entries: scratch.reads.iter().map(entry).collect(), views: Vec::new() }
+}
+
+/// The names of a reference on its shards.
+fn names_of(read: &ScratchRead) -> NameMap {
+    let names = read.shards.first().and_then(|shard| shard.names.as_deref());
+    names.cloned().unwrap_or_default()
+}
