@@ -274,7 +274,8 @@ impl Session {
         bound: &Bound,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, bound.last_insert_id(), !plan.tables.is_empty());
+        let last_insert_id = if plan.gives_id { LastInsertId::Kept } else { bound.last_insert_id() };
+        self.note_outcome(&outcome, last_insert_id, !plan.tables.is_empty());
         if outcome.warnings > 0 {
             Box::pin(self.fetch_warnings(&mut lane)).await;
         }

@@ -240,7 +240,7 @@ impl Session {
         };
         watch.guard_killing(&self.client, &handles, running).await?;
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, crate::plan::LastInsertId::AsReported, true);
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
@@ -283,7 +283,7 @@ impl Session {
             sql: scratch.sql.clone(),
             params: scratch.params.clone(),
             names: None,
-            rows: 0,
+            rows: Arc::default(),
         };
         Ok((lane, Ready { statement, names: names(scratch, place), read, _permit: permit }))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::backend::{Variables, default_collation};
+use crate::execute::write::Warning;
 use crate::protocol::charset;
 use crate::sql::LexMode;
 use crate::txn::{Access, Isolation};
@@ -23,6 +24,12 @@ pub struct Diagnostic {
     pub code: u16,
     /// The text.
     pub message: String,
+}
+
+impl From<Warning> for Diagnostic {
+    fn from(warning: Warning) -> Self {
+        Self { level: warning.level, code: warning.code, message: warning.message }
+    }
 }
 
 /// Session state that does not depend on a connection to a backend.
