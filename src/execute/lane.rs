@@ -239,6 +239,11 @@ impl Lane {
         self.in_transaction
     }
 
+    /// Whether it is a branch of a transaction over several groups.
+    pub fn is_branch(&self) -> bool {
+        self.is_branch
+    }
+
     /// Notes that a transaction begins or has ended.
     pub fn set_in_transaction(&mut self, yes: bool) {
         self.in_transaction = yes;

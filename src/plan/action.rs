@@ -331,16 +331,24 @@ impl Routed {
     pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
         let target = match &self.colocated {
             Some(colocated) => self.follow(colocated, 0)?,
-            None => self.anywhere(),
+            None => self.anywhere().ok_or_else(|| self.apart.clone())?,
         };
         Ok(self.statement(&self.relay, values, &NoSession, &target, None))
     }
 
-    /// Some node of each table; they need not meet, since the statement is not run.
-    fn anywhere(&self) -> Target {
-        let group = self.lead().and_then(|unit| self.units[unit].node(0)).map_or(self.home.group, |node| node.group);
-        let here = |unit: &Unit| unit.place.nodes().iter().position(|node| node.group == group).unwrap_or(0);
-        Target { nodes: self.units.iter().map(here).collect(), group }
+    /// Some node of each table on one group that has all tables; they need not meet, since the statement is not run.
+    fn anywhere(&self) -> Option<Target> {
+        let first = self.lead().and_then(|unit| self.units[unit].node(0)).map_or(self.home.group, |node| node.group);
+        let here = |unit: &Unit, group| {
+            let nodes = unit.place.nodes();
+            if nodes.is_empty() { Some(0) } else { nodes.iter().position(|node| node.group == group) }
+        };
+        let on = |group| {
+            let nodes: Option<Vec<usize>> = self.units.iter().map(|unit| here(unit, group)).collect();
+            Some(Target { nodes: nodes?, group })
+        };
+        let elsewhere = || self.units.iter().flat_map(|unit| unit.place.nodes()).find_map(|node| on(node.group));
+        on(first).or_else(elsewhere)
     }
 
     /// A key that is assigned must be what the condition says it is.

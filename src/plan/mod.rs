@@ -169,6 +169,14 @@ impl Plan {
         !self.assigned_variables.is_empty() || self.pins.found_rows
     }
 
+    /// The statement over temporary tables, where no server has all tables of the statement, so that it has no
+    /// [`Plan::sample`].
+    pub fn scratch_sample(&self, sql: &[u8], literals: &[Literal]) -> Option<ScratchBound> {
+        let Action::Query(query) = &self.action else { return None };
+        let scratch = query.scratch.as_ref().ok()?;
+        Some(scratch.bind(String::new(), &self.values(sql, literals, &[]), &NoSession))
+    }
+
     /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.
     pub fn hidden_columns(&self) -> usize {
         0

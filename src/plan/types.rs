@@ -247,6 +247,8 @@ pub struct ScratchTable {
     pub create: Box<str>,
     /// What makes it without a primary key: for rows that several shards have under one key.
     pub create_without_unique: Box<str>,
+    /// The columns of its primary key; empty without one.
+    pub primary_key: Vec<Box<str>>,
     /// The select list that reads its rows.
     pub select: Box<str>,
     /// The names of its columns; empty where only the number of rows matters.

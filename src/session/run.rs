@@ -383,7 +383,10 @@ impl Session {
     pub(super) fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
         let status = self.status();
         let status = if cursor { status.with(StatusFlags::CURSOR_EXISTS) } else { status };
-        self.client.put_end(status, warnings);
+        // The EOF behind the columns is the end of an answer that opens a cursor.
+        if !cursor || self.client.deprecates_eof() {
+            self.client.put_end(status, warnings);
+        }
         self.state.found_rows = rows;
         self.state.row_count = -1;
         self.state.diagnostics.clear();
