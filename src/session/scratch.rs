@@ -308,7 +308,7 @@ impl Session {
             sql: scratch.sql.clone(),
             params: scratch.params.clone(),
             names: None,
-            rows: 0,
+            rows: Arc::default(),
         };
         Ok((lane, Ready { statement, names: names(scratch, place), read, _permit: permit }))
     }
