@@ -236,11 +236,34 @@ pub struct TableKey {
 pub enum KeyGenerator {
     /// 41 bits of milliseconds since an epoch, 10 bits of worker, 12 bits of sequence.
     Snowflake {
-        /// 0 to 1023.
-        worker_id: u16,
+        /// Where the worker id comes from.
+        worker: Worker,
         /// The epoch, in milliseconds since 1970 (UTC).
         epoch_ms: i64,
         /// How far back the clock may go.
         max_backward_ms: u64,
+    },
+    /// A sequence that a table of a group counts; proxies take blocks of it.
+    AutoSegment {
+        /// The group.
+        group: GroupId,
+        /// How many keys a proxy takes at once.
+        block: u32,
+    },
+    /// UUIDs of version 7.
+    UuidV7,
+}
+
+/// Where a worker id comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Worker {
+    /// The rules: 0 to 1023.
+    Fixed(u16),
+    /// A lease in a table of a group.
+    Leased {
+        /// The group.
+        group: GroupId,
+        /// How long a lease lasts that is not renewed.
+        lease_ms: u64,
     },
 }

@@ -84,7 +84,11 @@ impl Session {
         self.state.next_access = Access::Default;
         let isolation = self.state.next_isolation.take();
         let mode = self.transaction_mode();
-        self.txn.begin(Begin { access, consistent_snapshot: begin.consistent_snapshot, isolation }, mode);
+        let begin = Begin { access, consistent_snapshot: begin.consistent_snapshot, isolation };
+        if begin.consistent_snapshot {
+            return Box::pin(self.begin_consistent(begin, mode)).await;
+        }
+        self.txn.begin(begin, mode);
         Ok(())
     }
 
@@ -128,7 +132,8 @@ impl Session {
         }
         if end.chain == Some(true) {
             let mode = self.transaction_mode();
-            self.txn.begin(chained.unwrap_or_default(), mode);
+            // A chained transaction takes over isolation and access, and no snapshot (*START TRANSACTION, COMMIT, and ROLLBACK*).
+            self.txn.begin(Begin { consistent_snapshot: false, ..chained.unwrap_or_default() }, mode);
         }
         self.answer_ok();
         Ok(if end.release == Some(true) { Flow::Close } else { Flow::Continue })

@@ -8,6 +8,7 @@ mod answer;
 mod aside;
 mod atomic;
 mod command;
+mod consistent;
 mod ddl;
 mod dml;
 mod doorman;

@@ -101,7 +101,7 @@ impl Session {
             return Err(self.lane_failed(lane, error, &snapshot));
         }
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, crate::plan::LastInsertId::AsReported, true);
         self.settle(lane, &snapshot);
         Ok(Flow::Continue)
     }

@@ -130,6 +130,7 @@ fn soup() -> impl Strategy<Value = String> {
 
 fn mode() -> impl Strategy<Value = LexMode> {
     any::<(bool, bool, bool)>().prop_map(|(ansi_quotes, no_backslash_escapes, pipes_as_concat)| LexMode {
+        no_auto_value_on_zero: false,
         ansi_quotes,
         no_backslash_escapes,
         pipes_as_concat,

@@ -13,6 +13,7 @@
 
 mod cursor;
 pub mod ddl;
+pub mod load_data;
 pub mod dialect;
 pub mod digest;
 mod foreign_words;
