@@ -29,6 +29,33 @@ pub enum ExecuteError {
         /// `limits.max_buffered_bytes`.
         limit_bytes: usize,
     },
+    /// A query would bring more to the scratch server than the rules allow.
+    #[error(
+        "The query needs more than {limit} {what} in temporary tables; \
+         add conditions that each table's shards can apply, or raise scratch.{key}"
+    )]
+    ScratchLimit {
+        /// Rows or bytes.
+        what: &'static str,
+        /// The key of the limit.
+        key: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// Too many such queries ran at the same time for too long.
+    #[error("{limit} queries over temporary tables run already; try again, or raise scratch.max_concurrent")]
+    ScratchBusy {
+        /// `scratch.max_concurrent`.
+        limit: usize,
+    },
+    /// It took too long to bring the rows together: as `ER_QUERY_TIMEOUT`.
+    #[error(
+        "Query execution was interrupted: bringing its rows together took more than {limit_ms} ms (scratch.timeout_ms)"
+    )]
+    ScratchTimeout {
+        /// `scratch.timeout_ms`.
+        limit_ms: u64,
+    },
 }
 
 impl ExecuteError {
@@ -61,7 +88,9 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.errno(),
             Self::ClientLost(e) => e.errno(),
             Self::Interrupted => 1317,
-            Self::TooLarge { .. } => 1235,
+            Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
+            Self::ScratchBusy { .. } => 1105,
+            Self::ScratchTimeout { .. } => 3024,
         }
     }
 
@@ -71,7 +100,8 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.sqlstate(),
             Self::ClientLost(e) => e.sqlstate(),
             Self::Interrupted => "70100",
-            Self::TooLarge { .. } => "42000",
+            Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
+            Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
         }
     }
 
@@ -82,6 +112,7 @@ impl Report for ExecuteError {
             Self::ClientLost(_) => "client_lost",
             Self::Interrupted => "interrupted",
             Self::TooLarge { .. } => "buffer_limit",
+            Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
     }
 
@@ -90,11 +121,18 @@ impl Report for ExecuteError {
             Self::Backend(e) => e.fault(),
             Self::Merge(e) => e.fault(),
             Self::ClientLost(_) | Self::Interrupted => Fault::Client,
-            Self::TooLarge { .. } => Fault::Proxy,
+            Self::TooLarge { .. }
+            | Self::ScratchLimit { .. }
+            | Self::ScratchBusy { .. }
+            | Self::ScratchTimeout { .. } => Fault::Proxy,
         }
     }
 
     fn retryable(&self) -> bool {
-        matches!(self, Self::Backend(e) if e.retryable())
+        match self {
+            Self::Backend(e) => e.retryable(),
+            Self::ScratchBusy { .. } => true,
+            _ => false,
+        }
     }
 }

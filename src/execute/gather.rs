@@ -13,6 +13,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use super::lane::{Head, Request, Rows};
 use super::{ExecuteError, Lane};
+use crate::backend::KillHandle;
 use crate::merge::{MergeSpec, Merger, RowFormat, RowSink, Step, check_columns};
 use crate::protocol::ColumnDef;
 
@@ -107,6 +108,11 @@ impl Gather {
     /// The columns that the client sees.
     pub fn columns(&self) -> &[ColumnDef] {
         &self.columns[..self.visible_columns]
+    }
+
+    /// What it takes to stop what runs on its lanes.
+    pub fn kill_handles(&self) -> Vec<KillHandle> {
+        self.lanes.iter().filter_map(Lane::kill_handle).collect()
     }
 
     /// How many rows have left so far.

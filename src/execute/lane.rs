@@ -510,6 +510,15 @@ impl Lane {
         self.discard();
     }
 
+    /// What the packet behind a loaded file says.
+    pub(super) fn finish_load(&mut self, packet: &[u8]) -> Result<Outcome, ExecuteError> {
+        if is_err(packet) {
+            return Err(self.statement_error(packet));
+        }
+        self.finish_with_ok(packet, None)?;
+        Ok(self.outcome.clone())
+    }
+
     /// Reads one packet.
     pub async fn read_packet(&mut self) -> Result<Bytes, ExecuteError> {
         let conn = self.conn()?;

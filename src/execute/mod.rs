@@ -1,7 +1,7 @@
 //! Statements on their way to the shards and answers on their way back.
 //!
 //! [`relay`]: one target, bytes pass untouched. [`gather`]: rows of several shards, merged. [`write`](mod@write): writes on
-//! several shards, whose counts are added up. All of them run over [`Lane`]s, one backend connection each.
+//! several shards, whose counts are added up. [`scratch`]: temporary tables, filled. All of them run over [`Lane`]s, one backend connection each.
 
 pub mod chain;
 pub mod client;
@@ -11,6 +11,7 @@ pub mod infile;
 pub mod lane;
 pub mod registry;
 pub mod relay;
+pub mod scratch;
 pub mod watch;
 pub mod write;
 

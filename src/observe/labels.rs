@@ -64,6 +64,8 @@ pub enum Way {
     Relay,
     /// By several shards, their rows or counts put together.
     Scatter,
+    /// By one server, over temporary tables filled from the shards.
+    Scratch,
     /// By the proxy itself.
     Local,
     /// Not at all: with an error.
@@ -72,13 +74,14 @@ pub enum Way {
 
 impl Way {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Relay, Self::Scatter, Self::Local, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Relay, Self::Scatter, Self::Scratch, Self::Local, Self::Failed];
 
     /// The label's value.
     pub fn label(self) -> &'static str {
         match self {
             Self::Relay => "relay",
             Self::Scatter => "scatter",
+            Self::Scratch => "scratch",
             Self::Local => "local",
             Self::Failed => "failed",
         }

@@ -9,6 +9,7 @@ use super::given::Given;
 use super::insert::InsertAction;
 use super::instead::Instead;
 use super::keys::Colocated;
+use super::scratch::ScratchPlan;
 use super::template::{Filling, Template};
 use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
 use super::unit::Unit;
@@ -26,6 +27,8 @@ const NO_LIMIT: u64 = i64::MAX as u64;
 pub(crate) enum Action {
     /// Goes where its tables are.
     Routed(Routed),
+    /// Goes where its tables are, or has them brought to one place.
+    Query(Box<QueryAction>),
     /// Splits its rows.
     Insert(InsertAction),
     /// Goes to every node of a table; of several tables, one after the other.
@@ -38,6 +41,28 @@ pub(crate) enum Action {
     Instead(Instead),
     /// Runs in steps only.
     OnlyComposed(OnlyComposed),
+}
+
+/// A query: for some values its tables meet on shards, for others they do not.
+#[derive(Debug, Clone)]
+pub(crate) struct QueryAction {
+    /// How it runs where they meet.
+    pub routed: Routed,
+    /// How it runs where they do not; or why it cannot.
+    pub scratch: Result<ScratchPlan, PlanError>,
+}
+
+impl QueryAction {
+    /// Makes the statements of one execution.
+    pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> Result<Bound, PlanError> {
+        match self.routed.bind(values, session) {
+            Err(PlanError::NotSupported { what, .. }) => {
+                let scratch = self.scratch.as_ref().map_err(Clone::clone)?.bind(what, values, session);
+                Ok(Bound { scratch: Some(Box::new(scratch)), ..Bound::default() })
+            }
+            bound => bound,
+        }
+    }
 }
 
 /// A place that does not depend on a table.
@@ -174,6 +199,16 @@ impl Routed {
         reached
     }
 
+    /// Whether its tables meet on all nodes that it can reach, and it may be sent to several.
+    pub fn always_meets(&self) -> bool {
+        let Some(colocated) = self.colocated.as_ref().filter(|_| self.scatter.is_ok()) else {
+            return self.units.is_empty();
+        };
+        let driver = self.units[colocated.driver].place.nodes();
+        let beside = |unit: &Unit| driver.iter().all(|at| unit.place.nodes().iter().any(|node| node.group == at.group));
+        self.units.iter().enumerate().all(|(index, unit)| colocated.members.contains(&index) || beside(unit))
+    }
+
     /// One node for each table, all in one group.
     fn meet(&self, values: &Values<'_>) -> Result<Target, PlanError> {
         let mut nodes = vec![0; self.units.len()];
@@ -284,6 +319,7 @@ impl Routed {
             insert: None,
             chosen: self.home.chosen.as_deref(),
             several: shard_limit.is_some(),
+            renamed: false,
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
@@ -295,16 +331,24 @@ impl Routed {
     pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
         let target = match &self.colocated {
             Some(colocated) => self.follow(colocated, 0)?,
-            None => self.anywhere(),
+            None => self.anywhere().ok_or_else(|| self.apart.clone())?,
         };
         Ok(self.statement(&self.relay, values, &NoSession, &target, None))
     }
 
-    /// Some node of each table; they need not meet, since the statement is not run.
-    fn anywhere(&self) -> Target {
-        let group = self.lead().and_then(|unit| self.units[unit].node(0)).map_or(self.home.group, |node| node.group);
-        let here = |unit: &Unit| unit.place.nodes().iter().position(|node| node.group == group).unwrap_or(0);
-        Target { nodes: self.units.iter().map(here).collect(), group }
+    /// Some node of each table on one group that has all tables; they need not meet, since the statement is not run.
+    fn anywhere(&self) -> Option<Target> {
+        let first = self.lead().and_then(|unit| self.units[unit].node(0)).map_or(self.home.group, |node| node.group);
+        let here = |unit: &Unit, group| {
+            let nodes = unit.place.nodes();
+            if nodes.is_empty() { Some(0) } else { nodes.iter().position(|node| node.group == group) }
+        };
+        let on = |group| {
+            let nodes: Option<Vec<usize>> = self.units.iter().map(|unit| here(unit, group)).collect();
+            Some(Target { nodes: nodes?, group })
+        };
+        let elsewhere = || self.units.iter().flat_map(|unit| unit.place.nodes()).find_map(|node| on(node.group));
+        on(first).or_else(elsewhere)
     }
 
     /// A key that is assigned must be what the condition says it is.
@@ -392,6 +436,7 @@ impl Everywhere {
                 insert: None,
                 chosen: None,
                 several: false,
+                renamed: false,
             };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {

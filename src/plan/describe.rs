@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::types::{Bound, ParamSource, Params, SessionValues};
+use super::types::{Bound, ParamSource, Params, ScratchBound, SessionValues};
 use super::{Plan, PlanError};
+use crate::id::Key;
 use crate::merge::{AggregateFunction, MergeSpec, SortKey};
 use crate::route::key::RawValue;
 use crate::sql::Literal;
@@ -18,16 +19,34 @@ impl Plan {
         params: &[RawValue<'_>],
         session: &dyn SessionValues,
     ) -> Result<String, PlanError> {
-        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok((1..=u64::from(count)).collect()));
+        let numbers = |count: u32| (1..=u64::from(count)).map(Key::Int).collect();
+        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok(numbers(count)));
         match (bound, &self.compose) {
             (Err(PlanError::NotSupported { .. }), Some(compose)) => Ok(compose.describe(sql, literals)),
             (bound, _) => Ok(self.text(sql, &bound?)),
         }
     }
 
+    /// What is read into each temporary table, and what runs over them.
+    fn scratch_text(&self, sql: &[u8], scratch: &ScratchBound, text: &mut String) {
+        let _ = writeln!(text, "scratch: {} ({}), for {}", self.kind, self.access, scratch.reason);
+        for read in &scratch.reads {
+            let _ = writeln!(text, "{} as {}:", read.table.name, read.visible);
+            for shard in &read.shards {
+                let _ = writeln!(text, "  {}: {}", shard.node, String::from_utf8_lossy(shard.sql.bytes(sql)));
+            }
+        }
+        let places: Vec<&str> = scratch.places.iter().map(|place| &*place.label).collect();
+        let _ = write!(text, "{}: {}", places.join(" or "), String::from_utf8_lossy(scratch.sql.bytes(sql)));
+    }
+
     /// The lines for what was bound.
     pub fn text(&self, sql: &[u8], bound: &Bound) -> String {
         let mut text = String::new();
+        if let Some(scratch) = &bound.scratch {
+            self.scratch_text(sql, scratch, &mut text);
+            return text;
+        }
         let count = bound.shards.len();
         let how = if count == 1 { "relay".to_owned() } else { format!("scatter over {count} shards") };
         let _ = writeln!(text, "{how}: {} ({})", self.kind, self.access);

@@ -73,6 +73,9 @@ impl ExplainAction {
     ) -> Result<Bound, PlanError> {
         let (range, inner) = self.inside(sql, literals);
         let bound = self.inner.bind_with(&sql[range.clone()], &inner, params, session, ids)?;
+        if bound.scratch.is_some() {
+            return Err(PlanError::not_supported("EXPLAIN of a query over temporary tables", "use EXPLAIN ROUTE"));
+        }
         let first = bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))?;
         let shards = vec![prefixed(sql, range, first)];
         Ok(Bound { shards, ..Bound::default() })

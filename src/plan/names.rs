@@ -72,7 +72,7 @@ fn behind_partitions(builder: &Builder<'_>, reference: &TableRef) -> Option<usiz
 }
 
 /// A view of `information_schema` on each of the groups that it is read from; `None` where it is shown as it is.
-fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
+pub(crate) fn views(builder: &Builder<'_>, reference: &TableRef) -> Result<Option<Arc<[View]>>, PlanError> {
     let RefKind::Table { place, info } = &reference.kind else { return Ok(None) };
     if !is_view(place) {
         return Ok(None);
@@ -113,14 +113,14 @@ fn spelled(builder: &Builder<'_>) -> Vec<String> {
 }
 
 /// The name of a table without its schema, as it is written.
-fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
+pub(crate) fn name_in<'a>(builder: &Builder<'a>, reference: &TableRef) -> &'a [u8] {
     let outline = builder.outline;
     let last = outline.index_at(reference.range.end).checked_sub(1).and_then(|index| outline.tokens().get(index));
     last.map(|token| token.bytes(builder.sql)).unwrap_or_default()
 }
 
 /// Session values become literals.
-fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
+pub(crate) fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
     for call in &builder.shape.session_values {
         let written = builder.sql.get(call.range.clone()).unwrap_or_default().into();
         template.slot(call.range.clone(), Slot::Session { value: call.what.clone(), written });
@@ -128,7 +128,7 @@ fn session_values(builder: &Builder<'_>, template: &mut TemplateBuilder) {
 }
 
 /// An item without alias whose text changes keeps its name.
-fn item_names(builder: &Builder<'_>, keys: &Keys, template: &mut TemplateBuilder) {
+pub(crate) fn item_names(builder: &Builder<'_>, keys: &Keys, template: &mut TemplateBuilder) {
     let calls = &builder.shape.session_values;
     let refs = &builder.shape.refs;
     let of_calls = calls.iter().filter_map(|call| call.item.as_ref());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{ObjectName, Query, SetExpr, Visit, Visitor};
 
-use super::action::{Action, Home, Routed};
+use super::action::{Action, Home, QueryAction, Routed};
 use super::compose::{Compose, OnlyComposed};
 use super::error::PlanError;
 use super::hint::Hints;
@@ -196,7 +196,13 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         unchanged_keys: Vec::new(),
     };
     let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
-    let mut plan = subject.plan(kind, &builder.shape.met, &keys, Action::Routed(routed));
+    let action = if routed.always_meets() {
+        Action::Routed(routed)
+    } else {
+        let scratch = super::scratch::plan(subject, &mut builder, parsed, &keys);
+        Action::Query(Box::new(QueryAction { routed, scratch }))
+    };
+    let mut plan = subject.plan(kind, &builder.shape.met, &keys, action);
     pinned.extend(schemas.into_iter().filter(|schema| !pinned.contains(schema)).collect::<Vec<_>>());
     plan.pinned = pinned;
     Ok(plan)

@@ -209,6 +209,8 @@ pub(crate) struct Filling<'a> {
     pub chosen: Option<&'a str>,
     /// The statement goes to several shards.
     pub several: bool,
+    /// All tables are read under other names: as temporary tables.
+    pub renamed: bool,
 }
 
 /// The parts of an INSERT that differ from shard to shard.
@@ -237,6 +239,9 @@ impl Template {
 
 impl Filling<'_> {
     fn as_written(&self, unit: usize) -> bool {
+        if self.renamed {
+            return false;
+        }
         match (self.units.get(unit), self.nodes.get(unit)) {
             (Some(unit), Some(node)) => unit.is_as_written(*node, self.schema),
             _ => true,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::shape::SessionValue;
 use crate::config::GroupId;
+use crate::id::KeyMaker;
 use crate::merge::MergeSpec;
 
 /// What a statement does.
@@ -173,10 +174,115 @@ pub struct Bound {
     pub expected_columns: Option<usize>,
     /// The first generated key, to be reported as the insert id.
     pub insert_id: Option<u64>,
+    /// The greatest key that the statement gives itself where a generator counts: it must not be given again.
+    pub given_key: Option<(Arc<KeyMaker>, u64)>,
+    /// The servers report an insert id that the statement gave itself: LAST_INSERT_ID() stays what it was.
+    pub keeps_last_insert_id: bool,
+    /// What a server would report as the insert id is not [`insert_id`](Self::insert_id): the proxy answers itself.
+    pub answers_insert_id: bool,
     /// Affected rows are those of one shard, not their sum: each shard changed the same rows (broadcast tables).
     pub same_rows: bool,
     /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
     pub names_in_rows: bool,
+    /// It runs over temporary tables on one server; then `shards` is empty.
+    pub scratch: Option<Box<ScratchBound>>,
+}
+
+/// A query over temporary tables, made ready for one execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScratchBound {
+    /// What the shards cannot do.
+    pub reason: String,
+    /// What is brought into temporary tables: one for each table reference.
+    pub reads: Vec<ScratchRead>,
+    /// The client's statement over those.
+    pub sql: Text,
+    /// Its parameters.
+    pub params: Params,
+    /// It gives rows: it is no SELECT … INTO, and no DO.
+    pub gives_rows: bool,
+    /// Where it may run; never empty.
+    pub places: Vec<ScratchPlace>,
+}
+
+/// A place for temporary tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchPlace {
+    /// The group.
+    pub group: GroupId,
+    /// The physical schema that the connection must be in.
+    pub schema: Arc<str>,
+    /// What EXPLAIN ROUTE calls it.
+    pub label: Arc<str>,
+}
+
+/// A table reference whose rows are brought into a temporary table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScratchRead {
+    /// The temporary table.
+    pub table: Arc<ScratchTable>,
+    /// The logical schema of the reference.
+    pub schema: Arc<str>,
+    /// The logical table.
+    pub name: Arc<str>,
+    /// The name by which the statement knows it.
+    pub visible: Arc<str>,
+    /// What is read, and where.
+    pub shards: Vec<ShardStatement>,
+}
+
+/// A temporary table that stands for a table reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchTable {
+    /// Its name.
+    pub name: Box<str>,
+    /// What makes it.
+    pub create: Box<str>,
+    /// What makes it without a primary key: for rows that several shards have under one key.
+    pub create_without_unique: Box<str>,
+    /// The columns of its primary key; empty without one.
+    pub primary_key: Vec<Box<str>>,
+    /// The select list that reads its rows.
+    pub select: Box<str>,
+    /// The names of its columns; empty where only the number of rows matters.
+    pub columns: Vec<Box<str>>,
+    /// How the cells of a row are written, in order.
+    pub cells: Vec<CellText>,
+    /// Moments are read and written in UTC: in the session's time zone an hour may come twice.
+    pub has_timestamp: bool,
+}
+
+/// How a cell of a text row is written into an INSERT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellText {
+    /// As it is: a number.
+    Plain,
+    /// As a string literal.
+    Quoted,
+    /// As a literal of bytes, which a text column takes as they are.
+    Bytes,
+}
+
+impl Bound {
+    /// What LAST_INSERT_ID() becomes.
+    pub fn last_insert_id(&self) -> LastInsertId {
+        match self.insert_id {
+            Some(id) => LastInsertId::Generated(id),
+            None if self.keeps_last_insert_id => LastInsertId::Kept,
+            None => LastInsertId::AsReported,
+        }
+    }
+}
+
+/// What LAST_INSERT_ID() becomes after a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastInsertId {
+    /// The first key that the proxy made.
+    Generated(u64),
+    /// What the server reports, unless it reports none.
+    AsReported,
+    /// What it was.
+    Kept,
 }
 
 /// What one data node gets.

@@ -24,6 +24,7 @@ mod prepared;
 mod query;
 mod renamed;
 mod run;
+mod scratch;
 mod select_inner;
 mod set;
 mod shared;

@@ -19,7 +19,7 @@ use crate::execute::relay::{Names, Style, relay, renamed};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::RowFormat;
 use crate::observe::{QueryKind, Way};
-use crate::plan::types::{Params, ServerHint, StatementKind, Text as ShardText};
+use crate::plan::types::{LastInsertId, Params, ServerHint, StatementKind, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
 use crate::protocol::execute::{cursor, put_execute};
 use crate::protocol::{ColumnDef, ColumnFlags, StatusFlags};
@@ -45,7 +45,7 @@ pub(super) enum Input<'a> {
 }
 
 impl Input<'_> {
-    fn sql(&self) -> &Bytes {
+    pub(super) fn sql(&self) -> &Bytes {
         match self {
             Self::Text(text) => &text.sql,
             Self::Execute { prepared, .. } => &prepared.text.sql,
@@ -59,7 +59,7 @@ impl Input<'_> {
         }
     }
 
-    fn wants_cursor(&self) -> bool {
+    pub(super) fn wants_cursor(&self) -> bool {
         matches!(self, Self::Execute { wants_cursor: true, .. })
     }
 }
@@ -72,7 +72,7 @@ impl Session {
         plan: &Arc<Plan>,
         text: &Text,
     ) -> Result<(), Failure> {
-        let Some(bound) = self.bind_unless_steps(plan, &text.sql, &[])? else {
+        let Some(bound) = self.bind_with_keys(snapshot, plan, &text.sql, &[]).await? else {
             return Box::pin(self.run_steps(snapshot, plan, text)).await;
         };
         self.run_bound(snapshot, plan, bound, Input::Text(text)).await.map(drop)
@@ -91,7 +91,7 @@ impl Session {
         let values = (0..count)
             .map(|param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value)))
             .collect::<Result<Vec<_>, _>>()?;
-        let bound = self.bind_unless_steps(plan, &prepared.text.sql, &values)?;
+        let bound = self.bind_with_keys(snapshot, plan, &prepared.text.sql, &values).await?;
         drop(values);
         let Some(bound) = bound else { return Box::pin(self.run_prepared_as_text(prepared, payload)).await };
         let input = Input::Execute { prepared, payload, wants_cursor };
@@ -118,6 +118,12 @@ impl Session {
             // A function or a procedure that nothing is known of may have written.
             bound.shards.iter().for_each(|shard| self.txn.note_possible_write(shard.group));
         }
+        if let Some(scratch) = &bound.scratch {
+            let result = Box::pin(self.run_scratch(snapshot, plan, scratch, input)).await;
+            let way = if result.is_ok() { Way::Scratch } else { Way::Failed };
+            self.note_way(plan, way);
+            return result;
+        }
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let vars = Arc::clone(&self.state.vars);
@@ -129,7 +135,9 @@ impl Session {
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
-            (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
+            (_, 1) if bound.merge.is_none() && !bound.answers_insert_id => {
+                self.run_single(snapshot, plan, &bound, input).await
+            }
             (Access::Read | Access::LockingRead, _) => {
                 Box::pin(self.gather_rows(snapshot, plan, bound, input, true)).await
             }
@@ -141,9 +149,7 @@ impl Session {
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        let ended = Instant::now();
-        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
-        self.since = ended;
+        self.note_way(plan, way);
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -154,6 +160,13 @@ impl Session {
             }
             (result, None) => result,
         }
+    }
+
+    /// Notes in the metrics how a statement has gone.
+    fn note_way(&mut self, plan: &Plan, way: Way) {
+        let ended = Instant::now();
+        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        self.since = ended;
     }
 
     /// Primary or replica, for a statement of this kind at this moment.
@@ -261,7 +274,7 @@ impl Session {
         bound: &Bound,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
+        self.note_outcome(&outcome, bound.last_insert_id(), !plan.tables.is_empty());
         if outcome.warnings > 0 {
             Box::pin(self.fetch_warnings(&mut lane)).await;
         }
@@ -369,7 +382,10 @@ impl Session {
     pub(super) fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
         let status = self.status();
         let status = if cursor { status.with(StatusFlags::CURSOR_EXISTS) } else { status };
-        self.client.put_end(status, warnings);
+        // The EOF behind the columns is the end of an answer that opens a cursor.
+        if !cursor || self.client.deprecates_eof() {
+            self.client.put_end(status, warnings);
+        }
         self.state.found_rows = rows;
         self.state.row_count = -1;
         self.state.diagnostics.clear();
@@ -466,7 +482,7 @@ impl Session {
 
     /// Sends the merged rows as they come. Nothing leaves before the first rows are merged: until then an error can take
     /// the place of the answer.
-    async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
+    pub(super) async fn stream_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<(), ExecuteError> {
         let mark = (self.client.stream.write_buffer().len(), self.client.stream.seq());
         let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
         self.client.put_columns(columns.iter(), status);
@@ -495,7 +511,11 @@ impl Session {
     }
 
     /// Keeps the merged rows for a cursor; the client gets the columns, and fetches the rows later.
-    async fn keep_rows(&mut self, gather: &mut Gather, columns: &[ColumnDef]) -> Result<Cursor, ExecuteError> {
+    pub(super) async fn keep_rows(
+        &mut self,
+        gather: &mut Gather,
+        columns: &[ColumnDef],
+    ) -> Result<Cursor, ExecuteError> {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };
@@ -587,7 +607,7 @@ impl Session {
 
     /// What the session remembers of a statement. Its diagnostics take the place of the last ones; a statement that names
     /// no table and has none leaves those (*SHOW WARNINGS Statement*).
-    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>, names_tables: bool) {
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, last_insert_id: LastInsertId, names_tables: bool) {
         if names_tables || outcome.error.is_some() || outcome.warnings > 0 {
             self.state.diagnostics.clear();
         }
@@ -609,8 +629,12 @@ impl Session {
             }
             None => {
                 self.state.row_count = outcome.affected_rows as i64;
-                if let Some(id) = generated_id.or((outcome.insert_id != 0).then_some(outcome.insert_id)) {
-                    self.state.last_insert_id = id;
+                match last_insert_id {
+                    LastInsertId::Generated(id) => self.state.last_insert_id = id,
+                    LastInsertId::AsReported if outcome.insert_id != 0 => {
+                        self.state.last_insert_id = outcome.insert_id;
+                    }
+                    LastInsertId::AsReported | LastInsertId::Kept => {}
                 }
             }
         }
@@ -618,11 +642,11 @@ impl Session {
 }
 
 /// `PART_KEY_FLAG`: an index begins with the column, or has it further behind.
-const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
+pub(super) const PART_KEY: ColumnFlags = ColumnFlags(1 << 14);
 
 /// A column as a server describes it that opens a cursor: the rows are in a temporary table then, and its columns are part
 /// of no key.
-fn of_cursor(column: ColumnDef) -> ColumnDef {
+pub(super) fn of_cursor(column: ColumnDef) -> ColumnDef {
     let keys = ColumnFlags::PRIMARY_KEY
         .with(ColumnFlags::UNIQUE_KEY)
         .with(ColumnFlags::MULTIPLE_KEY)

@@ -3,13 +3,14 @@
 //! They go the way of every query (plan, targets, merge), on the transaction's own connections, and give their rows to
 //! the session instead of the client. Rows are asked for in the binary protocol: a FLOAT has all of its bits there.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::query::Text;
 use super::run::Input;
-use super::{Failure, Session};
+use super::{Diagnostic, Failure, Session};
 use crate::backend::{KillHandle, Role, StatementText};
 use crate::error::SqlError;
 use crate::execute::gather::{Gather, Kept, Progress};
@@ -65,6 +66,12 @@ impl Session {
         let bound = self.bind(&plan, &text.sql, &[])?;
         let vars = Arc::clone(&self.state.vars);
         self.state.vars = vars.with("character_set_results", Some("'utf8mb4'")).with("sql_select_limit", None);
+        if let Some(scratch) = &bound.scratch {
+            let kept = Box::pin(self.scratch_inner(&snapshot, &plan, scratch, &text.sql)).await;
+            self.state.vars = vars;
+            let (columns, rows, warnings) = kept?;
+            return inner_rows(columns, rows, warnings, is_strict);
+        }
         let lanes = self.gather_lanes(&snapshot, &plan, &bound, Input::Text(&text), Role::Primary).await;
         self.state.vars = vars;
         let (lanes, mut parts) = lanes?;
@@ -105,12 +112,7 @@ impl Session {
         for lane in lanes {
             self.settle(lane, &snapshot);
         }
-        let warning = warnings.into_iter().find(|diagnostic| diagnostic.level != "Note");
-        if let Some(warning) = warning.filter(|_| is_strict) {
-            return Err(SqlError::client(warning.code, sqlstate_of(warning.code), warning.message).into());
-        }
-        let types = columns.iter().map(|column| column.kind).collect();
-        Ok(InnerRows { columns, rows: kept.rows.into_iter().collect(), types })
+        inner_rows(columns, kept.rows, warnings, is_strict)
     }
 
     /// Runs a query of the session's own on one lane, which is given back.
@@ -165,6 +167,21 @@ impl Session {
     }
 }
 
+/// The rows of a query, unless a warning is an error.
+fn inner_rows(
+    columns: Vec<ColumnDef>,
+    rows: VecDeque<Bytes>,
+    warnings: Vec<Diagnostic>,
+    is_strict: bool,
+) -> Result<InnerRows, Failure> {
+    let warning = warnings.into_iter().find(|diagnostic| diagnostic.level != "Note");
+    if let Some(warning) = warning.filter(|_| is_strict) {
+        return Err(SqlError::client(warning.code, sqlstate_of(warning.code), warning.message).into());
+    }
+    let types = columns.iter().map(|column| column.kind).collect();
+    Ok(InnerRows { columns, rows: rows.into_iter().collect(), types })
+}
+
 /// The SQLSTATE of an error that a warning becomes.
 fn sqlstate_of(code: u16) -> &'static str {
     match code {
@@ -178,7 +195,7 @@ fn sqlstate_of(code: u16) -> &'static str {
 }
 
 /// The same statement, whose rows come in the binary protocol.
-fn in_binary(request: &Request) -> Request {
+pub(super) fn in_binary(request: &Request) -> Request {
     let Request::Query(sql) = request else { return request.clone() };
     let mut payload = BytesMut::new();
     put_execute(0, cursor::NONE, std::iter::empty(), &mut payload);

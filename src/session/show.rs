@@ -33,14 +33,17 @@ impl Session {
             | Show::TableStatus { .. }
             | Show::Columns { .. }
             | Show::Index { .. } => return self.run_planned_show(text).await,
+            Show::Triggers { .. } => return self.run_planned_list("TRIGGERS", text).await,
+            Show::Events { .. } => return self.run_planned_list("EVENTS", text).await,
+            // The proxy has none open; those of the servers have physical names.
+            Show::OpenTables { .. } => {
+                return self.pass_through(&Bytes::from_static(b"SHOW OPEN TABLES WHERE FALSE")).await;
+            }
             Show::Variables { .. }
             | Show::Status { .. }
             | Show::Collation(_)
             | Show::CharacterSet(_)
             | Show::Create { .. }
-            | Show::Triggers { .. }
-            | Show::Events { .. }
-            | Show::OpenTables { .. }
             | Show::Other(_) => return self.pass_through(&text.sql).await,
         }
         Ok(Flow::Continue)
@@ -52,10 +55,14 @@ impl Session {
 
     /// A statement about tables goes through the planner, which knows their physical names.
     async fn run_planned_show(&mut self, text: &Text) -> Result<Flow, Failure> {
+        self.run_planned_list("TABLES", text).await
+    }
+
+    /// Lists are queries over a view.
+    async fn run_planned_list(&mut self, view: &str, text: &Text) -> Result<Flow, Failure> {
         let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
         let snapshot = self.snapshot();
-        // lists of tables are queries over it
-        snapshot.catalog.table("information_schema", "TABLES").await?;
+        snapshot.catalog.table("information_schema", view).await?;
         let plan = self.plan(text, &scanned, &snapshot, false).await?;
         self.run_text(&snapshot, &plan, text).await?;
         Ok(Flow::Continue)
@@ -94,7 +101,7 @@ impl Session {
             return Err(self.lane_failed(lane, error, &snapshot));
         }
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, crate::plan::LastInsertId::AsReported, true);
         self.settle(lane, &snapshot);
         Ok(Flow::Continue)
     }

@@ -24,9 +24,15 @@ use super::raw::{Options, Param, RawClient};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Key flags of a column (primary, unique, multiple, part of a key): a server drops them where it sorts in a
-/// temporary table, so they tell how it ran the statement.
-const INCIDENTAL_COLUMN_FLAGS: u16 = 0x0002 | 0x0004 | 0x0008 | 0x4000;
+/// Key flags of a column (primary, unique, multiple, part of a key) and the one of a column that is grouped by: a server
+/// drops or adds them where it sorts in a temporary table, so they tell how it ran the statement.
+const INCIDENTAL_COLUMN_FLAGS: u16 = 0x0002 | 0x0004 | 0x0008 | 0x4000 | 0x8000;
+/// BINARY: of a number it tells the same.
+const BINARY_FLAG: u16 = 0x0080;
+/// What [`Column::class`] says of strings.
+const STRING_CLASS: u8 = 253;
+/// The collation of what is no text.
+const BINARY_COLLATION: u16 = 63;
 /// How many differences of one file are reported.
 const REPORT_LIMIT: usize = 25;
 /// How many rows of a result are printed.
@@ -222,7 +228,11 @@ fn normalise(answer: Response, bag: bool, record: &Record) -> Response {
             if bag {
                 rows.rows.sort();
             }
-            rows.columns.iter_mut().for_each(|column| column.flags &= !INCIDENTAL_COLUMN_FLAGS);
+            for column in &mut rows.columns {
+                let is_number = column.charset == BINARY_COLLATION && column.class() != STRING_CLASS;
+                column.flags &= !INCIDENTAL_COLUMN_FLAGS;
+                column.flags &= if is_number { !BINARY_FLAG } else { !0 };
+            }
             if loose {
                 rows.columns = rows
                     .columns

@@ -250,6 +250,7 @@ impl<'a> Builder<'a> {
         {
             return Err(PlanError::not_supported("this clause", "write the query as MySQL does"));
         }
+        self.shape.blocks[block].select_at = spans::range_of(select.select_token.0.span).map(|range| range.start);
         for item in &select.from {
             self.table_with_joins(item, block)?;
         }
@@ -378,8 +379,17 @@ impl<'a> Builder<'a> {
         match item {
             SelectItem::UnnamedExpr(expr) => self.walk_in(expr, block, position, Context::Item),
             SelectItem::ExprWithAlias { expr, .. } => self.walk_in(expr, block, position, Context::NamedItem),
-            SelectItem::QualifiedWildcard(kind, _) => self.qualified_wildcard(kind, block),
-            SelectItem::Wildcard(_) => Ok(()),
+            SelectItem::QualifiedWildcard(kind, _) => {
+                let table = self.wildcard_table(kind, block);
+                let refs = table.map_or_else(|| self.shape.blocks[block].refs.clone(), |table| vec![table]);
+                self.use_all_columns(refs.iter());
+                self.qualified_wildcard(kind, block)
+            }
+            SelectItem::Wildcard(_) => {
+                let refs = self.shape.blocks[block].refs.clone();
+                self.use_all_columns(refs.iter());
+                Ok(())
+            }
             SelectItem::ExprWithAliases { .. } => {
                 Err(PlanError::not_supported("several aliases of one item", "give each item one alias"))
             }
@@ -499,7 +509,7 @@ impl<'a> Builder<'a> {
 }
 
 /// Whether an expression is surely a number, whatever its columns are.
-fn is_number(expr: &Expr) -> bool {
+pub(super) fn is_number(expr: &Expr) -> bool {
     match bare(expr) {
         Expr::Value(value) => matches!(value.value, Value::Number(..)),
         Expr::BinaryOp { op, .. } => {
@@ -515,7 +525,7 @@ fn is_number(expr: &Expr) -> bool {
 }
 
 /// `a + INTERVAL 1 DAY` gives a date or a text.
-fn is_interval(expr: &Expr) -> bool {
+pub(super) fn is_interval(expr: &Expr) -> bool {
     match bare(expr) {
         Expr::Interval(_) => true,
         Expr::BinaryOp { left, right, .. } => is_interval(left) || is_interval(right),

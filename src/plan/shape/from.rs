@@ -73,6 +73,7 @@ impl Builder<'_> {
                 self.joined_columns(&names, refs, &right, nullable, block)
             }
             JoinConstraint::Natural => {
+                self.use_all_columns(refs.iter().chain(&right));
                 let names = self.common_columns(refs, &right);
                 self.joined_columns(&names, refs, &right, nullable, block)
             }
@@ -81,6 +82,11 @@ impl Builder<'_> {
         self.filter(fact, guards, None, block);
         refs.extend(right);
         Ok(())
+    }
+
+    /// Notes that references are read with all of their columns.
+    pub(super) fn use_all_columns<'r>(&mut self, refs: impl Iterator<Item = &'r RefId>) {
+        refs.for_each(|id| self.shape.refs[*id].all_columns = true);
     }
 
     /// Adds what a condition makes certain.
@@ -235,7 +241,9 @@ impl Builder<'_> {
         let alias = alias.map(|alias| alias.name.value.clone());
         let id = self.shape.refs.len();
         let item = self.item.clone();
-        self.shape.refs.push(TableRef { schema, name, alias, range, block, item, nullable_by: Vec::new(), kind });
+        let nullable_by = Vec::new();
+        let all_columns = false;
+        self.shape.refs.push(TableRef { schema, name, alias, range, block, item, nullable_by, kind, all_columns });
         self.shape.blocks[block].refs.push(id);
         id
     }

@@ -4,6 +4,7 @@
 //! that could be told apart, every equality and comparison that holds for the rows that matter. Where the tree says
 //! something that is not understood, the shape knows *less* (a missing condition reaches more shards), never more.
 
+mod between;
 mod builder;
 mod columns;
 mod facts;
@@ -105,6 +106,8 @@ pub(crate) struct TableRef {
     pub nullable_by: Vec<JoinId>,
     /// What it is.
     pub kind: RefKind,
+    /// All of its columns are used, named or not: by a `*` or by NATURAL JOIN.
+    pub all_columns: bool,
 }
 
 impl TableRef {
@@ -137,6 +140,8 @@ pub(crate) enum RefKind {
 pub(crate) struct Block {
     /// The block around it, and where in that it stands.
     pub parent: Option<(BlockId, Position)>,
+    /// Where its SELECT stands in the text; not for a set operation.
+    pub select_at: Option<usize>,
     /// It stands in the select list of a block around it, or after that one's WHERE.
     pub in_tail: bool,
     /// The references of its own FROM.

@@ -1,0 +1,73 @@
+//! Temporary tables on one server, filled with the rows of shards.
+//!
+//! Rows come as text in their columns' own character sets and are written as multi-row INSERTs: while one is on its way,
+//! the next is put together, so that two batches are all that is held in memory.
+
+mod insert;
+
+use futures_util::future::try_join;
+
+use super::gather::{Gather, Progress};
+use super::{ExecuteError, Lane};
+use crate::plan::types::ScratchTable;
+use insert::Batch;
+
+/// What one query may bring to the scratch server, and how much of it is left.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// `scratch.max_rows`.
+    pub max_rows: u64,
+    /// `scratch.max_bytes`.
+    pub max_bytes: u64,
+    rows: u64,
+    bytes: u64,
+}
+
+impl Budget {
+    /// Nothing brought yet.
+    pub fn new(max_rows: u64, max_bytes: u64) -> Self {
+        Self { max_rows, max_bytes, rows: 0, bytes: 0 }
+    }
+
+    fn take(&mut self, batch: &Batch<'_>) -> Result<(), ExecuteError> {
+        self.rows += batch.rows();
+        self.bytes += batch.bytes() as u64;
+        if self.rows > self.max_rows {
+            return Err(ExecuteError::ScratchLimit { what: "rows", key: "max_rows", limit: self.max_rows });
+        }
+        if self.bytes > self.max_bytes {
+            return Err(ExecuteError::ScratchLimit { what: "bytes", key: "max_bytes", limit: self.max_bytes });
+        }
+        Ok(())
+    }
+
+    /// Rows and bytes brought so far.
+    pub fn used(&self) -> (u64, u64) {
+        (self.rows, self.bytes)
+    }
+}
+
+/// Brings all rows of `gather` into a temporary table on `lane`. An error of the server that the rows come from leaves
+/// `lane` ready for another statement; one in the middle of an INSERT does not.
+pub async fn fill(
+    gather: &mut Gather,
+    lane: &mut Lane,
+    table: &ScratchTable,
+    budget: &mut Budget,
+) -> Result<(), ExecuteError> {
+    let mut ready = Batch::new(table);
+    let mut progress = gather.advance(&mut ready).await?;
+    loop {
+        budget.take(&ready)?;
+        let Some(sql) = ready.finish().map_err(|error| lane.malformed(&error))? else { return Ok(()) };
+        let mut next = Batch::new(table);
+        let more = async {
+            match progress {
+                Progress::Done => Ok(Progress::Done),
+                Progress::SinkFull => gather.advance(&mut next).await,
+            }
+        };
+        (progress, ()) = try_join(more, lane.run(&sql)).await?;
+        ready = next;
+    }
+}

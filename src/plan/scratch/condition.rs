@@ -1,0 +1,320 @@
+//! Conditions that concern one table reference alone, written anew for its shards.
+//!
+//! Only what is listed here is written: each kind of expression means the same on the shards as where it stands, and
+//! what is left out reaches the shards as no condition at all.
+
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, ValueWithSpan};
+
+use super::table::quoted;
+use crate::plan::shape::{BlockId, Builder, RefId, bare};
+use crate::route::key::RawValue;
+use crate::route::values::Values;
+use crate::sql::literal::at_range;
+use crate::sql::{LiteralKind, spans};
+
+/// A condition of one reference, in the names of its own columns.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Condition {
+    parts: Vec<Part>,
+    /// Columns that it names.
+    columns: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Text(Box<str>),
+    /// A literal of the statement.
+    Literal(usize),
+    /// A parameter.
+    Param(u32),
+}
+
+impl Condition {
+    /// Whether it names a column, in any case.
+    pub fn names(&self, column: &str) -> bool {
+        self.columns.iter().any(|name| name.eq_ignore_ascii_case(column))
+    }
+
+    /// Writes it with the values of one execution; false if a parameter cannot be written as a literal.
+    pub fn write(&self, values: &Values<'_>, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        for part in &self.parts {
+            let written = match part {
+                Part::Text(text) => {
+                    out.extend_from_slice(text.as_bytes());
+                    true
+                }
+                Part::Literal(index) => {
+                    let literal = values.literals.get(*index);
+                    out.extend_from_slice(literal.map(|literal| literal.bytes(values.sql)).unwrap_or_default());
+                    literal.is_some()
+                }
+                // a plan that is only shown has no parameters
+                Part::Param(number) if values.params.is_empty() => {
+                    out.extend_from_slice(format!("?{}", number + 1).as_bytes());
+                    true
+                }
+                Part::Param(number) => write_param(values, *number, out),
+            };
+            if !written {
+                out.truncate(start);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn text(&mut self, text: &str) {
+        if let Some(Part::Text(last)) = self.parts.last_mut() {
+            *last = format!("{last}{text}").into();
+        } else {
+            self.parts.push(Part::Text(text.into()));
+        }
+    }
+}
+
+/// A parameter as a literal that compares as the parameter does.
+fn write_param(values: &Values<'_>, number: u32, out: &mut Vec<u8>) -> bool {
+    match values.params.get(number as usize) {
+        Some(RawValue::Null) => out.extend_from_slice(b"NULL"),
+        Some(RawValue::Int(value)) => out.extend_from_slice(format!("({value})").as_bytes()),
+        Some(RawValue::Decimal(text)) => out.extend_from_slice(format!("({text})").as_bytes()),
+        Some(RawValue::Float(value)) if value.is_finite() => out.extend_from_slice(format!("({value:e})").as_bytes()),
+        Some(RawValue::Text(text)) if values.utf8 && std::str::from_utf8(text).is_ok() => {
+            out.push(b'\'');
+            for byte in text.iter() {
+                if *byte == b'\'' || (*byte == b'\\' && !values.mode.no_backslash_escapes) {
+                    out.push(*byte);
+                }
+                out.push(*byte);
+            }
+            out.push(b'\'');
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Writes conditions of a block for one reference.
+pub(super) struct Writer<'w, 'a> {
+    pub builder: &'w mut Builder<'a>,
+    pub block: BlockId,
+}
+
+/// What a written expression is like.
+#[derive(Clone, Copy)]
+struct Written {
+    /// The value is NULL where all columns of the reference are.
+    null_with_columns: bool,
+    /// It is not true where all columns of the reference are NULL.
+    not_true: bool,
+}
+
+impl Written {
+    const PLAIN: Self = Self { null_with_columns: false, not_true: false };
+}
+
+impl Writer<'_, '_> {
+    /// The condition, the reference that all its columns are of, and whether it is not true for a row of NULLs. `None` if it
+    /// is of several, of none, or cannot be written.
+    pub fn condition(&mut self, expr: &Expr) -> Option<(Condition, RefId, bool)> {
+        let mut condition = Condition::default();
+        let mut table = None;
+        let written = self.write(expr, &mut condition, &mut table)?;
+        Some((condition, table?, written.not_true))
+    }
+
+    fn write(&mut self, expr: &Expr, out: &mut Condition, table: &mut Option<RefId>) -> Option<Written> {
+        match expr {
+            Expr::Nested(inner) => {
+                out.text("(");
+                let written = self.write(inner, out, table)?;
+                out.text(")");
+                Some(written)
+            }
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.column(expr, out, table),
+            Expr::Value(value) => self.value(value, out),
+            Expr::UnaryOp { op, expr } => self.unary(*op, expr, out, table),
+            Expr::BinaryOp { left, op, right } => self.binary(left, op, right, out, table),
+            Expr::IsNull(inner) => self.suffixed(inner, " IS NULL", out, table).map(|_| Written::PLAIN),
+            Expr::IsNotNull(inner) => {
+                let inner = self.suffixed(inner, " IS NOT NULL", out, table)?;
+                Some(Written { not_true: inner.null_with_columns, null_with_columns: false })
+            }
+            Expr::IsTrue(inner) => {
+                let inner = self.suffixed(inner, " IS TRUE", out, table)?;
+                Some(Written { not_true: inner.not_true, null_with_columns: false })
+            }
+            Expr::Between { expr, negated, low, high } => {
+                out.text("(");
+                let tested = self.write(expr, out, table)?;
+                out.text(if *negated { " NOT BETWEEN " } else { " BETWEEN " });
+                self.write(low, out, table)?;
+                out.text(" AND ");
+                self.write(high, out, table)?;
+                out.text(")");
+                Some(comparison(tested.null_with_columns))
+            }
+            Expr::InList { expr, list, negated } if !list.is_empty() => {
+                out.text("(");
+                let tested = self.write(expr, out, table)?;
+                out.text(if *negated { " NOT IN (" } else { " IN (" });
+                for (index, item) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.text(", ");
+                    }
+                    self.write(item, out, table)?;
+                }
+                out.text("))");
+                Some(comparison(tested.null_with_columns))
+            }
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                out.text("(");
+                let tested = self.write(expr, out, table)?;
+                out.text(if *negated { " NOT LIKE " } else { " LIKE " });
+                self.write(pattern, out, table)?;
+                out.text(")");
+                Some(comparison(tested.null_with_columns))
+            }
+            _ => None,
+        }
+    }
+
+    fn suffixed(
+        &mut self,
+        inner: &Expr,
+        suffix: &str,
+        out: &mut Condition,
+        table: &mut Option<RefId>,
+    ) -> Option<Written> {
+        out.text("(");
+        let written = self.write(inner, out, table)?;
+        out.text(suffix);
+        out.text(")");
+        Some(written)
+    }
+
+    fn unary(
+        &mut self,
+        op: UnaryOperator,
+        expr: &Expr,
+        out: &mut Condition,
+        table: &mut Option<RefId>,
+    ) -> Option<Written> {
+        out.text(match op {
+            UnaryOperator::Not => "(NOT (",
+            UnaryOperator::Minus => "(-(",
+            UnaryOperator::Plus => "(+(",
+            _ => return None,
+        });
+        let written = self.write(expr, out, table)?;
+        out.text("))");
+        // NOT NULL is NULL
+        Some(Written { not_true: written.null_with_columns, ..written })
+    }
+
+    fn binary(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        out: &mut Condition,
+        table: &mut Option<RefId>,
+    ) -> Option<Written> {
+        let text = match op {
+            BinaryOperator::Eq => " = ",
+            BinaryOperator::NotEq => " <> ",
+            BinaryOperator::Lt => " < ",
+            BinaryOperator::LtEq => " <= ",
+            BinaryOperator::Gt => " > ",
+            BinaryOperator::GtEq => " >= ",
+            BinaryOperator::Spaceship => " <=> ",
+            BinaryOperator::And => " AND ",
+            BinaryOperator::Or => " OR ",
+            BinaryOperator::Plus => " + ",
+            BinaryOperator::Minus => " - ",
+            BinaryOperator::Multiply => " * ",
+            _ => return None,
+        };
+        out.text("(");
+        let left = self.write(left, out, table)?;
+        out.text(text);
+        let right = self.write(right, out, table)?;
+        out.text(")");
+        let either = left.null_with_columns || right.null_with_columns;
+        Some(match op {
+            BinaryOperator::Spaceship => Written::PLAIN,
+            BinaryOperator::And => Written {
+                not_true: left.not_true || right.not_true,
+                null_with_columns: left.null_with_columns && right.null_with_columns,
+            },
+            BinaryOperator::Or => Written {
+                not_true: left.not_true && right.not_true,
+                null_with_columns: left.null_with_columns && right.null_with_columns,
+            },
+            _ => comparison(either),
+        })
+    }
+
+    fn column(&mut self, expr: &Expr, out: &mut Condition, table: &mut Option<RefId>) -> Option<Written> {
+        let name = match bare(expr) {
+            Expr::Identifier(name) => name,
+            Expr::CompoundIdentifier(parts) => parts.last()?,
+            _ => return None,
+        };
+        let column = self.builder.resolve_expr(expr, self.block)?;
+        let owner = self.builder.shape.columns[column].table;
+        if *table.get_or_insert(owner) != owner || self.builder.shape.refs[owner].block != self.block {
+            return None;
+        }
+        out.text(&quoted(&name.value));
+        out.columns.push(name.value.clone());
+        Some(Written { null_with_columns: true, not_true: true })
+    }
+
+    fn value(&mut self, value: &ValueWithSpan, out: &mut Condition) -> Option<Written> {
+        match &value.value {
+            Value::Null => out.text("NULL"),
+            Value::Boolean(true) => out.text("TRUE"),
+            Value::Boolean(false) => out.text("FALSE"),
+            Value::Placeholder(_) => {
+                let start = spans::range_of(value.span)?.start;
+                let number = self.builder.outline.param_at(start)?;
+                out.parts.push(Part::Param(number));
+            }
+            _ => {
+                let range = spans::range_of(value.span)?;
+                let index = at_range(self.builder.literals, range.start, range.end)?;
+                let literal = self.builder.literals.get(index)?;
+                // a string beside another one is a part of a value only, and one behind an introducer too
+                let is_string = matches!(literal.kind, LiteralKind::String | LiteralKind::NationalString);
+                if is_string && !self.stands_alone(range.start, range.end) {
+                    return None;
+                }
+                out.parts.push(Part::Literal(index));
+            }
+        }
+        Some(Written::PLAIN)
+    }
+
+    /// Whether what stands before and behind a literal belongs to something else.
+    fn stands_alone(&self, start: usize, end: usize) -> bool {
+        use crate::sql::lexer::TokenKind;
+        let outline = self.builder.outline;
+        let index = outline.index_at(start);
+        let is_string = |at: usize| outline.tokens().get(at).is_some_and(|token| token.kind == TokenKind::String);
+        let introduced = index
+            .checked_sub(1)
+            .and_then(|before| outline.tokens().get(before))
+            .is_some_and(|token| token.kind == TokenKind::Word && token.bytes(self.builder.sql).starts_with(b"_"));
+        let behind = outline.index_at(end);
+        let beside = index.checked_sub(1).is_some_and(is_string) || is_string(behind);
+        let collated = outline.is_keyword(self.builder.sql, behind, &["COLLATE"]);
+        !introduced && !beside && !collated
+    }
+}
+
+/// A comparison, or arithmetic: NULL where an operand is.
+fn comparison(null_with_columns: bool) -> Written {
+    Written { null_with_columns, not_true: null_with_columns }
+}
