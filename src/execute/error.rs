@@ -5,6 +5,9 @@ use crate::error::{Fault, Report};
 use crate::merge::MergeError;
 use crate::net::NetError;
 
+/// [`Report::kind`] of [`ExecuteError::Deadlock`].
+pub const DEADLOCK_KIND: &str = "deadlock";
+
 /// What can go wrong while a statement runs on its shards.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
@@ -20,6 +23,9 @@ pub enum ExecuteError {
     /// `KILL QUERY`: `ER_QUERY_INTERRUPTED`.
     #[error("Query execution was interrupted")]
     Interrupted,
+    /// The transaction was chosen to end a deadlock over several groups, and is rolled back: `ER_LOCK_DEADLOCK`.
+    #[error("Deadlock found when trying to get lock; try restarting transaction")]
+    Deadlock,
     /// Rows that had to be held in memory passed the limit.
     #[error(
         "The answer needs more than {limit_bytes} bytes of the proxy's memory; \
@@ -72,7 +78,11 @@ impl ExecuteError {
 
     /// Whether a server has rolled the transaction back (ER_LOCK_DEADLOCK).
     pub fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Backend(BackendError::Server(error)) if error.errno == 1213)
+        match self {
+            Self::Deadlock => true,
+            Self::Backend(BackendError::Server(error)) => error.errno == 1213,
+            _ => false,
+        }
     }
 
     /// Whether a backend connection broke, and with it the state it held.
@@ -88,6 +98,7 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.errno(),
             Self::ClientLost(e) => e.errno(),
             Self::Interrupted => 1317,
+            Self::Deadlock => 1213,
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
             Self::ScratchBusy { .. } => 1105,
             Self::ScratchTimeout { .. } => 3024,
@@ -100,6 +111,7 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.sqlstate(),
             Self::ClientLost(e) => e.sqlstate(),
             Self::Interrupted => "70100",
+            Self::Deadlock => "40001",
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
             Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
         }
@@ -111,6 +123,7 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.kind(),
             Self::ClientLost(_) => "client_lost",
             Self::Interrupted => "interrupted",
+            Self::Deadlock => DEADLOCK_KIND,
             Self::TooLarge { .. } => "buffer_limit",
             Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
@@ -120,7 +133,7 @@ impl Report for ExecuteError {
         match self {
             Self::Backend(e) => e.fault(),
             Self::Merge(e) => e.fault(),
-            Self::ClientLost(_) | Self::Interrupted => Fault::Client,
+            Self::ClientLost(_) | Self::Interrupted | Self::Deadlock => Fault::Client,
             Self::TooLarge { .. }
             | Self::ScratchLimit { .. }
             | Self::ScratchBusy { .. }
@@ -131,7 +144,7 @@ impl Report for ExecuteError {
     fn retryable(&self) -> bool {
         match self {
             Self::Backend(e) => e.retryable(),
-            Self::ScratchBusy { .. } => true,
+            Self::ScratchBusy { .. } | Self::Deadlock => true,
             _ => false,
         }
     }

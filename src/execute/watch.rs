@@ -26,6 +26,7 @@ impl Watch<'_> {
             };
             match disturbance {
                 Disturbance::ClientGone => return Err(ExecuteError::ClientLost(NetError::Closed)),
+                Disturbance::Interrupt(Interrupt::Deadlock) => return Err(ExecuteError::Deadlock),
                 Disturbance::Interrupt(what) => {
                     lane.kill_query().await;
                     if what == Interrupt::Connection {
@@ -57,6 +58,7 @@ impl Watch<'_> {
             done = work => done,
             disturbance = self.disturbed(client) => Err(match disturbance {
                 Disturbance::ClientGone => ExecuteError::ClientLost(NetError::Closed),
+                Disturbance::Interrupt(Interrupt::Deadlock) => ExecuteError::Deadlock,
                 Disturbance::Interrupt(_) => ExecuteError::Interrupted,
             }),
         }
@@ -80,6 +82,7 @@ impl Watch<'_> {
             match disturbance {
                 Disturbance::ClientGone => return Err(ExecuteError::ClientLost(NetError::Closed)),
                 Disturbance::Interrupt(Interrupt::Connection) => return Err(ExecuteError::Interrupted),
+                Disturbance::Interrupt(Interrupt::Deadlock) => return Err(ExecuteError::Deadlock),
                 Disturbance::Interrupt(Interrupt::Query) => {
                     for statement in statements {
                         if let Err(error) = statement.kill_query().await {
