@@ -116,6 +116,7 @@ async fn serve(folder: PathBuf) -> Result<(), ServeError> {
     connect_metrics(&shared);
     shared.metrics.rules_loaded(rules.version);
     let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), &version));
+    tokio::spawn(Arc::clone(&shared.recovery).run(recovery_source(&shared)));
     let server = Server::bind(options(&rules), directory).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");
@@ -259,6 +260,15 @@ async fn server_version(rules: &Rules, backends: &Backends) -> Arc<str> {
         }
     }
     DEFAULT_SERVER_VERSION.into()
+}
+
+/// What recovery looks at: the rules in force, for as long as the proxy runs.
+fn recovery_source(shared: &Arc<Shared>) -> impl Fn() -> Option<(Arc<Backends>, crate::config::Recovery)> + use<> {
+    let shared = Arc::downgrade(shared);
+    move || {
+        let snapshot = shared.upgrade()?.snapshot.load_full();
+        Some((Arc::clone(&snapshot.backends), snapshot.rules.proxy.recovery))
+    }
 }
 
 /// Reloads the rules when they change on disk, and on SIGHUP.

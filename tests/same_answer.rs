@@ -39,6 +39,7 @@ files!(
     ddl,
     dml,
     expressions,
+    ids,
     insert,
     join,
     order_limit,
@@ -50,6 +51,7 @@ files!(
     session,
     show,
     transaction,
+    transaction_groups,
     types
 );
 
@@ -76,6 +78,36 @@ fn schemas() {
     let proxy = ProxyProcess::start(Backends::shared(), &rules);
     let files = [("schemas.slt", include_str!("slt/schemas.slt"))];
     slt::compare(&files, &proxy.url(), &Backends::shared().plain, "slt_schemas", capability::USUAL);
+}
+
+/// Cases that the generator found, each with the rules of its tables in lines that begin with `#!`.
+const FOUND: &[(&str, &str)] = &[
+    ("found_in_list", include_str!("slt/found/in_list.slt")),
+    ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
+    ("found_set_operation", include_str!("slt/found/set_operation.slt")),
+];
+
+#[test]
+fn found() {
+    let rules_of = |text: &str| -> String {
+        text.lines().filter_map(|line| line.strip_prefix("#! ")).map(|line| format!("{line}\n")).collect()
+    };
+    let mut rules = Rules::default();
+    for (schema, text) in FOUND {
+        rules = rules.and_schema(schema, rules_of(text).trim_end());
+    }
+    let proxy = ProxyProcess::start(Backends::shared(), &rules);
+    for (schema, text) in FOUND {
+        slt::compare(&[(schema, text)], &proxy.url(), &Backends::shared().plain, schema, capability::USUAL);
+    }
+}
+
+/// Keys that are placed by ranges, lists, prefixes and the like.
+#[test]
+fn keys() {
+    let proxy = ProxyProcess::start(Backends::shared(), &Rules::schema("slt_keys", include_str!("slt/keys.yaml")));
+    let files = [("keys.slt", include_str!("slt/keys.slt"))];
+    slt::compare(&files, &proxy.url(), &Backends::shared().plain, "slt_keys", capability::USUAL);
 }
 
 fn run(schema: &str, text: &str) {

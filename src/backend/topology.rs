@@ -141,6 +141,19 @@ impl Backends {
         pool.control().catalog.query(pool.server(), sql, limit).await
     }
 
+    /// As [`query`](Self::query), for what becomes of transactions: such statements may wait for row locks, and nothing
+    /// else should wait behind them.
+    pub async fn decide(&self, group: GroupId, sql: &str) -> Result<Answer, BackendError> {
+        self.decide_all(group, &[sql]).await
+    }
+
+    /// As [`decide`](Self::decide), for statements that belong together: on one connection, up to the first that fails.
+    pub async fn decide_all(&self, group: GroupId, sql: &[&str]) -> Result<Answer, BackendError> {
+        let pool = self.group(group).primary();
+        let limit = pool.server().spec().limits.wait_timeout;
+        pool.control().decisions.query_all(pool.server(), sql, limit).await
+    }
+
     /// Stops the statement that runs on a connection, by its server's label and its id there.
     pub async fn kill_query(&self, server: &str, thread_id: u32) -> Result<(), BackendError> {
         match self.pools().find(|pool| &**pool.server().label() == server) {

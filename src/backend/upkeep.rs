@@ -23,6 +23,7 @@ pub(super) async fn run(server: Arc<Server>, pool: Weak<Pool>) {
         }
         pool.close_stale();
         pool.control().catalog.close_if_idle(limits.idle_timeout);
+        pool.control().decisions.close_if_idle(limits.idle_timeout);
         pool.control().kill.close_if_idle(limits.idle_timeout);
     }
 }

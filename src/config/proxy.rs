@@ -15,6 +15,7 @@ pub struct Proxy {
     pub limits: Limits,
     pub reads: Reads,
     pub health: HealthCheck,
+    pub recovery: Recovery,
     pub scratch: Scratch,
 }
 
@@ -116,6 +117,13 @@ pub struct HealthCheck {
     pub timeout_ms: u64,
     pub failures: u32,
     pub successes: u32,
+}
+
+/// How transactions that were left unfinished are ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    pub interval_ms: u64,
+    pub grace_ms: u64,
 }
 
 /// Where queries run that no shard can answer alone.

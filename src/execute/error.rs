@@ -56,18 +56,6 @@ pub enum ExecuteError {
         /// `scratch.timeout_ms`.
         limit_ms: u64,
     },
-    /// A write that reached several groups was acknowledged by some and failed on others at COMMIT.
-    #[error(
-        "COMMIT succeeded on {committed} and failed on {failed}: {cause}. The statement is applied in part; check the rows"
-    )]
-    PartialCommit {
-        /// Groups that committed.
-        committed: String,
-        /// Groups that did not.
-        failed: String,
-        /// The first failure.
-        cause: BackendError,
-    },
 }
 
 impl ExecuteError {
@@ -103,7 +91,6 @@ impl Report for ExecuteError {
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
             Self::ScratchBusy { .. } => 1105,
             Self::ScratchTimeout { .. } => 3024,
-            Self::PartialCommit { .. } => 1180,
         }
     }
 
@@ -115,7 +102,6 @@ impl Report for ExecuteError {
             Self::Interrupted => "70100",
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
             Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
-            Self::PartialCommit { .. } => "HY000",
         }
     }
 
@@ -127,7 +113,6 @@ impl Report for ExecuteError {
             Self::Interrupted => "interrupted",
             Self::TooLarge { .. } => "buffer_limit",
             Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
-            Self::PartialCommit { .. } => "partial_commit",
         }
     }
 
@@ -140,7 +125,6 @@ impl Report for ExecuteError {
             | Self::ScratchLimit { .. }
             | Self::ScratchBusy { .. }
             | Self::ScratchTimeout { .. } => Fault::Proxy,
-            Self::PartialCommit { .. } => Fault::Backend,
         }
     }
 

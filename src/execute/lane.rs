@@ -130,6 +130,8 @@ pub struct Lane {
     /// The sequence id that the answer begins with: one more than the last packet of the request had.
     answer_seq: u8,
     in_transaction: bool,
+    /// It is a branch of a transaction over several groups: only the proxy ends that.
+    is_branch: bool,
     /// The schema that a request in flight chooses: the connection is in it once the server has said OK.
     choosing: Option<Arc<str>>,
     outcome: Outcome,
@@ -157,10 +159,24 @@ impl Lane {
             has_setup: false,
             answer_seq: 1,
             in_transaction,
+            is_branch: false,
             choosing: None,
             outcome: Outcome::default(),
             loss: None,
         }
+    }
+
+    /// The same lane, as a branch of a transaction over several groups: whatever a statement does, the branch stays open
+    /// until the proxy ends it. (A deadlock leaves it *rollback only*, which is still to be ended.)
+    pub fn as_branch(mut self) -> Self {
+        self.set_branch();
+        self
+    }
+
+    /// As [`as_branch`](Self::as_branch).
+    pub fn set_branch(&mut self) {
+        self.is_branch = true;
+        self.in_transaction = true;
     }
 
     /// The same lane, whose loss is told.
@@ -223,9 +239,15 @@ impl Lane {
         self.in_transaction
     }
 
+    /// Whether it is a branch of a transaction over several groups.
+    pub fn is_branch(&self) -> bool {
+        self.is_branch
+    }
+
     /// Notes that a transaction begins or has ended.
     pub fn set_in_transaction(&mut self, yes: bool) {
         self.in_transaction = yes;
+        self.is_branch &= yes;
     }
 
     /// What the last statement came to.
@@ -241,7 +263,9 @@ impl Lane {
     /// Notes what a relayed statement came to.
     pub fn note_outcome(&mut self, outcome: Outcome) {
         match &outcome.error {
-            None => self.in_transaction = outcome.status.contains(StatusFlags::IN_TRANSACTION),
+            None => {
+                self.in_transaction = self.is_branch || outcome.status.contains(StatusFlags::IN_TRANSACTION);
+            }
             Some(error) => self.note_error(error.errno),
         }
         if let Some(lease) = &mut self.lease {
@@ -252,7 +276,7 @@ impl Lane {
 
     fn note_error(&mut self, errno: u16) {
         if errno == DEADLOCK {
-            self.in_transaction = false;
+            self.in_transaction = self.is_branch;
         }
     }
 
@@ -486,6 +510,15 @@ impl Lane {
         self.discard();
     }
 
+    /// What the packet behind a loaded file says.
+    pub(super) fn finish_load(&mut self, packet: &[u8]) -> Result<Outcome, ExecuteError> {
+        if is_err(packet) {
+            return Err(self.statement_error(packet));
+        }
+        self.finish_with_ok(packet, None)?;
+        Ok(self.outcome.clone())
+    }
+
     /// Reads one packet.
     pub async fn read_packet(&mut self) -> Result<Bytes, ExecuteError> {
         let conn = self.conn()?;
@@ -549,7 +582,7 @@ impl Lane {
         error
     }
 
-    fn server_error(&self, packet: &[u8]) -> ExecuteError {
+    pub(super) fn server_error(&self, packet: &[u8]) -> ExecuteError {
         match ErrPacket::parse(packet) {
             Ok(err) => ExecuteError::Backend(BackendError::Server(ServerError {
                 errno: err.errno,

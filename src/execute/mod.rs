@@ -3,6 +3,7 @@
 //! [`relay`]: one target, bytes pass untouched. [`gather`]: rows of several shards, merged. [`write`](mod@write): writes on
 //! several shards, whose counts are added up. [`scratch`]: temporary tables, filled. All of them run over [`Lane`]s, one backend connection each.
 
+pub mod chain;
 pub mod client;
 pub mod error;
 pub mod gather;

@@ -28,6 +28,13 @@ impl KeyExpression {
             "enum" | "set" => Ok(Self::Index),
             "float" => Ok(Self::Double),
             "timestamp" => Ok(Self::UnixTimestamp),
+            // MariaDB orders such columns as if filled with blanks, their weights are not, and MIN and MAX are neither.
+            "char" if collation.is_some_and(|collation| collation.to_ascii_lowercase().contains("nopad")) => {
+                Err(MergeError::NotSupported {
+                    what: "ordering rows of several shards by a CHAR column of a NO PAD collation".to_owned(),
+                    instead: "name the sharding key, or make the column VARCHAR",
+                })
+            }
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
                 Pad::of_collation(collation.unwrap_or("")).map(Self::WeightString)
             }
@@ -68,5 +75,20 @@ impl KeyExpression {
             Self::WeightString(pad) => pad,
             _ => Pad::None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_char_columns_without_pad_is_not_known() {
+        assert!(KeyExpression::for_column("char", Some("utf8mb4_nopad_bin")).is_err());
+        assert_eq!(
+            KeyExpression::for_column("varchar", Some("utf8mb4_nopad_bin")),
+            Ok(KeyExpression::WeightString(Pad::None))
+        );
+        assert!(KeyExpression::for_column("char", Some("utf8mb4_bin")).is_ok());
     }
 }

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use super::labels::{QueryKind, Refusal, Way};
 use super::latency::{Latencies, Latency, LatencyCollector};
 use super::samples::{PlanCacheCollector, PlanCacheSample, PoolCollector, PoolSample};
+use super::transactions::TransactionMetrics;
 use crate::error::Fault;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -32,6 +33,7 @@ pub struct Metrics {
     rules_version: Gauge,
     rules_loaded: Counter,
     rules_rejected: Counter,
+    transactions: Arc<TransactionMetrics>,
 }
 
 impl Default for Metrics {
@@ -80,6 +82,7 @@ impl Metrics {
             "result",
             ["loaded", "rejected"],
         );
+        let transactions = Arc::new(TransactionMetrics::register(&mut registry));
         registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self {
             registry: Mutex::new(registry),
@@ -94,6 +97,7 @@ impl Metrics {
             rules_version,
             rules_loaded,
             rules_rejected,
+            transactions,
         }
     }
 
@@ -148,6 +152,11 @@ impl Metrics {
         self.relayed_to_backend.inc_by(bytes);
     }
 
+    /// The counters of transactions over several groups.
+    pub fn transactions(&self) -> &Arc<TransactionMetrics> {
+        &self.transactions
+    }
+
     /// New rules are in force.
     pub fn rules_loaded(&self, version: u64) {
         self.rules_version.set(version.try_into().unwrap_or(i64::MAX));
@@ -193,14 +202,14 @@ impl Drop for ConnectionGuard {
     }
 }
 
-fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+pub(super) fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     let counter = Counter::default();
     registry.register(name, help, counter.clone());
     counter
 }
 
 /// A counter for each value of one label, looked up here once; all of them are shown from the start.
-fn labelled<const N: usize>(
+pub(super) fn labelled<const N: usize>(
     registry: &mut Registry,
     name: &str,
     help: &str,

@@ -9,9 +9,11 @@ mod latency;
 pub mod logging;
 mod metrics;
 mod samples;
+mod transactions;
 
 pub use digests::{DigestEntry, DigestRow, Digests};
 pub use labels::{QueryKind, Refusal, Way};
 pub use latency::Latency;
 pub use metrics::{ConnectionGuard, Metrics};
 pub use samples::{PlanCacheSample, PoolSample};
+pub use transactions::TransactionMetrics;

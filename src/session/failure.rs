@@ -9,7 +9,7 @@ use crate::net::NetError;
 use crate::plan::PlanError;
 use crate::protocol::ProtocolError;
 use crate::sql::ParseError;
-use crate::txn::TransactionError;
+use crate::txn::{CommitError, TransactionError};
 
 /// How a statement fails.
 #[derive(Debug)]
@@ -33,6 +33,15 @@ impl Failure {
         }
     }
 
+    /// The same failure with another text.
+    pub fn map_message(self, text: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Sql(error) => Self::Sql(SqlError { message: text(error.message), ..error }),
+            Self::Fatal(error) => Self::Fatal(SqlError { message: text(error.message), ..error }),
+            Self::ClientGone => Self::ClientGone,
+        }
+    }
+
     /// The same failure, but the session ends with it.
     pub fn fatal(self) -> Self {
         match self {
@@ -51,6 +60,15 @@ impl From<SqlError> for Failure {
 impl From<ExecuteError> for Failure {
     fn from(error: ExecuteError) -> Self {
         if error.is_client_lost() { Self::ClientGone } else { Self::Sql(SqlError::from_report(&error)) }
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Execute(error) => error.into(),
+            error => Self::Sql(SqlError::from_report(&error)),
+        }
     }
 }
 

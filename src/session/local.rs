@@ -9,7 +9,7 @@ use crate::execute::Interrupt;
 use crate::protocol::OkPacket;
 use crate::sql::session_statement::{Begin as ParsedBegin, End, Kill, SessionStatement, SetItem, Show};
 use crate::sql::{Verb, scan};
-use crate::txn::{Access, Begin};
+use crate::txn::{Access, Begin, CommitError, Mode};
 
 impl Session {
     /// Runs a statement about the session.
@@ -36,12 +36,12 @@ impl Session {
             SessionStatement::RollbackTo(name) => {
                 let index = self.txn.find_savepoint(&name.text)?;
                 let result = self.txn.rollback_to(index, &text.sql).await;
-                self.after_transaction_step(result)?;
+                self.after_transaction_step(result.map_err(CommitError::from))?;
             }
             SessionStatement::ReleaseSavepoint(name) => {
                 let index = self.txn.find_savepoint(&name.text)?;
                 let result = self.txn.release(index, &text.sql).await;
-                self.after_transaction_step(result)?;
+                self.after_transaction_step(result.map_err(CommitError::from))?;
             }
             SessionStatement::SetStatement { items, statement } => {
                 return self.set_statement(items, statement, text).await;
@@ -82,21 +82,34 @@ impl Session {
             None => std::mem::take(&mut self.state.next_access),
         };
         self.state.next_access = Access::Default;
-        self.txn.begin(Begin {
-            access,
-            consistent_snapshot: begin.consistent_snapshot,
-            isolation: self.state.next_isolation.take(),
-        });
+        let isolation = self.state.next_isolation.take();
+        let mode = self.transaction_mode();
+        let begin = Begin { access, consistent_snapshot: begin.consistent_snapshot, isolation };
+        if begin.consistent_snapshot {
+            return Box::pin(self.begin_consistent(begin, mode)).await;
+        }
+        self.txn.begin(begin, mode);
         Ok(())
     }
 
-    /// Without autocommit a statement begins a transaction, which is as `SET TRANSACTION` announced it.
-    pub(super) fn begin_as_announced(&mut self) {
+    /// Without autocommit a statement begins a transaction, which is as `SET TRANSACTION` announced it. The server does so
+    /// by itself, unless it is to be begun on several groups or otherwise than usual.
+    pub(super) fn begin_as_announced(&mut self, on_several: bool) {
         let access = std::mem::take(&mut self.state.next_access);
         let isolation = self.state.next_isolation.take();
-        if isolation.is_some() || access != Access::Default {
-            self.txn.begin(Begin { access, consistent_snapshot: false, isolation });
+        let mode = self.transaction_mode();
+        if on_several || isolation.is_some() || access != Access::Default {
+            self.txn.begin(Begin { access, consistent_snapshot: false, isolation }, mode);
+        } else {
+            self.txn.set_mode(mode);
         }
+    }
+
+    /// Over how many groups transactions of the session's schema may write.
+    pub(super) fn transaction_mode(&self) -> Mode {
+        let snapshot = self.shared.snapshot.load();
+        let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
+        if schema.is_some_and(|schema| schema.single_group_transactions) { Mode::Single } else { Mode::TwoPhase }
     }
 
     /// Commits what is open; nothing if nothing is.
@@ -118,7 +131,9 @@ impl Session {
             self.after_transaction_step(result)?;
         }
         if end.chain == Some(true) {
-            self.txn.begin(chained.unwrap_or_default());
+            let mode = self.transaction_mode();
+            // A chained transaction takes over isolation and access, and no snapshot (*START TRANSACTION, COMMIT, and ROLLBACK*).
+            self.txn.begin(Begin { consistent_snapshot: false, ..chained.unwrap_or_default() }, mode);
         }
         self.answer_ok();
         Ok(if end.release == Some(true) { Flow::Close } else { Flow::Continue })
@@ -131,11 +146,11 @@ impl Session {
         }
         self.txn.check_savepoint_room()?;
         let result = self.txn.savepoint(name, statement.clone()).await;
-        self.after_transaction_step(result)
+        self.after_transaction_step(result.map_err(CommitError::from))
     }
 
     /// A transaction whose connection broke is rolled back by its server: the session ends, as it would on one server.
-    fn after_transaction_step(&mut self, result: Result<(), crate::execute::ExecuteError>) -> Result<(), Failure> {
+    pub(super) fn after_transaction_step(&mut self, result: Result<(), CommitError>) -> Result<(), Failure> {
         let Err(error) = result else { return Ok(()) };
         if error.is_backend_lost() {
             self.txn.abandon();

@@ -6,7 +6,9 @@
 mod after;
 mod answer;
 mod aside;
+mod atomic;
 mod command;
+mod consistent;
 mod ddl;
 mod dml;
 mod doorman;
@@ -28,6 +30,7 @@ mod select_inner;
 mod set;
 mod shared;
 mod show;
+mod show_transactions;
 mod state;
 mod text_prepared;
 mod values;
@@ -136,13 +139,14 @@ impl Session {
             identity.peer,
             identity.schema.clone(),
         );
+        let coordinator = Arc::clone(&shared.coordinator);
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
             state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
             shared,
             client,
             entry,
-            txn: Transaction::default(),
+            txn: Transaction::new(coordinator, identity.connection_id),
             pins: Pins::default(),
             prepared: PreparedStatements::default(),
             snapshot: None,

@@ -19,7 +19,7 @@ use crate::execute::relay::{Names, Style, relay, renamed};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::RowFormat;
 use crate::observe::{QueryKind, Way};
-use crate::plan::types::{Params, ServerHint, StatementKind, Text as ShardText};
+use crate::plan::types::{LastInsertId, Params, ServerHint, StatementKind, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
 use crate::protocol::execute::{cursor, put_execute};
 use crate::protocol::{ColumnDef, ColumnFlags, StatusFlags};
@@ -45,7 +45,7 @@ pub(super) enum Input<'a> {
 }
 
 impl Input<'_> {
-    fn sql(&self) -> &Bytes {
+    pub(super) fn sql(&self) -> &Bytes {
         match self {
             Self::Text(text) => &text.sql,
             Self::Execute { prepared, .. } => &prepared.text.sql,
@@ -72,7 +72,7 @@ impl Session {
         plan: &Arc<Plan>,
         text: &Text,
     ) -> Result<(), Failure> {
-        let Some(bound) = self.bind_unless_steps(plan, &text.sql, &[])? else {
+        let Some(bound) = self.bind_with_keys(snapshot, plan, &text.sql, &[]).await? else {
             return Box::pin(self.run_steps(snapshot, plan, text)).await;
         };
         self.run_bound(snapshot, plan, bound, Input::Text(text)).await.map(drop)
@@ -91,7 +91,7 @@ impl Session {
         let values = (0..count)
             .map(|param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value)))
             .collect::<Result<Vec<_>, _>>()?;
-        let bound = self.bind_unless_steps(plan, &prepared.text.sql, &values)?;
+        let bound = self.bind_with_keys(snapshot, plan, &prepared.text.sql, &values).await?;
         drop(values);
         let Some(bound) = bound else { return Box::pin(self.run_prepared_as_text(prepared, payload)).await };
         let input = Input::Execute { prepared, payload, wants_cursor };
@@ -111,7 +111,12 @@ impl Session {
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         if !self.state.autocommit && !self.txn.is_active() && plan.access != Access::Ddl {
-            self.begin_as_announced();
+            let first = bound.shards.first().map(|shard| shard.group);
+            self.begin_as_announced(bound.shards.iter().any(|shard| Some(shard.group) != first));
+        }
+        if plan.access == Access::LockingRead && (self.txn.is_active() || !self.state.autocommit) {
+            // A function or a procedure that nothing is known of may have written.
+            bound.shards.iter().for_each(|shard| self.txn.note_possible_write(shard.group));
         }
         if let Some(scratch) = &bound.scratch {
             let result = Box::pin(self.run_scratch(snapshot, plan, scratch, input)).await;
@@ -130,7 +135,9 @@ impl Session {
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
-            (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
+            (_, 1) if bound.merge.is_none() && !bound.answers_insert_id => {
+                self.run_single(snapshot, plan, &bound, input).await
+            }
             (Access::Read | Access::LockingRead, _) => {
                 Box::pin(self.gather_rows(snapshot, plan, bound, input, true)).await
             }
@@ -267,7 +274,7 @@ impl Session {
         bound: &Bound,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
+        self.note_outcome(&outcome, bound.last_insert_id(), !plan.tables.is_empty());
         if outcome.warnings > 0 {
             Box::pin(self.fetch_warnings(&mut lane)).await;
         }
@@ -375,7 +382,10 @@ impl Session {
     pub(super) fn finish_rows(&mut self, rows: u64, warnings: u16, cursor: bool) {
         let status = self.status();
         let status = if cursor { status.with(StatusFlags::CURSOR_EXISTS) } else { status };
-        self.client.put_end(status, warnings);
+        // The EOF behind the columns is the end of an answer that opens a cursor.
+        if !cursor || self.client.deprecates_eof() {
+            self.client.put_end(status, warnings);
+        }
         self.state.found_rows = rows;
         self.state.row_count = -1;
         self.state.diagnostics.clear();
@@ -597,7 +607,7 @@ impl Session {
 
     /// What the session remembers of a statement. Its diagnostics take the place of the last ones; a statement that names
     /// no table and has none leaves those (*SHOW WARNINGS Statement*).
-    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>, names_tables: bool) {
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, last_insert_id: LastInsertId, names_tables: bool) {
         if names_tables || outcome.error.is_some() || outcome.warnings > 0 {
             self.state.diagnostics.clear();
         }
@@ -619,8 +629,12 @@ impl Session {
             }
             None => {
                 self.state.row_count = outcome.affected_rows as i64;
-                if let Some(id) = generated_id.or((outcome.insert_id != 0).then_some(outcome.insert_id)) {
-                    self.state.last_insert_id = id;
+                match last_insert_id {
+                    LastInsertId::Generated(id) => self.state.last_insert_id = id,
+                    LastInsertId::AsReported if outcome.insert_id != 0 => {
+                        self.state.last_insert_id = outcome.insert_id;
+                    }
+                    LastInsertId::AsReported | LastInsertId::Kept => {}
                 }
             }
         }

@@ -1,22 +1,21 @@
 //! What all sessions share.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 use super::scratch::ScratchGate;
 use crate::backend::Backends;
 use crate::catalog::Catalog;
-use crate::config::{KeyGenerator, Limits, Rules};
+use crate::config::{Limits, Rules};
 use crate::error::SqlError;
 use crate::execute::Registry;
-use crate::id::Snowflake;
+use crate::id::Keys;
 use crate::observe::{Digests, Metrics, QueryKind, Way};
 use crate::plan::PlanCache;
+use crate::txn::{Coordinator, Recovery};
 
 /// Rules, and the connections to what they name. A statement keeps the snapshot that it began with.
 #[derive(Debug)]
@@ -52,13 +51,18 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// The transactions over several groups.
+    pub coordinator: Arc<Coordinator>,
+    /// What ends those that were left.
+    pub recovery: Arc<Recovery>,
     /// What each kind of statement costs.
     pub digests: Arc<Digests>,
     /// The version that clients see.
     pub server_version: Arc<str>,
     /// When the proxy started.
     pub started: Instant,
-    snowflakes: Mutex<HashMap<KeyGenerator, Arc<Snowflake>>>,
+    /// What makes keys.
+    pub keys: Keys,
     draining: AtomicBool,
     loaded_at_unix_s: AtomicU64,
 }
@@ -67,7 +71,10 @@ impl Shared {
     /// Puts it together.
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
         let limits = snapshot.rules.proxy.limits.clone();
+        let coordinator = Arc::new(Coordinator::new(Arc::clone(metrics.transactions())));
         Self {
+            recovery: Recovery::new(Arc::clone(&coordinator)),
+            coordinator,
             plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
             snapshot: ArcSwap::from_pointee(snapshot),
             registry: Arc::new(Registry::default()),
@@ -77,23 +84,13 @@ impl Shared {
             loaded_at_unix_s: AtomicU64::new(now_unix_s()),
             server_version: Arc::clone(server_version),
             started: Instant::now(),
-            snowflakes: Mutex::default(),
+            keys: Keys::default(),
         }
     }
 
     /// The bounds in force.
     pub fn limits(&self) -> Limits {
         self.snapshot.load().rules.proxy.limits.clone()
-    }
-
-    /// The generator of a rule. Two tables with one rule share it, and a reload keeps it: ids go on growing.
-    pub fn snowflake(&self, generator: KeyGenerator) -> Arc<Snowflake> {
-        let KeyGenerator::Snowflake { worker_id, epoch_ms, max_backward_ms } = generator;
-        let mut all = self.snowflakes.lock();
-        let made = all
-            .entry(generator)
-            .or_insert_with(|| Arc::new(Snowflake::new(worker_id, epoch_ms.max(0) as u64, max_backward_ms)));
-        Arc::clone(made)
     }
 
     /// Counts an error that a client got.

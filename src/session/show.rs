@@ -25,6 +25,7 @@ impl Session {
                 self.answer_rows(&[Column::Count(name)], &[vec![Cell::Int(count)]]).await?;
             }
             Show::ProcessList { full } => self.process_list(full).await?,
+            Show::ShardloomTransactions => self.show_transactions().await?,
             Show::Databases(filter) => return self.show_databases(&filter, text).await,
             Show::CreateDatabase { name, .. } => return self.show_create_database(&name.text, text).await,
             Show::Create { kind: ShowCreate::Table | ShowCreate::View, .. }
@@ -32,14 +33,17 @@ impl Session {
             | Show::TableStatus { .. }
             | Show::Columns { .. }
             | Show::Index { .. } => return self.run_planned_show(text).await,
+            Show::Triggers { .. } => return self.run_planned_list("TRIGGERS", text).await,
+            Show::Events { .. } => return self.run_planned_list("EVENTS", text).await,
+            // The proxy has none open; those of the servers have physical names.
+            Show::OpenTables { .. } => {
+                return self.pass_through(&Bytes::from_static(b"SHOW OPEN TABLES WHERE FALSE")).await;
+            }
             Show::Variables { .. }
             | Show::Status { .. }
             | Show::Collation(_)
             | Show::CharacterSet(_)
             | Show::Create { .. }
-            | Show::Triggers { .. }
-            | Show::Events { .. }
-            | Show::OpenTables { .. }
             | Show::Other(_) => return self.pass_through(&text.sql).await,
         }
         Ok(Flow::Continue)
@@ -51,10 +55,14 @@ impl Session {
 
     /// A statement about tables goes through the planner, which knows their physical names.
     async fn run_planned_show(&mut self, text: &Text) -> Result<Flow, Failure> {
+        self.run_planned_list("TABLES", text).await
+    }
+
+    /// Lists are queries over a view.
+    async fn run_planned_list(&mut self, view: &str, text: &Text) -> Result<Flow, Failure> {
         let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
         let snapshot = self.snapshot();
-        // lists of tables are queries over it
-        snapshot.catalog.table("information_schema", "TABLES").await?;
+        snapshot.catalog.table("information_schema", view).await?;
         let plan = self.plan(text, &scanned, &snapshot, false).await?;
         self.run_text(&snapshot, &plan, text).await?;
         Ok(Flow::Continue)
@@ -93,7 +101,7 @@ impl Session {
             return Err(self.lane_failed(lane, error, &snapshot));
         }
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, crate::plan::LastInsertId::AsReported, true);
         self.settle(lane, &snapshot);
         Ok(Flow::Continue)
     }

@@ -1,14 +1,14 @@
 //! Writes that reach several nodes.
 //!
-//! Inside a transaction they must stay on one group; a savepoint around them undoes what the first nodes did when a later
-//! one fails. Outside of one, each group gets a transaction of its own: all run, then all commit, or all roll back. Between
-//! the commits of several groups lies a window that two-phase commit will close; when one of them fails there, the error
-//! says which groups have committed.
+//! Inside a transaction a savepoint around them undoes what the first nodes did when a later one fails. Outside of one
+//! they get a transaction of their own (`atomic`).
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::join_all;
 
+use super::atomic::Within;
 use super::prepared::Prepared;
 use super::run::{Input, request};
 use super::{Failure, Session, Snapshot};
@@ -18,7 +18,7 @@ use crate::execute::lane::{Outcome, Request};
 use crate::execute::write::Sum;
 use crate::execute::{ExecuteError, Lane, Watch, write};
 use crate::plan::types::{ParamSource, StatementKind};
-use crate::plan::{Bound, Plan};
+use crate::plan::{Bound, LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::protocol::execute::{Param, put_execute};
 
@@ -28,15 +28,6 @@ const ROLLBACK_TO: &[u8] = b"ROLLBACK TO SAVEPOINT shardloom_statement";
 const RELEASE: &[u8] = b"RELEASE SAVEPOINT shardloom_statement";
 
 impl Session {
-    /// Refuses what an open transaction may not write.
-    pub(super) fn check_write(&mut self, snapshot: &Snapshot, groups: &[GroupId]) -> Result<(), Failure> {
-        if !self.txn.is_active() && self.state.autocommit {
-            return Ok(());
-        }
-        let rules = &snapshot.rules;
-        Ok(self.txn.note_write(groups, |group| rules.group(group).name.to_string())?)
-    }
-
     pub(super) async fn run_write(
         &mut self,
         snapshot: &Arc<Snapshot>,
@@ -45,13 +36,16 @@ impl Session {
         input: Input<'_>,
     ) -> Result<(), Failure> {
         let groups = groups_of(&bound);
-        self.check_write(snapshot, &groups)?;
-        let in_transaction = self.txn.is_active() || !self.state.autocommit;
-        let (mut lanes, requests) = self.write_lanes(snapshot, plan, &bound, input).await?;
-        let opening = if in_transaction { SAVEPOINT } else { b"BEGIN".as_slice() };
-        for lane in &mut lanes {
-            lane.queue_prelude(opening)?;
-            lane.set_in_transaction(true);
+        let within = self.begin_write(snapshot, &groups)?;
+        let (mut lanes, requests) = match self.write_lanes(snapshot, plan, &bound, input).await {
+            Ok(ready) => ready,
+            Err(failure) => return Err(self.fail_write(within, failure).await),
+        };
+        if within == Within::Client {
+            for lane in &mut lanes {
+                lane.queue_prelude(SAVEPOINT)?;
+                lane.set_in_transaction(true);
+            }
         }
         let sum = match plan.kind {
             _ if bound.same_rows => Sum::Same,
@@ -67,51 +61,48 @@ impl Session {
             Err(error) => {
                 // The client is gone or was killed: connections in the middle of an answer are closed, and
                 // their servers roll back.
-                return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await);
+                return Err(self.undo_and_fail(lanes, error, within, snapshot).await);
             }
         };
         let outcome = match written {
             Ok(outcome) => outcome,
-            Err(error) => return Err(self.undo_and_fail(lanes, error, in_transaction, snapshot).await),
+            Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         };
         let warnings = self.collect_warnings(&mut lanes).await;
-        if in_transaction {
-            for index in 0..lanes.len() {
-                if let Err(error) = lanes[index].run(RELEASE).await {
-                    return Err(self.lanes_failed(lanes, error, snapshot));
-                }
+        if within == Within::Client {
+            let released = join_all(lanes.iter_mut().map(|lane| lane.run(RELEASE))).await;
+            if let Err(error) = released.into_iter().collect::<Result<(), _>>() {
+                return Err(self.lanes_failed(lanes, error, snapshot));
             }
-        } else {
-            self.commit_all(&mut lanes, snapshot).await?;
         }
-        self.finish_write(lanes, outcome, &bound, snapshot).await?;
+        for lane in lanes {
+            self.settle(lane, snapshot);
+        }
+        if within == Within::Own {
+            self.commit().await?;
+        }
+        self.answer_write(&outcome, &bound);
         self.state.diagnostics = warnings;
         Ok(())
     }
 
-    async fn finish_write(
-        &mut self,
-        lanes: Vec<Lane>,
-        outcome: Outcome,
-        bound: &Bound,
-        snapshot: &Arc<Snapshot>,
-    ) -> Result<(), Failure> {
+    fn answer_write(&mut self, outcome: &Outcome, bound: &Bound) {
         let affected_rows = outcome.affected_rows;
-        self.note_outcome(&outcome, bound.insert_id, true);
+        // of rows that all were there already none was inserted
+        let none = bound.answers_insert_id && outcome.affected_rows == 0;
+        let last_insert_id = if none { LastInsertId::Kept } else { bound.last_insert_id() };
+        let insert_id = if none { 0 } else { bound.insert_id.unwrap_or(outcome.insert_id) };
+        self.note_outcome(outcome, last_insert_id, true);
         self.note_write();
-        for lane in lanes {
-            self.settle(lane, snapshot);
-        }
         let ok = OkPacket {
             affected_rows,
-            last_insert_id: bound.insert_id.unwrap_or(outcome.insert_id),
+            last_insert_id: insert_id,
             status: self.status(),
             warnings: outcome.warnings,
             info: outcome.info.as_bytes(),
             session_state: &[],
         };
         self.client.put_ok(&ok);
-        Ok(())
     }
 
     /// One lane per group, and what each runs in order.
@@ -151,58 +142,37 @@ impl Session {
         Ok((lanes, requests))
     }
 
-    /// COMMIT on all lanes at once. Once one has committed, a failure of another cannot be undone.
-    async fn commit_all(&mut self, lanes: &mut [Lane], snapshot: &Snapshot) -> Result<(), Failure> {
-        let results = futures_util::future::join_all(lanes.iter_mut().map(|lane| lane.run(b"COMMIT"))).await;
-        for lane in lanes.iter_mut() {
-            lane.set_in_transaction(false);
-        }
-        let name = |lane: &Lane| snapshot.rules.group(lane.group()).name.to_string();
-        let (mut committed, mut failed, mut first) = (Vec::new(), Vec::new(), None);
-        for (lane, result) in lanes.iter_mut().zip(results) {
-            match result {
-                Ok(()) => committed.push(name(lane)),
-                Err(error) => {
-                    failed.push(name(lane));
-                    first.get_or_insert(error);
-                    lane.discard();
-                }
-            }
-        }
-        match first {
-            None => Ok(()),
-            Some(error) if committed.is_empty() => Err(error.into()),
-            Some(ExecuteError::Backend(cause)) => {
-                Err(ExecuteError::PartialCommit { committed: committed.join(", "), failed: failed.join(", "), cause }
-                    .into())
-            }
-            Some(error) => Err(error.into()),
-        }
-    }
-
     /// Undoes what the lanes have done, and says why.
     async fn undo_and_fail(
         &mut self,
         mut lanes: Vec<Lane>,
         error: ExecuteError,
-        in_transaction: bool,
+        within: Within,
         snapshot: &Arc<Snapshot>,
     ) -> Failure {
-        let undo: &[u8] = if in_transaction { ROLLBACK_TO } else { b"ROLLBACK" };
-        for lane in lanes.iter_mut().filter(|lane| lane.is_usable()) {
-            // A deadlock has rolled everything back, savepoint included.
-            if !lane.in_transaction() {
-                continue;
+        if within == Within::Own {
+            let lost = lanes.iter().any(|lane| !lane.is_usable());
+            for lane in lanes {
+                self.settle(lane, snapshot);
             }
-            match lane.run(undo).await {
-                Ok(()) if !in_transaction => lane.set_in_transaction(false),
-                Ok(()) => {}
-                Err(_) => lane.break_off(),
+            if lost {
+                // Their servers roll back, and nothing was committed anywhere.
+                self.txn.abandon();
             }
+            return self.fail_write(within, error.into()).await;
         }
-        let deadlock = in_transaction && lanes.iter().any(|lane| lane.is_usable() && !lane.in_transaction());
+        // A deadlock has rolled everything back on its server, savepoint included.
+        let mut is_gone = error.is_deadlock();
+        let undone = join_all(lanes.iter_mut().filter(|lane| lane.is_usable()).map(|lane| async move {
+            let undone = lane.in_transaction() && lane.run(ROLLBACK_TO).await.is_ok();
+            if !undone && lane.is_busy() {
+                lane.break_off();
+            }
+            undone
+        }));
+        is_gone |= undone.await.contains(&false);
         let failure = self.lanes_failed(lanes, error, snapshot);
-        if deadlock && self.txn.rollback(self.pins.any()).await.is_err() {
+        if is_gone && self.txn.rollback(self.pins.any()).await.is_err() {
             self.txn.abandon();
         }
         failure

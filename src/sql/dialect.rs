@@ -411,9 +411,15 @@ fn infix(parser: &mut Parser, left: &Expr, precedence: u8) -> Result<Option<Expr
         Token::Word(word) => word.keyword,
         _ => Keyword::NoKeyword,
     };
+    if matches!(word(parser, 1), Keyword::ANY | Keyword::SOME | Keyword::ALL) {
+        return quantified_set_operation(parser, left);
+    }
     let negated = word(parser, 0) == Keyword::NOT;
     let at = usize::from(negated);
     let operator = word(parser, at);
+    if operator == Keyword::IN {
+        return in_list_behind_subquery(parser, left, negated);
+    }
     if !matches!(operator, Keyword::REGEXP | Keyword::RLIKE) || word(parser, at + 1) != Keyword::NULL {
         return Ok(None);
     }
@@ -422,4 +428,47 @@ fn infix(parser: &mut Parser, left: &Expr, precedence: u8) -> Result<Option<Expr
     }
     let pattern = Box::new(parser.parse_subexpr(precedence)?);
     Ok(Some(Expr::RLike { negated, expr: Box::new(left.clone()), pattern, regexp: operator == Keyword::REGEXP }))
+}
+
+/// `x IN ((SELECT 1), 2)`: the parser takes what begins with two parentheses for one query.
+fn in_list_behind_subquery(parser: &mut Parser, left: &Expr, negated: bool) -> Result<Option<Expr>, ParserError> {
+    let begin = 1 + usize::from(negated);
+    if (begin..begin + 2).any(|at| parser.peek_nth_token_ref(at).token != Token::LParen) {
+        return Ok(None);
+    }
+    let list = parser.maybe_parse(|parser| {
+        (0..=begin).for_each(|_| drop(parser.next_token()));
+        let list = parser.parse_comma_separated(Parser::parse_expr)?;
+        parser.expect_token(&Token::RParen)?;
+        if list.len() > 1 { Ok(list) } else { Err(ParserError::ParserError("one query".to_owned())) }
+    })?;
+    Ok(list.map(|list| Expr::InList { expr: Box::new(left.clone()), list, negated }))
+}
+
+/// `x = ANY ((SELECT 1) UNION SELECT 2)`: the parser takes what begins with two parentheses for a value.
+fn quantified_set_operation(parser: &mut Parser, left: &Expr) -> Result<Option<Expr>, ParserError> {
+    let compare_op = match parser.peek_nth_token_ref(0).token {
+        Token::Eq => BinaryOperator::Eq,
+        Token::Neq => BinaryOperator::NotEq,
+        Token::Lt => BinaryOperator::Lt,
+        Token::LtEq => BinaryOperator::LtEq,
+        Token::Gt => BinaryOperator::Gt,
+        Token::GtEq => BinaryOperator::GtEq,
+        _ => return Ok(None),
+    };
+    if (2..4).any(|at| parser.peek_nth_token_ref(at).token != Token::LParen) {
+        return Ok(None);
+    }
+    let quantifier = match &parser.peek_nth_token_ref(1).token {
+        Token::Word(word) => word.keyword,
+        _ => return Ok(None),
+    };
+    (0..3).for_each(|_| drop(parser.next_token()));
+    let query = parser.parse_query()?;
+    parser.expect_token(&Token::RParen)?;
+    let (left, right) = (Box::new(left.clone()), Box::new(Expr::Subquery(query)));
+    Ok(Some(match quantifier {
+        Keyword::ALL => Expr::AllOp { left, compare_op, right },
+        _ => Expr::AnyOp { left, compare_op, right, is_some: quantifier == Keyword::SOME },
+    }))
 }

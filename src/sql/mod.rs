@@ -8,13 +8,12 @@
 //! - [`session_statement`]: `SET`, `USE`, `BEGIN`, `SHOW`, …: what the session answers or tracks itself
 //! - [`ddl`]: statements that define tables, by a parser of our own
 //! - [`parse`](mod@parse): tokens → syntax tree, on a cache miss; spans of the tree are byte offsets ([`spans`])
-//! - [`clauses`]: where the clauses of a query begin and end
 //! - [`names`]: which tables a text may name, for what does not parse
 //! - [`splice`]: edits to the text, also to another text of the same fingerprint
 
-pub mod clauses;
 mod cursor;
 pub mod ddl;
+pub mod load_data;
 pub mod dialect;
 pub mod digest;
 mod foreign_words;

@@ -56,6 +56,9 @@ fn operators_bind_as_on_a_server() {
         ("a->'$.x' = 5", "((a -> '$.x') = 5)"),
         ("@a := b = c", "(@a := (b = c))"),
         ("a SOUNDS LIKE b = c", "((a SOUNDS LIKE b) = c)"),
+        ("a IN ((SELECT 1), 2) AND b", "(a IN ((SELECT 1), 2) AND b)"),
+        ("a > ALL ((SELECT 1) EXCEPT SELECT 2) AND b", "(a > ALL((SELECT 1) EXCEPT SELECT 2) AND b)"),
+        ("a NOT IN ((SELECT 1), (SELECT 2))", "a NOT IN ((SELECT 1), (SELECT 2))"),
     ];
     for (sql, expected) in cases {
         assert_eq!(condition(sql), expected, "{sql}");

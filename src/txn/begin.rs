@@ -1,5 +1,7 @@
 //! How a transaction was begun: what is sent to each group that joins it.
 
+use super::xid::Xid;
+
 /// An isolation level, as `SET TRANSACTION` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
@@ -59,12 +61,10 @@ pub struct Begin {
 }
 
 impl Begin {
-    /// The statements that begin it on a group.
+    /// The statements that begin it on the anchor, or on a group that only it may write to.
     pub fn statements(&self) -> Vec<String> {
         let mut statements = Vec::with_capacity(2);
-        if let Some(isolation) = self.isolation {
-            statements.push(format!("SET TRANSACTION ISOLATION LEVEL {}", isolation.keywords()));
-        }
+        statements.extend(self.isolation_statement());
         let mut parts = Vec::new();
         if self.consistent_snapshot {
             parts.push("WITH CONSISTENT SNAPSHOT");
@@ -76,6 +76,24 @@ impl Begin {
         }
         statements.push(format!("START TRANSACTION {}", parts.join(", ")));
         statements
+    }
+
+    /// The statements that begin a branch on a further group. XA START takes no characteristics; `SET TRANSACTION` gives
+    /// them to it as to any transaction that is next.
+    pub fn branch_statements(&self, xid: &Xid) -> Vec<String> {
+        let mut statements = Vec::with_capacity(3);
+        statements.extend(self.isolation_statement());
+        match self.access {
+            Access::Default => {}
+            Access::ReadWrite => statements.push("SET TRANSACTION READ WRITE".to_owned()),
+            Access::ReadOnly => statements.push("SET TRANSACTION READ ONLY".to_owned()),
+        }
+        statements.push(format!("XA START {xid}"));
+        statements
+    }
+
+    fn isolation_statement(&self) -> Option<String> {
+        self.isolation.map(|isolation| format!("SET TRANSACTION ISOLATION LEVEL {}", isolation.keywords()))
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod backends;
+pub mod dice;
 pub mod proxy;
 pub mod raw;
 pub mod slt;

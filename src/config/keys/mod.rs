@@ -92,6 +92,7 @@ pub const SECTIONS: &[&Section] = &[
     &LIMITS,
     &READS,
     &HEALTH,
+    &RECOVERY,
     &SCRATCH,
     &GROUP,
     &SERVER,

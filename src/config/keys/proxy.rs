@@ -16,6 +16,7 @@ pub const RULES: Section = Section {
         optional("limits", Map("limits"), "its defaults", "Bounds of the proxy."),
         optional("reads", Map("reads"), "its defaults", "Where reads go."),
         optional("health", Map("health"), "its defaults", "How servers are watched."),
+        optional("recovery", Map("recovery"), "its defaults", "How transactions that were left unfinished are ended."),
         optional("pool", Map("pool"), "its defaults", "Connections to each server, for all groups."),
         optional("scratch", Map("scratch"), "its defaults", "Where queries run that no shard can answer alone."),
         required("groups", MapOf("group"), "Where the data lives."),
@@ -153,6 +154,20 @@ pub const HEALTH: Section = Section {
         default("timeout_ms", Int(10, DAY_MS), "1000", "An answer that takes longer is a failure."),
         default("failures", Int(1, 1000), "2", "Failures in a row after which a replica leaves the rotation."),
         default("successes", Int(1, 1000), "2", "Answers in a row after which it comes back."),
+    ],
+};
+
+/// `recovery`.
+pub const RECOVERY: Section = Section {
+    name: "recovery",
+    keys: &[
+        default("interval_ms", Int(10, DAY_MS), "2000", "Between two looks for prepared branches on the primaries."),
+        default(
+            "grace_ms",
+            Int(0, DAY_MS),
+            "10000",
+            "A branch that stays prepared for longer is taken for left: its transaction is settled by whoever sees it.",
+        ),
     ],
 };
 

@@ -9,7 +9,7 @@ use crate::config::group::{Address, Group, GroupId};
 use crate::config::keys;
 use crate::config::problem::Place;
 use crate::config::proxy::{
-    ClientTls, ClientTlsFiles, HealthCheck, Limits, Listen, Proxy, Reads, Scratch, ScratchPlace,
+    ClientTls, ClientTlsFiles, HealthCheck, Limits, Listen, Proxy, Reads, Recovery, Scratch, ScratchPlace,
 };
 use crate::config::reader::{Context, MapReader};
 
@@ -21,6 +21,7 @@ pub(super) fn read(top: MapReader<'_>, groups: &[Group]) -> Proxy {
         limits: limits(top.map_or_defaults("limits", &keys::LIMITS)),
         reads: reads(top.map_or_defaults("reads", &keys::READS)),
         health: health(top.map_or_defaults("health", &keys::HEALTH)),
+        recovery: recovery(top.map_or_defaults("recovery", &keys::RECOVERY)),
         scratch: scratch(top.map_or_defaults("scratch", &keys::SCRATCH), groups),
     }
 }
@@ -109,6 +110,10 @@ fn health(map: MapReader<'_>) -> HealthCheck {
         failures: map.number("failures"),
         successes: map.number("successes"),
     }
+}
+
+fn recovery(map: MapReader<'_>) -> Recovery {
+    Recovery { interval_ms: map.number("interval_ms"), grace_ms: map.number("grace_ms") }
 }
 
 fn scratch(map: MapReader<'_>, groups: &[Group]) -> Scratch {

@@ -68,6 +68,9 @@ fn definition(column: &ColumnInfo) -> String {
     }
     // TIMESTAMP has a default of its own where neither is said
     text.push_str(if column.nullable || column.invisible { " NULL" } else { " NOT NULL" });
+    if column.is_json_text {
+        let _ = write!(text, " CHECK (json_valid({}))", quoted(&column.name));
+    }
     text
 }
 
@@ -102,8 +105,15 @@ fn selected(column: &ColumnInfo) -> String {
     match column.data_type.as_str() {
         // printed with six digits as it is; as a double with all. Not plus 0, which would lose the sign of -0.
         "float" => format!("{} * 1e0", quoted(&column.name)),
+        // The text of no member is empty, as may be that of a member: the number tells them apart.
+        "enum" if has_empty_member(column) => format!("{} + 0", quoted(&column.name)),
         _ => quoted(&column.name),
     }
+}
+
+/// Whether an ENUM may have `''` among its members.
+fn has_empty_member(column: &ColumnInfo) -> bool {
+    column.column_type.contains("(''") || column.column_type.contains(",''")
 }
 
 /// How a cell of the answer, in the column's own character set, is written into an INSERT.
@@ -113,7 +123,7 @@ fn cell_text(column: &ColumnInfo) -> CellText {
     const UTF8: &[&str] = &["utf8", "utf8mb3", "utf8mb4", "ascii"];
     let kind = column.data_type.as_str();
     match &column.charset {
-        _ if NUMBERS.contains(&kind) => CellText::Plain,
+        _ if NUMBERS.contains(&kind) || kind == "enum" && has_empty_member(column) => CellText::Plain,
         Some(charset) if UTF8.contains(&charset.as_str()) => CellText::Quoted,
         Some(_) => CellText::Bytes,
         None if is_bytes(kind) => CellText::Bytes,

@@ -57,7 +57,7 @@ impl Session {
             if statements.is_empty() {
                 continue;
             }
-            let (outcome, diagnostics) = self.run_on_nodes(snapshot, plan, target, statements, done).await?;
+            let (outcome, diagnostics) = self.run_on_nodes(snapshot, plan, target, statements).await?;
             done.add(&outcome, restored(diagnostics, target));
         }
         Ok(())

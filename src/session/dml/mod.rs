@@ -6,6 +6,7 @@
 mod change;
 mod insert;
 mod literal;
+mod load;
 mod moves;
 mod nodes;
 
@@ -17,35 +18,41 @@ use super::moment::at_one_moment;
 use super::prepared::Prepared;
 use super::query::Text;
 use super::{Diagnostic, Failure, Session, Snapshot, state::MAX_DIAGNOSTICS};
-use crate::config::GroupId;
 use crate::execute::lane::Outcome;
 use crate::execute::write::Info;
-use crate::plan::Plan;
 use crate::plan::compose::Compose;
+use crate::plan::{LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::scan;
-use crate::txn::Begin;
 use literal::Writer;
 
-/// The savepoint around a statement in steps inside a client's transaction.
-const SAVEPOINT: &str = "shardloom_steps";
-/// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
-const DEADLOCK: u16 = 1213;
-
 /// What the steps of a statement have done so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Done {
     affected_rows: u64,
     warnings: u16,
     insert_id: u64,
+    last_insert_id: LastInsertId,
     info: Info,
+    /// The text of the answer, where it is not that of `info`.
+    text: Option<String>,
     diagnostics: Vec<Diagnostic>,
-    /// The client had no transaction open: the statement has its own.
-    own_transaction: bool,
 }
 
 impl Done {
+    fn new() -> Self {
+        Self {
+            affected_rows: 0,
+            warnings: 0,
+            insert_id: 0,
+            last_insert_id: LastInsertId::Kept,
+            info: Info::default(),
+            text: None,
+            diagnostics: Vec::new(),
+        }
+    }
+
     /// Adds what a step came to.
     fn add(&mut self, outcome: &Outcome, diagnostics: Vec<Diagnostic>) {
         self.affected_rows = self.affected_rows.saturating_add(outcome.affected_rows);
@@ -70,12 +77,9 @@ impl Session {
         text: &Text,
     ) -> Result<(), Failure> {
         let Some(compose) = plan.compose.clone() else { return Ok(()) };
-        if !self.state.autocommit && !self.txn.is_active() {
-            self.begin_as_announced();
-        }
-        let own_transaction = self.state.autocommit && !self.txn.is_active();
-        self.open_steps(own_transaction).await?;
-        let mut done = Done { own_transaction, ..Done::default() };
+        // The groups are noted as the steps come to them.
+        let within = self.begin_steps(snapshot, &[]).await?;
+        let mut done = Done::new();
         let vars = Arc::clone(&self.state.vars);
         if plan.needs.timestamp || plan.needs.row_times {
             self.state.vars = at_one_moment(&vars);
@@ -85,54 +89,9 @@ impl Session {
             Compose::Change(rows) => self.change_steps(snapshot, plan, rows, text, &mut done).await,
         };
         self.state.vars = vars;
-        match result {
-            Ok(()) => {
-                self.close_steps(own_transaction).await?;
-                self.answer_steps(done);
-                Ok(())
-            }
-            Err(failure) => Err(self.undo_steps(own_transaction, failure).await),
-        }
-    }
-
-    async fn open_steps(&mut self, own_transaction: bool) -> Result<(), Failure> {
-        if own_transaction {
-            let isolation = self.state.next_isolation.take();
-            let access = std::mem::take(&mut self.state.next_access);
-            self.txn.begin(Begin { access, consistent_snapshot: false, isolation });
-            return Ok(());
-        }
-        let statement = Bytes::from(format!("SAVEPOINT {SAVEPOINT}"));
-        Ok(self.txn.savepoint(SAVEPOINT, statement).await?)
-    }
-
-    async fn close_steps(&mut self, own_transaction: bool) -> Result<(), Failure> {
-        if own_transaction {
-            return self.commit().await;
-        }
-        if let Ok(index) = self.txn.find_savepoint(SAVEPOINT) {
-            self.txn.release(index, format!("RELEASE SAVEPOINT {SAVEPOINT}").as_bytes()).await?;
-        }
+        self.end_steps(within, result).await?;
+        self.answer_steps(done);
         Ok(())
-    }
-
-    /// Undoes what the steps have done, and says why.
-    async fn undo_steps(&mut self, own_transaction: bool, failure: Failure) -> Failure {
-        let deadlock = matches!(&failure, Failure::Sql(error) if error.errno == DEADLOCK);
-        if own_transaction || deadlock {
-            if self.txn.rollback(self.pins.any()).await.is_err() {
-                self.txn.abandon();
-            }
-            return failure;
-        }
-        let Ok(index) = self.txn.find_savepoint(SAVEPOINT) else { return failure };
-        let undone = self.txn.rollback_to(index, format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}").as_bytes()).await;
-        let released = self.txn.release(index, format!("RELEASE SAVEPOINT {SAVEPOINT}").as_bytes()).await;
-        if undone.and(released).is_err() {
-            self.txn.abandon();
-            return failure.fatal();
-        }
-        failure
     }
 
     fn answer_steps(&mut self, done: Done) {
@@ -140,11 +99,11 @@ impl Session {
         let outcome = Outcome {
             affected_rows: done.affected_rows,
             insert_id: done.insert_id,
-            info: done.info.text(warnings),
+            info: done.text.unwrap_or_else(|| done.info.text(warnings)),
             warnings,
             ..Outcome::default()
         };
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, done.last_insert_id, true);
         self.note_write();
         let ok = OkPacket {
             affected_rows: outcome.affected_rows,
@@ -156,14 +115,6 @@ impl Session {
         };
         self.client.put_ok(&ok);
         self.state.diagnostics = done.diagnostics;
-    }
-
-    /// Notes that a step is about to write to groups. A transaction of the statement's own ends with it.
-    fn note_step(&mut self, snapshot: &Snapshot, groups: &[GroupId], done: &Done) -> Result<(), Failure> {
-        if done.own_transaction {
-            return Ok(());
-        }
-        self.check_write(snapshot, groups)
     }
 
     /// Runs a prepared statement as text, with its values in it: steps are made of texts.

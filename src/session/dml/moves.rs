@@ -65,11 +65,11 @@ impl Session {
             let &[node] = row.nodes.as_slice() else { return Err(unknown_place(target)) };
             let sql = target.update_row(node, &row.identity, &row.values, false);
             let statements = vec![NodeStatement { node, sql }];
-            let (outcome, diagnostics) = self.run_on_nodes(snapshot, plan, target, statements, done).await?;
+            let (outcome, diagnostics) = self.run_on_nodes(snapshot, plan, target, statements).await?;
             let is_changed = !outcome.info.contains("Changed: 0");
             done.add(&outcome, diagnostics);
             if is_changed {
-                self.carry(snapshot, plan, target, node, &row, done).await?;
+                self.carry(snapshot, plan, target, node, &row).await?;
             }
         }
         Ok(())
@@ -83,7 +83,6 @@ impl Session {
         target: &Target,
         node: usize,
         row: &ChosenRow,
-        done: &Done,
     ) -> Result<(), Failure> {
         let identity = new_identity(target, row);
         let group = target.unit.node(node).map(|node| node.group).ok_or_else(|| unknown_place(target))?;
@@ -117,12 +116,12 @@ impl Session {
             })
             .collect();
         let delete = NodeStatement { node, sql: target.delete(node, &[&identity], false) };
-        let (deleted, _) = self.run_on_nodes(snapshot, plan, target, vec![delete], done).await?;
+        let (deleted, _) = self.run_on_nodes(snapshot, plan, target, vec![delete]).await?;
         if deleted.affected_rows != 1 {
             return Err(unknown_place(target));
         }
         let insert = NodeStatement { node: to, sql: target.insert_row(to, &literals) };
-        self.run_on_nodes(snapshot, plan, target, vec![insert], done).await?;
+        self.run_on_nodes(snapshot, plan, target, vec![insert]).await?;
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Done;
 use crate::backend::{Role, Settings};
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
@@ -28,7 +27,6 @@ impl Session {
         plan: &Plan,
         target: &Target,
         statements: Vec<NodeStatement>,
-        done: &Done,
     ) -> Result<(Outcome, Vec<Diagnostic>), Failure> {
         let same_rows = target.unit.place.broadcast().is_some();
         let mut lanes: Vec<Lane> = Vec::new();
@@ -37,7 +35,7 @@ impl Session {
             statements.iter().filter_map(|statement| Some(target.unit.node(statement.node)?.group)).collect();
         groups.sort();
         groups.dedup();
-        self.note_step(snapshot, &groups, done)?;
+        self.check_write(snapshot, &groups)?;
         for &group in &groups {
             match self.node_lane(snapshot, plan, target, group).await {
                 Ok(lane) => lanes.push(lane),

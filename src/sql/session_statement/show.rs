@@ -119,6 +119,8 @@ pub enum Show {
         /// `FULL`: the whole text of each statement.
         full: bool,
     },
+    /// `SHARDLOOM TRANSACTIONS`: the proxy's own.
+    ShardloomTransactions,
     /// `COLLATION`.
     Collation(Filter),
     /// `CHARACTER SET`.
@@ -176,6 +178,9 @@ fn known(cursor: &mut Cursor<'_>) -> Option<Show> {
     }
     if cursor.words(&["table", "status"]) {
         return Some(Show::TableStatus { schema: from_schema(cursor)?, filter: filter(cursor)? });
+    }
+    if cursor.words(&["shardloom", "transactions"]) {
+        return Some(Show::ShardloomTransactions);
     }
     if cursor.words(&["open", "tables"]) {
         return Some(Show::OpenTables { schema: from_schema(cursor)?, filter: filter(cursor)? });

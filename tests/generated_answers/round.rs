@@ -1,0 +1,166 @@
+//! One schema with its rows, on the plain server and through the proxy in every layout.
+
+use super::compare::{Answer, Difference};
+use super::expression::Source;
+use super::kind::Flavour;
+use super::schema::{LAYOUTS, Schema};
+use super::side::{Mode, Side};
+use super::tree::{Statement, Tree};
+use crate::support::backends::Backends;
+use crate::support::dice::Dice;
+use crate::support::proxy::{ProxyProcess, Rules};
+use crate::support::raw::{Options, capability};
+
+pub struct Round {
+    pub schema: Schema,
+    plain: Side,
+    /// The same rows in other orders and without keys, on the plain server.
+    copies: Vec<Side>,
+    /// Through the proxy, one for each layout.
+    proxies: Vec<Side>,
+    dice: Dice,
+    _proxy: ProxyProcess,
+}
+
+/// The name of a layout's schema.
+fn name(layout: usize) -> String {
+    format!("gen_{}", LAYOUTS[layout])
+}
+
+impl Round {
+    /// Makes the tables everywhere and fills them.
+    pub fn start(backends: &Backends, flavour: Flavour, seed: u64, cursors: bool) -> Self {
+        let mut dice = Dice::new(seed, 1);
+        let schema = Schema::generate(flavour, &mut dice);
+        let mut rules = Rules::default();
+        for (layout, shards) in LAYOUTS.iter().enumerate() {
+            rules = rules.and_schema(&name(layout), &schema.rules(*shards));
+        }
+        let proxy = ProxyProcess::start(backends, &rules);
+        let drop = if cursors { capability::DEPRECATE_EOF } else { 0 };
+        let through = proxy.url();
+        let side = |url, schema: &str| Side::connect(Options::new(url).schema(schema).without(drop));
+        let mut copies: Vec<Side> = (1..LAYOUTS.len()).map(|layout| side(&backends.plain, &name(layout))).collect();
+        let mut third = side(&backends.plain, &name(0));
+        third.run("DROP DATABASE IF EXISTS gen_copy");
+        third.run("CREATE DATABASE gen_copy");
+        third.run("USE gen_copy");
+        copies.push(third);
+        let mut round = Self {
+            plain: side(&backends.plain, &name(0)),
+            copies,
+            proxies: (0..LAYOUTS.len()).map(|layout| side(&through, &name(layout))).collect(),
+            schema,
+            dice,
+            _proxy: proxy,
+        };
+        // Outside of strict mode there are days and members of ENUM that are none.
+        round.on_all("SET sql_mode = ''");
+        round.create();
+        round.on_all("SET sql_mode = DEFAULT");
+        round
+    }
+
+    fn on_all(&mut self, sql: &str) {
+        let sides = std::iter::once(&mut self.plain).chain(&mut self.copies).chain(&mut self.proxies);
+        sides.for_each(|side| side.run(sql));
+    }
+
+    fn create(&mut self) {
+        for table in &self.schema.tables {
+            std::iter::once(&mut self.plain).chain(&mut self.proxies).for_each(|side| side.run(&table.create(true)));
+            self.copies.iter_mut().for_each(|side| side.run(&table.create(false)));
+            if let Some(insert) = table.insert(&table.rows) {
+                std::iter::once(&mut self.plain).chain(&mut self.proxies).for_each(|side| side.run(&insert));
+            }
+            let mut rows = table.rows.clone();
+            rows.reverse();
+            for copy in &mut self.copies {
+                table.insert(&rows).iter().for_each(|insert| copy.run(insert));
+                self.dice.shuffle(&mut rows);
+            }
+        }
+    }
+
+    /// What queries may name.
+    pub fn sources(&self) -> Vec<Source> {
+        let columns = |table: &super::schema::Table| {
+            table.columns.iter().map(|column| (column.name.clone(), column.kind)).collect()
+        };
+        self.schema.tables.iter().map(|table| Source { alias: table.name.clone(), columns: columns(table) }).collect()
+    }
+
+    /// Runs a statement plainly and through the proxy.
+    pub fn compare(&mut self, tree: &Tree, mode: Mode, layout: usize) -> (Option<Difference>, Answer, Answer) {
+        let statement = tree.statement(mode != Mode::Text);
+        let want = self.plain.ask(&statement, mode);
+        let (difference, got) = self.against(&want, &statement, tree.order(), mode, layout);
+        (difference, want, got)
+    }
+
+    /// Runs a statement plainly.
+    pub fn plain(&mut self, statement: &Statement, mode: Mode) -> Answer {
+        self.plain.ask(statement, mode)
+    }
+
+    /// Runs a statement through the proxy and compares it with the plain answer. A refusal is no difference.
+    pub fn against(
+        &mut self,
+        want: &Answer,
+        statement: &Statement,
+        order: Option<&[usize]>,
+        mode: Mode,
+        layout: usize,
+    ) -> (Option<Difference>, Answer) {
+        let got = self.proxies[layout].ask(statement, mode);
+        if got.refusal().is_some() {
+            return (None, got);
+        }
+        let copies = &mut self.copies;
+        let copies = || copies.iter_mut().map(|copy| copy.ask(statement, mode)).collect();
+        (want.difference(&got, order, &statement.text, copies), got)
+    }
+
+    /// EXPLAIN ROUTE.
+    pub fn route(&mut self, sql: &str, layout: usize) -> String {
+        let statement = Statement { text: format!("EXPLAIN ROUTE {sql}"), params: Vec::new() };
+        match self.proxies[layout].ask(&statement, Mode::Text) {
+            Answer::Rows { cells, .. } => {
+                let cell =
+                    |cell: &Option<Vec<u8>>| String::from_utf8_lossy(cell.as_deref().unwrap_or_default()).into_owned();
+                cells.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" | ") + "\n").collect()
+            }
+            other => other.show(),
+        }
+    }
+
+    /// Gives a table other rows, plainly and in one layout.
+    pub fn set_rows(&mut self, table: usize, rows: &[Vec<String>], layout: usize) {
+        self.on_all("SET sql_mode = ''");
+        let table = &self.schema.tables[table];
+        let sides =
+            std::iter::once(&mut self.plain).chain(&mut self.copies).chain(std::iter::once(&mut self.proxies[layout]));
+        for side in sides {
+            side.run(&format!("DELETE FROM {}", table.name));
+        }
+        let mut rows = rows.to_vec();
+        let fill =
+            |side: &mut Side, rows: &[Vec<String>]| table.insert(rows).iter().for_each(|insert| side.run(insert));
+        fill(&mut self.plain, &rows);
+        fill(&mut self.proxies[layout], &rows);
+        rows.reverse();
+        for copy in &mut self.copies {
+            fill(copy, &rows);
+            self.dice.shuffle(&mut rows);
+        }
+        self.on_all("SET sql_mode = DEFAULT");
+    }
+
+    /// Puts all rows back.
+    pub fn fill_again(&mut self, layout: usize) {
+        for table in 0..self.schema.tables.len() {
+            let rows = self.schema.tables[table].rows.clone();
+            self.set_rows(table, &rows, layout);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! TPC-H: the 22 queries with the specification's validation parameters, through the proxy over four shards and on one
+//! plain server.
+//!
+//! Each table is sharded on its natural key, `orders` and `lineitem` are bound, `nation` and `region` are broadcast. Rows
+//! come from a generator of our own (`data.rs`). `SHARDLOOM_TPCH_SCALE` is the size in thousandths of the standard one
+//! (default 1: 1500 orders).
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod data;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::backends::Backends;
+use support::proxy::{ProxyProcess, Rules};
+use support::raw::response::{Column, Response, Rows};
+use support::raw::{Options, RawClient};
+
+const RULES: &str = "    default_group: g0
+    tables:
+      supplier: {data_nodes: 'g{0..1}.supplier_{0..1}', strategy: {columns: [s_suppkey], algorithm: by_key}}
+      customer: {data_nodes: 'g{0..1}.customer_{0..1}', strategy: {columns: [c_custkey], algorithm: by_key}}
+      part: {data_nodes: 'g{0..1}.part_{0..1}', strategy: {columns: [p_partkey], algorithm: by_key}}
+      partsupp: {data_nodes: 'g{0..1}.partsupp_{0..1}', strategy: {columns: [ps_partkey], algorithm: by_key}}
+      orders: {data_nodes: 'g{0..1}.orders_{0..1}', strategy: {columns: [o_orderkey], algorithm: by_key}}
+      lineitem: {data_nodes: 'g{0..1}.lineitem_{0..1}', strategy: {columns: [l_orderkey], algorithm: by_key}}
+    binding_tables: [[orders, lineitem]]
+    broadcast_tables: [nation, region]
+    algorithms: {by_key: {type: mod}}";
+
+/// Rows in one INSERT.
+const BATCH_ROWS: usize = 500;
+/// Key flags of a column tell how a server ran the statement.
+const INCIDENTAL_COLUMN_FLAGS: u16 = 0x0002 | 0x0004 | 0x0008 | 0x4000;
+
+fn fill(clients: &mut [&mut RawClient], scale: usize) {
+    for statement in include_str!("schema.sql").split(";\n").filter(|text| !text.trim().is_empty()) {
+        clients.iter_mut().for_each(|client| drop(client.run(statement)));
+    }
+    for (table, rows) in data::tables(scale, 1) {
+        for batch in rows.chunks(BATCH_ROWS) {
+            let insert = format!("INSERT INTO {table} VALUES {}", batch.join(", "));
+            clients.iter_mut().for_each(|client| drop(client.run(&insert)));
+        }
+    }
+}
+
+/// Rows in their order, and the columns without what tells of the way that the server took.
+fn comparable(rows: &Rows) -> (Vec<Column>, Vec<Vec<u8>>) {
+    let without = |column: &Column| Column { flags: column.flags & !INCIDENTAL_COLUMN_FLAGS, ..column.clone() };
+    (rows.columns.iter().map(without).collect(), rows.rows.clone())
+}
+
+#[test]
+fn the_22_queries_are_answered_as_by_one_server() {
+    let scale = std::env::var("SHARDLOOM_TPCH_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1);
+    let backends = Backends::shared();
+    let proxy = ProxyProcess::start(backends, &Rules::schema("tpch", RULES));
+    let mut plain = Options::new(&backends.plain).schema("tpch").connect().unwrap();
+    let mut through = Options::new(&proxy.url()).schema("tpch").connect().unwrap();
+    fill(&mut [&mut plain, &mut through], scale);
+    let queries: Vec<&str> = include_str!("queries.sql").split("-- ").skip(1).collect();
+    assert_eq!(queries.len(), 22);
+    let (mut wrong, mut empty) = (Vec::new(), 0);
+    for (number, query) in (1..).zip(queries) {
+        let sql = query.split_once('\n').unwrap().1.trim().trim_end_matches(';');
+        let want = plain.rows(sql);
+        empty += usize::from(want.rows.is_empty());
+        match through.query(sql) {
+            Response::Rows(got) if comparable(&got) == comparable(&want) => {}
+            got => {
+                wrong.push(format!("query {number}\n  plain: {}\n  proxy: {}", show(&Response::Rows(want)), show(&got)))
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(empty < 2, "{empty} queries find no rows");
+}
+
+fn show(response: &Response) -> String {
+    match response {
+        Response::Rows(rows) => {
+            let (columns, cells) = (comparable(rows).0, rows.text());
+            let columns: String = columns.iter().map(|column| format!("\n    {column:?}")).collect();
+            let cells: String = cells.iter().take(10).map(|row| format!("\n    {row:?}")).collect();
+            format!("{} rows{columns}{cells}", rows.rows.len())
+        }
+        other => format!("{other:?}"),
+    }
+}
