@@ -24,6 +24,7 @@ use crate::execute::lane::Request;
 use crate::execute::scratch::{Budget, fill};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::{MergeSpec, RowFormat};
+use crate::plan::types::LastInsertId;
 use crate::plan::types::{NameEntry, NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
 use crate::plan::{Bound, Plan};
 use crate::protocol::{ColumnDef, ColumnFlags, OkPacket};
@@ -256,7 +257,7 @@ impl Session {
         };
         watch.guard_killing(&self.client, &handles, running).await?;
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, LastInsertId::AsReported, true);
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
