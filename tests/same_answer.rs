@@ -49,6 +49,7 @@ files!(
     scratch_queries,
     scratch_types,
     session,
+    session_values,
     show,
     transaction,
     transaction_groups,
@@ -100,6 +101,14 @@ fn found() {
     for (schema, text) in FOUND {
         slt::compare(&[(schema, text)], &proxy.url(), &Backends::shared().plain, schema, capability::USUAL);
     }
+}
+
+/// Keys that are placed by ranges, lists, prefixes and the like.
+#[test]
+fn keys() {
+    let proxy = ProxyProcess::start(Backends::shared(), &Rules::schema("slt_keys", include_str!("slt/keys.yaml")));
+    let files = [("keys.slt", include_str!("slt/keys.slt"))];
+    slt::compare(&files, &proxy.url(), &Backends::shared().plain, "slt_keys", capability::USUAL);
 }
 
 fn run(schema: &str, text: &str) {
