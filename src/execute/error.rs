@@ -5,6 +5,18 @@ use crate::error::{Fault, Report};
 use crate::merge::MergeError;
 use crate::net::NetError;
 
+/// `ER_QUERY_INTERRUPTED`: what a server answers when its statement was killed.
+pub const QUERY_INTERRUPTED: u16 = 1317;
+
+/// The servers' words for a statement that ran for too long.
+fn time_up_text(is_mariadb: bool) -> &'static str {
+    if is_mariadb {
+        "Query execution was interrupted (max_statement_time exceeded)"
+    } else {
+        "Query execution was interrupted, maximum statement execution time exceeded"
+    }
+}
+
 /// What can go wrong while a statement runs on its shards.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
@@ -20,6 +32,12 @@ pub enum ExecuteError {
     /// `KILL QUERY`: `ER_QUERY_INTERRUPTED`.
     #[error("Query execution was interrupted")]
     Interrupted,
+    /// `limits.statement_timeout_ms` has passed: `ER_QUERY_TIMEOUT`, or MariaDB's `ER_STATEMENT_TIMEOUT`.
+    #[error("{}", time_up_text(*is_mariadb))]
+    TimeUp {
+        /// Whether the client takes the proxy for a MariaDB.
+        is_mariadb: bool,
+    },
     /// Rows that had to be held in memory passed the limit.
     #[error(
         "The answer needs more than {limit_bytes} bytes of the proxy's memory; \
@@ -70,6 +88,11 @@ impl ExecuteError {
         matches!(self, Self::ClientLost(_))
     }
 
+    /// Whether a server ended its statement because that was killed.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Backend(BackendError::Server(error)) if error.errno == QUERY_INTERRUPTED)
+    }
+
     /// Whether a server has rolled the transaction back (ER_LOCK_DEADLOCK).
     pub fn is_deadlock(&self) -> bool {
         matches!(self, Self::Backend(BackendError::Server(error)) if error.errno == 1213)
@@ -87,7 +110,9 @@ impl Report for ExecuteError {
             Self::Backend(e) => e.errno(),
             Self::Merge(e) => e.errno(),
             Self::ClientLost(e) => e.errno(),
-            Self::Interrupted => 1317,
+            Self::Interrupted => QUERY_INTERRUPTED,
+            Self::TimeUp { is_mariadb: true } => 1969,
+            Self::TimeUp { is_mariadb: false } => 3024,
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
             Self::ScratchBusy { .. } => 1105,
             Self::ScratchTimeout { .. } => 3024,
@@ -99,9 +124,9 @@ impl Report for ExecuteError {
             Self::Backend(e) => e.sqlstate(),
             Self::Merge(e) => e.sqlstate(),
             Self::ClientLost(e) => e.sqlstate(),
-            Self::Interrupted => "70100",
+            Self::Interrupted | Self::TimeUp { is_mariadb: true } => "70100",
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
-            Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
+            Self::TimeUp { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
         }
     }
 
@@ -111,6 +136,7 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.kind(),
             Self::ClientLost(_) => "client_lost",
             Self::Interrupted => "interrupted",
+            Self::TimeUp { .. } => "statement_timeout",
             Self::TooLarge { .. } => "buffer_limit",
             Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
@@ -120,7 +146,7 @@ impl Report for ExecuteError {
         match self {
             Self::Backend(e) => e.fault(),
             Self::Merge(e) => e.fault(),
-            Self::ClientLost(_) | Self::Interrupted => Fault::Client,
+            Self::ClientLost(_) | Self::Interrupted | Self::TimeUp { .. } => Fault::Client,
             Self::TooLarge { .. }
             | Self::ScratchLimit { .. }
             | Self::ScratchBusy { .. }

@@ -46,13 +46,18 @@ pub async fn run(lanes: &mut [Lane], requests: Vec<Vec<Request>>, sum: Sum) -> R
 
 async fn run_lane(lane: &mut Lane, requests: Vec<Request>) -> Result<Vec<Outcome>, ExecuteError> {
     let mut outcomes = Vec::with_capacity(requests.len());
-    for request in requests {
+    let mut requests = requests.into_iter().peekable();
+    while let Some(request) = requests.next() {
         lane.send(&request).await?;
         if let Head::Rows(_) = lane.read_head().await? {
             while lane.read_row().await?.is_some() {}
         }
         if !matches!(request, Request::UseSchema(_) | Request::Command(_)) {
             outcomes.push(lane.outcome().clone());
+        }
+        if requests.peek().is_some() {
+            // The next one would take their place.
+            lane.keep_warnings().await;
         }
     }
     Ok(outcomes)

@@ -51,6 +51,8 @@ pub struct Pins {
     pub user_variables: bool,
     /// `SQL_CALC_FOUND_ROWS`: `FOUND_ROWS()` will be asked on it.
     pub found_rows: bool,
+    /// It sets what `LAST_INSERT_ID()` gives: `LAST_INSERT_ID(x)`, CALL.
+    pub insert_id: bool,
     /// Anything else that is not known to leave nothing behind: CALL, stored functions, LAST_INSERT_ID(x).
     pub unknown: bool,
 }
