@@ -66,6 +66,7 @@ fn columns() -> Columns {
         generated: false,
         invisible: false,
         default: None,
+        is_json_text: false,
     };
     let names = [
         ("id", "bigint(20)"),

@@ -443,6 +443,20 @@ fn completion_lists_columns() {
 }
 
 #[test]
+fn a_split_table_has_no_numbers_of_one_of_its_parts() {
+    let mut client = Options::new(&PROXY.url()).schema(SCHEMA).connect().unwrap();
+    let measured = client.rows(
+        "SELECT TABLE_NAME, TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()",
+    );
+    let measured = measured.text();
+    let of = |name: &str| measured.iter().find(|row| row[0].as_deref() == Some(name)).unwrap();
+    assert_eq!(of("users")[1..], [None, None]);
+    assert!(of("country")[2].is_some(), "{measured:?}");
+    let status = client.rows("SHOW TABLE STATUS LIKE 'users'").text();
+    assert_eq!((status[0][0].as_deref(), status[0][4].as_deref()), (Some("users"), None));
+}
+
+#[test]
 fn lists_of_tables_come_from_all_groups() {
     LazyLock::force(&PROXY);
     let mut clients = [PROXY.url(), plain()].map(|url| Options::new(&url).schema(SPREAD).connect().unwrap());
@@ -464,6 +478,9 @@ fn lists_of_tables_come_from_all_groups() {
         "SELECT t.TABLE_NAME, k.COLUMN_NAME FROM information_schema.TABLES t LEFT JOIN information_schema.KEY_COLUMN_USAGE k ON k.TABLE_SCHEMA = t.TABLE_SCHEMA AND k.TABLE_NAME = t.TABLE_NAME WHERE t.TABLE_SCHEMA = 'connect_spread' ORDER BY t.TABLE_NAME",
         "SELECT DISTINCT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'connect_spread' AND TABLE_NAME = 'archive' ORDER BY INDEX_NAME",
         "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'connect%' ORDER BY SCHEMA_NAME",
+        // MariaDB Connector/J's getTables, 3.0 and 3.5
+        "SELECT TABLE_SCHEMA TABLE_CAT, NULL TABLE_SCHEM, TABLE_NAME, IF(TABLE_TYPE='BASE TABLE' or TABLE_TYPE='SYSTEM VERSIONED', 'TABLE', TABLE_TYPE) as TABLE_TYPE, TABLE_COMMENT REMARKS, NULL TYPE_CAT FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'connect_spread' ORDER BY TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME",
+        "SELECT TABLE_SCHEMA TABLE_CAT, NULL  TABLE_SCHEM,  TABLE_NAME, IF(TABLE_TYPE='BASE TABLE' or TABLE_TYPE='SYSTEM VERSIONED', 'TABLE', IF(TABLE_TYPE='TEMPORARY', 'LOCAL TEMPORARY', TABLE_TYPE)) as TABLE_TYPE, TABLE_COMMENT REMARKS, NULL TYPE_CAT, NULL TYPE_SCHEM, NULL TYPE_NAME, NULL SELF_REFERENCING_COL_NAME,  NULL REF_GENERATION FROM INFORMATION_SCHEMA.TABLES  WHERE TABLE_SCHEMA = 'connect_spread' AND TABLE_TYPE IN ('BASE TABLE','VIEW') ORDER BY TABLE_TYPE, TABLE_SCHEMA, TABLE_NAME",
         "SELECT * FROM archive_2020",
         "DESCRIBE archive_2020",
     ] {

@@ -93,6 +93,7 @@ fn column_of(text: &str) -> ColumnInfo {
         auto_increment: rest.contains(&"auto_increment"),
         generated: false,
         invisible: false,
+        is_json_text: false,
         default: None,
     }
 }

@@ -94,6 +94,26 @@ const TEXTS: &[&str] = &[
     "'s'",
     "'😀'",
     "'😁'",
+    "'ÄRGER'",
+    "'ärger'",
+    "'arger'",
+    "'ÆON'",
+    "'aeon'",
+    "'漢字'",
+    "'漢'",
+    "'Жук'",
+    "'жУК'",
+    "'が'",
+    "'か'",
+    "'カ'",
+    "'한'",
+    "'Łódź'",
+    "'lodz'",
+    "'e\u{301}'",
+    "'ab\u{ad}'",
+    "'ab \u{ad}'",
+    "'\\\\'",
+    "'['",
 ];
 const DATES: &[&str] = &[
     "'2024-01-31'",
@@ -166,6 +186,57 @@ fn texts() {
     ] {
         for column in ["VARCHAR(20)", "CHAR(20)", "VARCHAR(3)"] {
             check(column, Some(collation), &[TEXTS, NUMBERS]);
+        }
+    }
+}
+
+/// The tables of letters, and what is known of Han and Hangul, against the server at hand.
+#[test]
+fn letters() {
+    const TABLES: [(&str, &str); 5] = [
+        ("utf8mb4_general_ci", include_str!("../src/route/key/letters/general_ci.txt")),
+        ("utf8mb4_unicode_ci", include_str!("../src/route/key/letters/unicode_ci.txt")),
+        ("utf8mb4_unicode_520_ci", include_str!("../src/route/key/letters/unicode_520_ci.txt")),
+        ("latin1_swedish_ci", include_str!("../src/route/key/letters/swedish_ci.txt")),
+        ("utf8mb4_0900_ai_ci", include_str!("../src/route/key/letters/0900_ai_ci.txt")),
+    ];
+    const OF_MARIADB: &str = include_str!("../src/route/key/letters/uca1400_ai_ci.txt");
+    let mut client = Options::new(&Backends::shared().plain).connect().unwrap();
+    let version = client.query("SELECT VERSION()");
+    let Response::Rows(version) = version else { panic!("{version:?}") };
+    let is_mariadb = version.text()[0][0].as_deref().unwrap().contains("MariaDB");
+    let last = if is_mariadb { ("utf8mb4_uca1400_ai_ci", OF_MARIADB) } else { TABLES[4] };
+    for (collation, table) in TABLES[..4].iter().copied().chain([last]) {
+        let charset = collation.split('_').next().unwrap();
+        let han: String = ('\u{4E00}'..='\u{9FA5}').step_by(37).chain(('\u{AC00}'..='\u{D7A3}').step_by(29)).collect();
+        let own = if charset == "latin1" { String::new() } else { han };
+        let lines = table.lines().map(|line| line.split_once('\t').unwrap());
+        let own = own.chars().map(|letter| (letter.to_string(), letter.to_string()));
+        let mut weights: Vec<(String, String)> = Vec::new();
+        for (form, members) in lines.map(|(form, members)| (form.to_owned(), members.to_owned())).chain(own) {
+            let weight =
+                |text: &str| format!("HEX(WEIGHT_STRING(CONVERT('{text}' USING {charset}) COLLATE {collation}))");
+            let all: Vec<String> = members
+                .chars()
+                .flat_map(|letter| [weight(&letter.to_string()), weight(&format!("x{letter}a{letter}"))])
+                .collect();
+            let whole = [weight(&form.replace('\\', "\\\\")), weight("x"), weight("a")];
+            let answer = client.query(&format!("SELECT {}, {}", all.join(", "), whole.join(", ")));
+            let Response::Rows(rows) = answer else { panic!("{collation} {form}: {answer:?}") };
+            let cells: Vec<String> = rows.text()[0].iter().map(|cell| cell.clone().unwrap()).collect();
+            let (pairs, whole) = cells.split_at(all.len());
+            let one = &pairs[0];
+            for (letter, pair) in members.chars().zip(pairs.chunks(2)) {
+                assert_eq!(pair[0], *one, "{collation}: {letter} becomes {form}");
+                assert_eq!(pair[1], format!("{}{one}{}{one}", whole[1], whole[2]), "{collation}: x{letter}a{letter}");
+            }
+            let is_text = form.chars().all(|letter| letter < '\u{F0000}');
+            assert!(!is_text || whole[0] == *one, "{collation}: {form} stands for {members}");
+            weights.push((one.clone(), form));
+        }
+        weights.sort();
+        for pair in weights.windows(2) {
+            assert_ne!(pair[0].0, pair[1].0, "{collation}: {} and {}", pair[0].1, pair[1].1);
         }
     }
 }

@@ -39,6 +39,7 @@ files!(
     ddl,
     dml,
     expressions,
+    ids,
     insert,
     join,
     order_limit,
@@ -46,6 +47,7 @@ files!(
     pushdown,
     refused,
     scratch_queries,
+    scratch_types,
     session,
     session_values,
     show,
@@ -82,6 +84,7 @@ fn schemas() {
 /// Cases that the generator found, each with the rules of its tables in lines that begin with `#!`.
 const FOUND: &[(&str, &str)] = &[
     ("found_in_list", include_str!("slt/found/in_list.slt")),
+    ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),
 ];
 
@@ -98,6 +101,14 @@ fn found() {
     for (schema, text) in FOUND {
         slt::compare(&[(schema, text)], &proxy.url(), &Backends::shared().plain, schema, capability::USUAL);
     }
+}
+
+/// Keys that are placed by ranges, lists, prefixes and the like.
+#[test]
+fn keys() {
+    let proxy = ProxyProcess::start(Backends::shared(), &Rules::schema("slt_keys", include_str!("slt/keys.yaml")));
+    let files = [("keys.slt", include_str!("slt/keys.slt"))];
+    slt::compare(&files, &proxy.url(), &Backends::shared().plain, "slt_keys", capability::USUAL);
 }
 
 fn run(schema: &str, text: &str) {

@@ -36,6 +36,8 @@ pub struct ColumnInfo {
     pub generated: bool,
     /// Whether `SELECT *` leaves it out.
     pub invisible: bool,
+    /// Whether a text holds JSON on MariaDB, which tells by a CHECK of the column. MySQL has a type for it.
+    pub is_json_text: bool,
     /// `COLUMN_DEFAULT`, as the server writes it: MySQL the value, MariaDB an expression (`'a'`, `NULL`).
     pub default: Option<String>,
 }

@@ -18,7 +18,7 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
         let sql = format!("SELECT {select} WHERE {condition} ORDER BY {order}");
         backends.query(place.group, &sql).await.map(|answer| answer.rows)
     };
-    let tables = query("TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION FROM information_schema.TABLES", "1").await?;
+    let tables = query(TABLES, "1").await?;
     let Some(table) = the_one(&tables, &place.physical_table) else { return Ok(None) };
     let name = text(table, 0).into_owned();
     let columns = query(COLUMNS, "ORDINAL_POSITION").await?;
@@ -35,6 +35,19 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
     if info.columns.is_empty() {
         return Ok(None); // dropped between the two queries
     }
+    if text(table, 4).contains("MariaDB") && info.columns.iter().any(|column| column.data_type == "longtext") {
+        let sql = format!(
+            "SELECT TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
+             WHERE CONSTRAINT_SCHEMA = {} AND TABLE_NAME = {}",
+            literal(&place.physical_schema),
+            literal(&place.physical_table)
+        );
+        let checks = backends.query(place.group, &sql).await?.rows;
+        for column in &mut info.columns {
+            let clause = format!("json_valid(`{}`)", column.name.replace('`', "``"));
+            column.is_json_text = checks.iter().filter(of_it).any(|row| text(row, 1) == clause);
+        }
+    }
     for key in unique_keys(keys.iter().filter(of_it)) {
         if key.name == "PRIMARY" {
             info.primary_key = key.columns;
@@ -44,6 +57,8 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
     }
     Ok(Some(Arc::new(info)))
 }
+
+const TABLES: &str = "TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, VERSION() FROM information_schema.TABLES";
 
 const COLUMNS: &str = "TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA, COLUMN_DEFAULT FROM information_schema.COLUMNS";
 
@@ -86,6 +101,7 @@ fn column(row: &Row) -> ColumnInfo {
         // Not DEFAULT_GENERATED, by which MySQL means a default that is an expression.
         generated: ["VIRTUAL", "STORED", "PERSISTENT"].iter().any(|word| extra.contains(word)),
         invisible: extra.contains("INVISIBLE"),
+        is_json_text: false,
         default: optional(row, 8),
     }
 }

@@ -22,8 +22,8 @@ pub(super) struct Place {
     pub(super) physical_table: Arc<str>,
 }
 
-/// The place of a logical table: its first node where the rules place it, else the schema's default group. System schemas
-/// are taken from the first group.
+/// The place of a logical table: its first node where the rules place it, else the schema's default group (where a part of
+/// another table is none). System schemas are taken from the first group.
 pub(super) fn place(rules: &Rules, schema: &str, table: &str) -> Option<Place> {
     let Some(found) = rules.schema(schema) else {
         let system = SYSTEM_SCHEMAS.iter().find(|name| name.eq_ignore_ascii_case(schema))?;
@@ -40,6 +40,7 @@ pub(super) fn place(rules: &Rules, schema: &str, table: &str) -> Option<Place> {
             physical_schema: node.schema.clone(),
             physical_table: node.table.clone(),
         }),
+        None if found.is_part(table) => None,
         None => found.default_group.map(|group| {
             let table = Arc::<str>::from(table);
             Place { physical_schema: schema.clone(), physical_table: table.clone(), schema, table, group }

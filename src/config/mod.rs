@@ -32,7 +32,7 @@ pub use proxy::{
     AuthPlugin, ClientTls, ClientTlsFiles, HealthCheck, Limits, Listen, Proxy, Reads, Recovery, Scratch, ScratchPlace,
     User,
 };
-pub use schema::{DataNode, KeyGenerator, Level, Schema, Strategy, Table, TableKey};
+pub use schema::{DataNode, KeyGenerator, Level, Schema, Strategy, Table, TableKey, Worker};
 pub use secret::Secret;
 
 /// The reference of the keys: for each kind of map its name and its table in Markdown, as docs/rules.md shows them.

@@ -1,6 +1,6 @@
 //! What clients see: logical schemas and their tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::group::GroupId;
@@ -20,6 +20,9 @@ pub struct Schema {
     pub binding: Vec<Vec<Arc<str>>>,
     /// Whether a transaction may write to one group only.
     pub single_group_transactions: bool,
+    /// Names (in small letters) of physical tables beside the tables that no rule names: parts of others. To clients they
+    /// are not there.
+    pub parts: BTreeSet<String>,
 }
 
 impl Schema {
@@ -30,6 +33,21 @@ impl Schema {
         } else {
             self.tables.get(name)
         }
+    }
+
+    /// Whether a name is that of a part of some table, and of nothing that clients see.
+    pub fn is_part(&self, name: &str) -> bool {
+        !self.parts.is_empty() && self.parts.contains(&name.to_lowercase())
+    }
+
+    /// The parts of a table that stand where the tables of this schema are that no rule names, under names which are not
+    /// those of tables of this schema.
+    pub(super) fn note_parts(&mut self, table: &Table) {
+        let Some(group) = self.default_group else { return };
+        let beside = table.nodes.iter().filter(|node| node.group == group && node.schema == self.name);
+        let names = beside.map(|node| node.table.to_lowercase());
+        let hidden: Vec<String> = names.filter(|name| !self.tables.contains_key(name)).collect();
+        self.parts.extend(hidden);
     }
 
     /// All groups that the schema touches, ascending.
@@ -190,9 +208,15 @@ pub struct Level {
 
 impl Level {
     /// The type by which values of a column are made keys for this level: that of the column, unless the algorithm places
-    /// texts as they are written.
+    /// texts as they are written, or knows ASCII only.
     pub fn key_type(&self, of_column: &KeyType) -> KeyType {
-        if self.algorithm.takes_text_as_written() { of_column.as_written() } else { of_column.clone() }
+        if self.algorithm.takes_text_as_written() {
+            of_column.as_written()
+        } else if self.algorithm.hashes_texts() {
+            of_column.clone()
+        } else {
+            of_column.of_ascii()
+        }
     }
 }
 
@@ -212,11 +236,34 @@ pub struct TableKey {
 pub enum KeyGenerator {
     /// 41 bits of milliseconds since an epoch, 10 bits of worker, 12 bits of sequence.
     Snowflake {
-        /// 0 to 1023.
-        worker_id: u16,
+        /// Where the worker id comes from.
+        worker: Worker,
         /// The epoch, in milliseconds since 1970 (UTC).
         epoch_ms: i64,
         /// How far back the clock may go.
         max_backward_ms: u64,
+    },
+    /// A sequence that a table of a group counts; proxies take blocks of it.
+    AutoSegment {
+        /// The group.
+        group: GroupId,
+        /// How many keys a proxy takes at once.
+        block: u32,
+    },
+    /// UUIDs of version 7.
+    UuidV7,
+}
+
+/// Where a worker id comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Worker {
+    /// The rules: 0 to 1023.
+    Fixed(u16),
+    /// A lease in a table of a group.
+    Leased {
+        /// The group.
+        group: GroupId,
+        /// How long a lease lasts that is not renewed.
+        lease_ms: u64,
     },
 }

@@ -193,6 +193,11 @@ impl Lane {
         self.in_transaction
     }
 
+    /// Whether it is a branch of a transaction over several groups.
+    pub fn is_branch(&self) -> bool {
+        self.is_branch
+    }
+
     /// Notes that a transaction begins or has ended.
     pub fn set_in_transaction(&mut self, yes: bool) {
         self.in_transaction = yes;
@@ -472,6 +477,15 @@ impl Lane {
             }
         }
         self.discard();
+    }
+
+    /// What the packet behind a loaded file says.
+    pub(super) fn finish_load(&mut self, packet: &[u8]) -> Result<Outcome, ExecuteError> {
+        if is_err(packet) {
+            return Err(self.statement_error(packet));
+        }
+        self.finish_with_ok(packet, None)?;
+        Ok(self.outcome.clone())
     }
 
     /// Reads one packet.

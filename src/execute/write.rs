@@ -110,7 +110,23 @@ impl Info {
     }
 }
 
-fn number_after(text: &str, label: &str) -> Option<u64> {
+/// A server's text about a row of the part that it got, with the number that the row has in the whole: `at row 2`,
+/// `Row 2 …`. `rows` are the numbers of the part's rows.
+pub fn at_row(message: &str, rows: &[u32]) -> String {
+    let begins = if message.starts_with("Row ") { Some(4) } else { None };
+    let Some(at) = message.rfind(" at row ").map(|at| at + " at row ".len()).or(begins) else {
+        return message.to_owned();
+    };
+    let digits = message[at..].bytes().take_while(u8::is_ascii_digit).count();
+    let row = message[at..at + digits].parse::<usize>().ok().and_then(|row| rows.get(row.checked_sub(1)?));
+    match row {
+        Some(row) => format!("{}{row}{}", &message[..at], &message[at + digits..]),
+        None => message.to_owned(),
+    }
+}
+
+/// The number behind a label: 3 of `Records: 3`.
+pub fn number_after(text: &str, label: &str) -> Option<u64> {
     let rest = text.split_once(label)?.1.trim_start_matches([':', ' ']);
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
@@ -118,6 +134,14 @@ fn number_after(text: &str, label: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_a_part_have_their_numbers_in_the_whole() {
+        assert_eq!(at_row("Data too long for column 'a' at row 2", &[1, 7]), "Data too long for column 'a' at row 7");
+        assert_eq!(at_row("Row 1 was truncated", &[5]), "Row 5 was truncated");
+        assert_eq!(at_row("Duplicate entry '1'", &[5]), "Duplicate entry '1'");
+        assert_eq!(at_row("x at row 3", &[5]), "x at row 3");
+    }
 
     #[test]
     fn info_texts_are_added_up() {

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::error::{Fault, Report};
+use super::IdError;
 
 const SEQUENCE_BITS: u32 = 12;
 const WORKER_BITS: u32 = 10;
@@ -15,49 +15,9 @@ const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
 pub const MAX_WORKER_ID: u16 = (1 << WORKER_BITS) - 1;
 /// 2016-11-01T00:00:00Z, the epoch that ShardingSphere's Snowflake uses: ids go on growing after a migration.
 pub const DEFAULT_EPOCH_MS: u64 = 1_477_958_400_000;
-/// The default of how far the clock may lag behind the last id given before ids are refused. Up to there the generator
-/// runs ahead on its own count, so that a small step back of the clock is not seen at all.
-pub const DEFAULT_MAX_LAG_MS: u64 = 5_000;
-
-/// Why no id could be given.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum IdError {
-    /// The clock went back further than the bound.
-    #[error(
-        "the clock is {lag_ms} ms behind the last generated id (limit {limit_ms} ms); check the time of the proxy's host"
-    )]
-    ClockBehind {
-        /// Milliseconds between the clock and the last id.
-        lag_ms: u64,
-        /// The limit.
-        limit_ms: u64,
-    },
-    /// 41 bits of milliseconds are used up, or the clock is before the epoch.
-    #[error("the clock is outside of the 69 years that the key generator's epoch allows")]
-    OutOfRange,
-}
-
-impl Report for IdError {
-    fn errno(&self) -> u16 {
-        1105
-    }
-
-    fn sqlstate(&self) -> &'static str {
-        "HY000"
-    }
-
-    fn kind(&self) -> &'static str {
-        "id_generator"
-    }
-
-    fn fault(&self) -> Fault {
-        Fault::Proxy
-    }
-
-    fn retryable(&self) -> bool {
-        matches!(self, Self::ClockBehind { .. })
-    }
-}
+/// How far ids may run ahead of the clock before the next ones wait for it. A proxy that is started again takes longer
+/// than this, so that it cannot give the same ids once more.
+pub const MAX_AHEAD_MS: u64 = 20;
 
 /// A generator for one worker id. Lock free; clones of the `Arc` around it may be used from any thread.
 #[derive(Debug)]
@@ -70,10 +30,16 @@ pub struct Snowflake {
 }
 
 impl Snowflake {
-    /// A generator for `worker` (at most [`MAX_WORKER_ID`]; higher bits are cut off) that bridges a clock which
-    /// lags by up to `max_lag_ms`.
+    /// A generator for `worker` (at most [`MAX_WORKER_ID`]; higher bits are cut off). A clock that goes back by up to
+    /// `max_lag_ms` is waited for.
     pub fn new(worker: u16, epoch_ms: u64, max_lag_ms: u64) -> Self {
         Self { worker: u64::from(worker & MAX_WORKER_ID), epoch_ms, max_lag_ms, next: AtomicU64::new(0) }
+    }
+
+    /// Gives out no ids up to this moment (milliseconds since 1970): another holder of the worker id may have.
+    pub fn start_behind(&self, unix_ms: u64) {
+        let first = (unix_ms + 1).saturating_sub(self.epoch_ms) << SEQUENCE_BITS;
+        self.next.fetch_max(if unix_ms == 0 { 0 } else { first }, Ordering::Relaxed);
     }
 
     /// The next id. See [`Self::reserve`].
@@ -81,8 +47,9 @@ impl Snowflake {
         self.reserve(1).map(|ids| ids.first())
     }
 
-    /// Reserves `count` ids, growing in their order. When more than 4,096 ids a millisecond are asked for, the ids run
-    /// ahead of the clock by up to the bound before they are refused.
+    /// Reserves `count` ids, growing in their order. Ids run ahead of the clock when more than 4,096 a millisecond are asked
+    /// for, or it goes back. [`IdError::TooEarly`] once they are more than [`MAX_AHEAD_MS`] ahead: the caller waits.
+    /// [`IdError::ClockBehind`] past the bound.
     pub fn reserve(&self, count: u32) -> Result<IdBlock, IdError> {
         self.reserve_at(count, now_ms())
     }
@@ -93,9 +60,12 @@ impl Snowflake {
         loop {
             let start = seen.max(now << SEQUENCE_BITS);
             let end = start + u64::from(count);
-            let lag_ms = (end >> SEQUENCE_BITS).saturating_sub(now);
-            if lag_ms > self.max_lag_ms {
+            let lag_ms = (start >> SEQUENCE_BITS) - now;
+            if lag_ms > self.max_lag_ms.max(MAX_AHEAD_MS) {
                 return Err(IdError::ClockBehind { lag_ms, limit_ms: self.max_lag_ms });
+            }
+            if lag_ms > MAX_AHEAD_MS {
+                return Err(IdError::TooEarly(lag_ms - MAX_AHEAD_MS));
             }
             if end >> (SEQUENCE_BITS + 41) != 0 {
                 return Err(IdError::OutOfRange);
@@ -135,7 +105,8 @@ impl Iterator for IdBlock {
     }
 }
 
-fn now_ms() -> u64 {
+/// Milliseconds since 1970 by the host's clock.
+pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64
 }
 
@@ -147,41 +118,89 @@ mod tests {
 
     #[test]
     fn the_layout_is_milliseconds_worker_sequence() {
-        let generator = Snowflake::new(5, 1_000, DEFAULT_MAX_LAG_MS);
+        let generator = Snowflake::new(5, 1_000, 5_000);
         let id = generator.reserve_at(1, 1_007).unwrap().first();
         assert_eq!(id, 7 << 22 | 5 << 12);
         assert_eq!(generator.reserve_at(1, 1_007).unwrap().first(), id + 1);
     }
 
-    #[test]
-    fn ids_grow_and_never_repeat_over_workers_and_threads() {
-        let ids: Vec<Vec<u64>> = std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..4u16)
-                .map(|worker| {
-                    scope.spawn(move || {
-                        let generator = Snowflake::new(worker, DEFAULT_EPOCH_MS, DEFAULT_MAX_LAG_MS);
-                        (0..2_000).flat_map(|_| generator.reserve(10).unwrap()).collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            handles.into_iter().map(|h| h.join().unwrap()).collect()
+    /// So many ids of each of so many workers, waiting where the generator says so.
+    fn never_repeats(workers: u16, ids_each: usize) {
+        let all: Vec<Vec<u64>> = std::thread::scope(|scope| {
+            let run = |worker: u16| {
+                let generator = Snowflake::new(worker, DEFAULT_EPOCH_MS, 5_000);
+                let mut ids: Vec<u64> = Vec::with_capacity(ids_each);
+                while ids.len() < ids_each {
+                    match generator.reserve(100) {
+                        Ok(block) => ids.extend(block),
+                        Err(IdError::TooEarly(_)) => std::thread::yield_now(),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                ids
+            };
+            let handles: Vec<_> = (0..workers).map(|worker| scope.spawn(move || run(worker))).collect();
+            handles.into_iter().map(|handle| handle.join().unwrap()).collect()
         });
-        for run in &ids {
-            assert!(run.windows(2).all(|w| w[0] < w[1]));
+        for run in &all {
+            assert!(run.windows(2).all(|pair| pair[0] < pair[1]), "ids of one worker grow");
         }
-        let all: HashSet<u64> = ids.iter().flatten().copied().collect();
-        assert_eq!(all.len(), 4 * 20_000);
+        let count: usize = all.iter().map(Vec::len).sum();
+        let mut ids: Vec<u64> = all.into_iter().flatten().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "an id was given twice");
     }
 
     #[test]
-    fn a_clock_that_goes_back_is_bridged_then_refused() {
-        let generator = Snowflake::new(1, 0, DEFAULT_MAX_LAG_MS);
+    fn ids_grow_and_never_repeat_over_workers_and_threads() {
+        never_repeats(8, 50_000);
+    }
+
+    #[test]
+    #[ignore = "100 million ids take minutes and a gigabyte; cargo test --release --lib id:: -- --ignored"]
+    fn no_duplicate_in_100_million_ids_of_8_workers() {
+        never_repeats(8, 12_500_000);
+    }
+
+    #[test]
+    fn threads_that_share_a_worker_share_no_id() {
+        let generator = Snowflake::new(3, DEFAULT_EPOCH_MS, 5_000);
+        let ids: Vec<u64> = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut ids = Vec::new();
+                        while ids.len() < 20_000 {
+                            ids.extend(generator.reserve(7).into_iter().flatten());
+                        }
+                        ids
+                    })
+                })
+                .collect();
+            handles.into_iter().flat_map(|handle| handle.join().unwrap()).collect()
+        });
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_is_bridged_then_waited_for_then_refused() {
+        let generator = Snowflake::new(1, 0, 5_000);
         let first = generator.reserve_at(1, 100_000).unwrap().first();
-        let bridged = generator.reserve_at(1, 99_000).unwrap().first();
+        let bridged = generator.reserve_at(1, 99_990).unwrap().first();
         assert!(bridged > first);
+        assert_eq!(generator.reserve_at(1, 99_000).unwrap_err(), IdError::TooEarly(980));
         assert_eq!(
             generator.reserve_at(1, 90_000).unwrap_err(),
             IdError::ClockBehind { lag_ms: 10_000, limit_ms: 5_000 }
         );
+    }
+
+    #[test]
+    fn a_worker_id_that_another_held_begins_behind_its_ids() {
+        let generator = Snowflake::new(1, 0, 5_000);
+        generator.start_behind(100_000);
+        assert_eq!(generator.reserve_at(1, 99_990).unwrap().first() >> 22, 100_001);
+        assert!(matches!(generator.reserve_at(1, 99_000), Err(IdError::TooEarly(_))));
     }
 }

@@ -62,7 +62,14 @@ struct Named<'d> {
 impl<'d> Named<'d> {
     fn find(subject: &Subject<'_>, written: &'d DdlTable) -> Result<Self, PlanError> {
         let schema = written.name.schema.as_ref().map(|schema| schema.text.as_str());
-        Ok(Self { written, place: place::locate(subject.context, schema, &written.name.table.text)? })
+        let name = &written.name.table.text;
+        if place::schema_of(subject.context, schema)?.is_some_and(|schema| schema.is_part(name)) {
+            return Err(PlanError::not_supported(
+                format_args!("{name}, which is the name of a part of another table,"),
+                "choose another name",
+            ));
+        }
+        Ok(Self { written, place: place::locate(subject.context, schema, name)? })
     }
 
     fn range(&self) -> Range<usize> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::types::{Bound, ParamSource, Params, ScratchBound, SessionValues};
 use super::{Plan, PlanError};
+use crate::id::Key;
 use crate::merge::{AggregateFunction, MergeSpec, SortKey};
 use crate::route::key::RawValue;
 use crate::sql::Literal;
@@ -18,7 +19,8 @@ impl Plan {
         params: &[RawValue<'_>],
         session: &dyn SessionValues,
     ) -> Result<String, PlanError> {
-        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok((1..=u64::from(count)).collect()));
+        let numbers = |count: u32| (1..=u64::from(count)).map(Key::Int).collect();
+        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok(numbers(count)));
         match (bound, &self.compose) {
             (Err(PlanError::NotSupported { .. }), Some(compose)) => Ok(compose.describe(sql, literals)),
             (bound, _) => Ok(self.text(sql, &bound?)),

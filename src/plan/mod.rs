@@ -23,6 +23,7 @@ mod insert;
 mod instead;
 mod keys;
 mod lists;
+pub(crate) mod load;
 mod names;
 mod opaque;
 mod outline;
@@ -43,9 +44,8 @@ use std::sync::Arc;
 use sqlparser::ast::Statement;
 
 use crate::catalog::CatalogView;
-use crate::config::{KeyGenerator, Rules, Schema};
-use crate::id::IdError;
-use crate::id::snowflake::IdBlock;
+use crate::config::{Rules, Schema};
+use crate::id::{IdError, Key, KeyMaker};
 use crate::route::key::RawValue;
 use crate::route::values::Values;
 use crate::sql::session_statement::{self, SessionStatement};
@@ -77,10 +77,10 @@ pub struct PlanContext<'a> {
 }
 
 /// Makes keys: a number of them, from a generator of the rules.
-pub type Ids<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<IdBlock, IdError>;
+pub type Ids<'a> = &'a dyn Fn(&KeyMaker, u32) -> Result<Vec<Key>, IdError>;
 
 /// The same, inside: keys of any origin.
-type KeySource<'a> = &'a dyn Fn(KeyGenerator, u32) -> Result<Vec<u64>, PlanError>;
+type KeySource<'a> = &'a dyn Fn(&KeyMaker, u32) -> Result<Vec<Key>, PlanError>;
 
 /// What is done with every text of one fingerprint.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ impl Plan {
         session: &dyn SessionValues,
         ids: Ids<'_>,
     ) -> Result<Bound, PlanError> {
-        self.bind_with(sql, literals, params, session, &|generator, count| Ok(ids(generator, count)?.collect()))
+        self.bind_with(sql, literals, params, session, &|maker, count| Ok(ids(maker, count)?))
     }
 
     fn bind_with(
@@ -165,6 +165,14 @@ impl Plan {
     /// assigned, or the number of rows found without LIMIT.
     pub fn reads_back(&self) -> bool {
         !self.assigned_variables.is_empty() || self.pins.found_rows || self.pins.insert_id
+    }
+
+    /// The statement over temporary tables, where no server has all tables of the statement, so that it has no
+    /// [`Plan::sample`].
+    pub fn scratch_sample(&self, sql: &[u8], literals: &[Literal]) -> Option<ScratchBound> {
+        let Action::Query(query) = &self.action else { return None };
+        let scratch = query.scratch.as_ref().ok()?;
+        Some(scratch.bind(String::new(), &self.values(sql, literals, &[]), &NoSession))
     }
 
     /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.
@@ -218,6 +226,13 @@ fn session(subject: &Subject<'_>) -> Result<Plan, PlanError> {
         Some(SessionStatement::Explain(explain)) => explain::plan(subject, &explain),
         _ => opaque::plan(subject, "this statement"),
     }
+}
+
+/// The maker of a table's keys, if a sequence counts them or would where they have no other generator.
+pub fn sequence_of(rules: &Rules, schema: &str, table: &str) -> Option<KeyMaker> {
+    let schema = rules.schema(schema)?;
+    let table = schema.table(table).filter(|table| table.is_sharded())?;
+    insert::sequence_of(schema, table)
 }
 
 /// Statements about rows.

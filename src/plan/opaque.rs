@@ -45,6 +45,9 @@ pub(crate) fn placed_name(context: &PlanContext<'_>, names: &[Name]) -> Option<S
     let named = names.iter().filter_map(|name| context.rules.schema(&name.text));
     for schema in chosen.chain(named) {
         for name in names {
+            if schema.is_part(&name.text) {
+                return Some(name.text.clone());
+            }
             let Some(table) = schema.table(&name.text) else { continue };
             let is_plain = |node: &crate::config::DataNode| {
                 Some(node.group) == schema.default_group && node.schema == schema.name && *node.table == *name.text

@@ -124,7 +124,7 @@ pub(crate) fn locate(context: &PlanContext<'_>, schema: Option<&str>, table: &st
     if let Some(rule) = found.table(table) {
         return Ok(Place::Ruled { schema: Arc::clone(found), table: Arc::clone(rule) });
     }
-    let Some(group) = found.default_group else {
+    let Some(group) = found.default_group.filter(|_| !found.is_part(table)) else {
         return Err(PlanError::NoSuchTable { schema: found.name.to_string(), table: table.to_owned() });
     };
     let node = DataNode { group, schema: Arc::clone(&found.name), table: table.into() };

@@ -34,6 +34,14 @@ pub(crate) fn plan(subject: &Subject<'_>, show: &Show) -> Result<Plan, PlanError
             Some(schema) => table_status(subject, schema, filter),
             None => Ok(opaque::home(subject, &[])),
         },
+        Show::Triggers { schema, filter } => match listed(subject, schema.as_ref())? {
+            Some(schema) => list(subject, schema, &TRIGGERS, &titled(TRIGGER_COLUMNS), filter),
+            None => Ok(opaque::home(subject, &[])),
+        },
+        Show::Events { schema, filter } => match listed(subject, schema.as_ref())? {
+            Some(schema) => list(subject, schema, &EVENTS, &titled(EVENT_COLUMNS), filter),
+            None => Ok(opaque::home(subject, &[])),
+        },
         Show::Columns { table, .. } => of_table(subject, table, false),
         Show::Index { table, .. } => of_table(subject, table, true),
         Show::Create { kind: ShowCreate::Table | ShowCreate::View | ShowCreate::Sequence, name } => {
@@ -140,9 +148,10 @@ fn tables(subject: &Subject<'_>, schema: &Schema, full: bool, filter: &Filter) -
         _ => format!("Tables_in_{}", schema.name),
     };
     // MariaDB's lists are of a view of their own
-    let view = if is_mariadb(subject.context) { TABLE_NAMES } else { "TABLES" };
+    let label = if is_mariadb(subject.context) { TABLE_NAMES } else { "TABLES" };
     let kind = if full { ", TABLE_TYPE AS `Table_type`" } else { "" };
-    list(subject, schema, &format!("TABLE_NAME AS {}{kind}", name(&title)), &name(&title), view, filter)
+    let title = name(&title);
+    list(subject, schema, &Listing { label, title: &title, ..TABLES }, &format!("TABLE_NAME AS {title}{kind}"), filter)
 }
 
 /// Columns of SHOW TABLE STATUS (*SHOW TABLE STATUS Statement*), by those of `information_schema.TABLES`.
@@ -177,47 +186,107 @@ fn table_status(subject: &Subject<'_>, schema: &Schema, filter: &Filter) -> Resu
         Some(info) => info.column(column).is_some(),
         None => !["MAX_INDEX_LENGTH", "TEMPORARY"].contains(&column),
     };
-    let items: Vec<String> = STATUS_COLUMNS
-        .iter()
-        .filter(|(column, _)| is_there(column))
-        .map(|(column, title)| format!("{column} AS `{title}`"))
-        .collect();
-    list(subject, schema, &items.join(", "), "`Name`", "TABLES", filter)
+    let columns: Vec<(&str, &str)> = STATUS_COLUMNS.iter().filter(|(column, _)| is_there(column)).copied().collect();
+    list(subject, schema, &TABLES, &titled(&columns), filter)
 }
 
-/// A query over the tables of a schema; `first` is the title of their names, `view` what it is said to be from.
+/// Columns of SHOW TRIGGERS (*SHOW TRIGGERS Statement*), by those of `information_schema.TRIGGERS`.
+const TRIGGER_COLUMNS: &[(&str, &str)] = &[
+    ("TRIGGER_NAME", "Trigger"),
+    ("EVENT_MANIPULATION", "Event"),
+    ("EVENT_OBJECT_TABLE", "Table"),
+    ("ACTION_STATEMENT", "Statement"),
+    ("ACTION_TIMING", "Timing"),
+    ("CREATED", "Created"),
+    ("SQL_MODE", "sql_mode"),
+    ("DEFINER", "Definer"),
+    ("CHARACTER_SET_CLIENT", "character_set_client"),
+    ("COLLATION_CONNECTION", "collation_connection"),
+    ("DATABASE_COLLATION", "Database Collation"),
+];
+
+/// Columns of SHOW EVENTS (*SHOW EVENTS Statement*), by those of `information_schema.EVENTS`.
+const EVENT_COLUMNS: &[(&str, &str)] = &[
+    ("EVENT_SCHEMA", "Db"),
+    ("EVENT_NAME", "Name"),
+    ("DEFINER", "Definer"),
+    ("TIME_ZONE", "Time zone"),
+    ("EVENT_TYPE", "Type"),
+    ("EXECUTE_AT", "Execute at"),
+    ("INTERVAL_VALUE", "Interval value"),
+    ("INTERVAL_FIELD", "Interval field"),
+    ("STARTS", "Starts"),
+    ("ENDS", "Ends"),
+    ("STATUS", "Status"),
+    ("ORIGINATOR", "Originator"),
+    ("CHARACTER_SET_CLIENT", "character_set_client"),
+    ("COLLATION_CONNECTION", "collation_connection"),
+    ("DATABASE_COLLATION", "Database Collation"),
+];
+
+fn titled(columns: &[(&str, &str)]) -> String {
+    columns.iter().map(|(column, title)| format!("{column} AS `{title}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a list is read from.
+struct Listing<'a> {
+    /// The view of `information_schema`.
+    view: &'a str,
+    /// What it is said to be from.
+    label: &'a str,
+    /// The view's column with the schema.
+    schema: &'a str,
+    /// The view's column that LIKE looks at, and that orders the list.
+    name: &'a str,
+    /// The title of that column, as it is written in a statement.
+    title: &'a str,
+}
+
+const TABLES: Listing<'static> =
+    Listing { view: "TABLES", label: "TABLES", schema: "TABLE_SCHEMA", name: "TABLE_NAME", title: "`Name`" };
+const TRIGGERS: Listing<'static> = Listing {
+    view: "TRIGGERS",
+    label: "TRIGGERS",
+    schema: "EVENT_OBJECT_SCHEMA",
+    name: "EVENT_OBJECT_TABLE",
+    title: "`Table`",
+};
+const EVENTS: Listing<'static> =
+    Listing { view: "EVENTS", label: "EVENTS", schema: "EVENT_SCHEMA", name: "EVENT_NAME", title: "`Name`" };
+
+/// A query that lists what is in a schema.
 fn list(
     subject: &Subject<'_>,
     schema: &Schema,
+    listing: &Listing<'_>,
     items: &str,
-    first: &str,
-    view: &str,
     filter: &Filter,
 ) -> Result<Plan, PlanError> {
-    let condition = format!("TABLE_SCHEMA = {}", literal(&schema.name));
+    let Listing { view, label, name, title, .. } = listing;
+    let condition = format!("{} = {}", listing.schema, literal(&schema.name));
     // servers list tables in the order of the bytes of their names
-    let order = "ORDER BY CAST(TABLE_NAME AS BINARY)";
+    let order = format!("ORDER BY CAST({name} AS BINARY)");
     let sql = match filter {
         Filter::Where(range) => {
             let given = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
             format!(
-                "SELECT * FROM (SELECT {items} FROM information_schema.TABLES WHERE {condition}) AS {view} \
-                 WHERE {given} ORDER BY CAST({first} AS BINARY)"
+                "SELECT * FROM (SELECT {items} FROM information_schema.{view} WHERE {condition}) AS {label} \
+                 WHERE {given} ORDER BY CAST({title} AS BINARY)"
             )
         }
         Filter::Like { range, .. } => {
             let pattern = String::from_utf8_lossy(subject.sql.get(range.clone()).unwrap_or_default());
             // names differ in case, as on most servers
             format!(
-                "SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} \
-                 AND CAST(TABLE_NAME AS BINARY) LIKE {pattern} {order}"
+                "SELECT {items} FROM information_schema.{view} AS {label} WHERE {condition} \
+                 AND CAST({name} AS BINARY) LIKE {pattern} {order}"
             )
         }
-        Filter::None => format!("SELECT {items} FROM information_schema.TABLES AS {view} WHERE {condition} {order}"),
+        Filter::None => format!("SELECT {items} FROM information_schema.{view} AS {label} WHERE {condition} {order}"),
     };
     let mut instead = Instead::new(subject.context, sql)?;
-    if view == TABLE_NAMES {
-        let label = ViewName { visible: view.into(), view: view.into(), prefixed_names: true };
+    if *label == TABLE_NAMES {
+        let label = ViewName { visible: TABLE_NAMES.into(), view: TABLE_NAMES.into(), prefixed_names: true };
         instead.names = Some(Arc::new(NameMap { entries: Vec::new(), views: vec![label] }));
     }
     let named = LogicalTable { schema: Arc::clone(&schema.name), table: "".into() };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::shape::SessionValue;
 use crate::config::GroupId;
+use crate::id::KeyMaker;
 use crate::merge::MergeSpec;
 
 /// What a statement does.
@@ -175,6 +176,12 @@ pub struct Bound {
     pub expected_columns: Option<usize>,
     /// The first generated key, to be reported as the insert id.
     pub insert_id: Option<u64>,
+    /// The greatest key that the statement gives itself where a generator counts: it must not be given again.
+    pub given_key: Option<(Arc<KeyMaker>, u64)>,
+    /// The servers report an insert id that the statement gave itself: LAST_INSERT_ID() stays what it was.
+    pub keeps_last_insert_id: bool,
+    /// What a server would report as the insert id is not [`insert_id`](Self::insert_id): the proxy answers itself.
+    pub answers_insert_id: bool,
     /// Affected rows are those of one shard, not their sum: each shard changed the same rows (broadcast tables).
     pub same_rows: bool,
     /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
@@ -235,6 +242,8 @@ pub struct ScratchTable {
     pub create: Box<str>,
     /// What makes it without a primary key: for rows that several shards have under one key.
     pub create_without_unique: Box<str>,
+    /// The columns of its primary key; empty without one.
+    pub primary_key: Vec<Box<str>>,
     /// The select list that reads its rows.
     pub select: Box<str>,
     /// The names of its columns; empty where only the number of rows matters.
@@ -254,6 +263,28 @@ pub enum CellText {
     Quoted,
     /// As a literal of bytes, which a text column takes as they are.
     Bytes,
+}
+
+impl Bound {
+    /// What LAST_INSERT_ID() becomes.
+    pub fn last_insert_id(&self) -> LastInsertId {
+        match self.insert_id {
+            Some(id) => LastInsertId::Generated(id),
+            None if self.keeps_last_insert_id => LastInsertId::Kept,
+            None => LastInsertId::AsReported,
+        }
+    }
+}
+
+/// What LAST_INSERT_ID() becomes after a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastInsertId {
+    /// The first key that the proxy made.
+    Generated(u64),
+    /// What the server reports, unless it reports none.
+    AsReported,
+    /// What it was.
+    Kept,
 }
 
 /// What one data node gets.

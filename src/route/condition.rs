@@ -71,8 +71,8 @@ pub struct KeyedTable {
     pub columns: Vec<Arc<str>>,
     /// Their types.
     pub types: Vec<KeyType>,
-    /// Their types for algorithms that place texts as they are written.
-    pub types_as_written: Vec<KeyType>,
+    /// Their types as each level sees them.
+    types_of_levels: Vec<Vec<KeyType>>,
     /// The value of a hint comment, for a strategy by hint.
     pub hint: Option<KeyValue>,
 }
@@ -111,8 +111,9 @@ impl KeyedTable {
     /// A table whose key columns are of these types.
     pub fn new(table: Arc<Table>, types: Vec<KeyType>, hint: Option<KeyValue>) -> Self {
         let columns = table.key_columns();
-        let types_as_written = types.iter().map(KeyType::as_written).collect();
-        Self { table, columns, types, types_as_written, hint }
+        let of_level = |level: &Level| types.iter().map(|of_column| level.key_type(of_column)).collect();
+        let types_of_levels = table.levels().map(of_level).collect();
+        Self { table, columns, types, types_of_levels, hint }
     }
 
     /// The nodes that can hold rows which satisfy a condition.
@@ -240,8 +241,8 @@ impl KeyedTable {
 
     /// The type of a column, as a level sees it.
     fn type_at(&self, level: &Level, column: usize) -> Option<&KeyType> {
-        let types = if level.algorithm.takes_text_as_written() { &self.types_as_written } else { &self.types };
-        types.get(column)
+        let number = self.table.levels().position(|other| std::ptr::eq(other, level))?;
+        self.types_of_levels.get(number)?.get(column)
     }
 
     /// The node where a row is stored; the values are those of [`Self::columns`]. `Err` with the column whose value

@@ -11,6 +11,7 @@
 
 mod collation;
 mod compare;
+mod letters;
 mod moment;
 mod number;
 mod raw;
@@ -20,6 +21,7 @@ mod value;
 
 pub use collation::Fold;
 pub use compare::{normalise, normalise_alone};
+pub use letters::Letters;
 pub use moment::{DateKey, DateTimeKey};
 pub use raw::{Normalised, RawValue};
 pub use store::normalise_stored;

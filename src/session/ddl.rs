@@ -16,6 +16,7 @@ use crate::execute::write::Info;
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::plan::{Bound, Plan};
 use crate::protocol::OkPacket;
+use crate::sql::ddl::DdlKind;
 
 /// One node's part: its label and the request, preceded by a change of schema where it needs one.
 struct NodePart {
@@ -87,6 +88,7 @@ impl Session {
             self.settle(lane, snapshot);
         }
         self.invalidate(plan, snapshot);
+        self.restart_sequences(plan, input, snapshot).await;
         self.note_write();
         if let Some((_, error)) = failures.first() {
             return Err(failure_of(&failures, error, total).into());
@@ -99,6 +101,23 @@ impl Session {
         self.client.put_ok(&ok);
         self.state.row_count = affected_rows as i64;
         Ok(())
+    }
+}
+
+impl Session {
+    /// The keys of tables that were made, dropped or emptied are counted anew, as their server would.
+    async fn restart_sequences(&self, plan: &Plan, input: Input<'_>, snapshot: &Snapshot) {
+        let emptied = match crate::sql::ddl::parse(input.sql(), self.state.lex_mode).map(|ddl| ddl.kind) {
+            Some(DdlKind::CreateTable { temporary, .. } | DdlKind::DropTable { temporary, .. }) => !temporary,
+            Some(DdlKind::Truncate | DdlKind::RenameTable) => true,
+            _ => false,
+        };
+        for named in plan.tables.iter().filter(|_| emptied) {
+            let Some(maker) = crate::plan::sequence_of(&snapshot.rules, &named.schema, &named.table) else { continue };
+            if let Err(error) = self.shared.keys.restart(&maker, &snapshot.backends).await {
+                tracing::warn!(table = %named.table, %error, "the keys of a table are not counted anew");
+            }
+        }
     }
 }
 

@@ -51,6 +51,15 @@ impl Failure {
         }
     }
 
+    /// The same failure with another text.
+    pub fn map_message(self, text: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Sql(error) => Self::Sql(SqlError { message: text(error.message), ..error }),
+            Self::Fatal(error) => Self::Fatal(SqlError { message: text(error.message), ..error }),
+            Self::ClientGone => Self::ClientGone,
+        }
+    }
+
     /// The same failure, but the session ends with it.
     pub fn fatal(self) -> Self {
         match self {

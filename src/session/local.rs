@@ -89,7 +89,11 @@ impl Session {
         self.state.next_access = Access::Default;
         let isolation = self.state.next_isolation.take();
         let mode = self.transaction_mode();
-        self.txn.begin(Begin { access, consistent_snapshot: begin.consistent_snapshot, isolation }, mode);
+        let begin = Begin { access, consistent_snapshot: begin.consistent_snapshot, isolation };
+        if begin.consistent_snapshot {
+            return Box::pin(self.begin_consistent(begin, mode)).await;
+        }
+        self.txn.begin(begin, mode);
         Ok(())
     }
 
@@ -125,6 +129,11 @@ impl Session {
 
     async fn end_transaction(&mut self, commit: bool, end: End) -> Result<Flow, Failure> {
         let chained = self.txn.begun().cloned();
+        let by_default = self.completion();
+        let end = End {
+            chain: end.chain.or(by_default.chain),
+            release: end.release.or(by_default.release.filter(|_| end.chain != Some(true))),
+        };
         if commit {
             self.commit().await?;
         } else {
@@ -133,10 +142,22 @@ impl Session {
         }
         if end.chain == Some(true) {
             let mode = self.transaction_mode();
-            self.txn.begin(chained.unwrap_or_default(), mode);
+            // A chained transaction takes over isolation and access, and no snapshot (*START TRANSACTION, COMMIT, and ROLLBACK*).
+            self.txn.begin(Begin { consistent_snapshot: false, ..chained.unwrap_or_default() }, mode);
         }
         self.answer_ok();
         Ok(if end.release == Some(true) { Flow::Close } else { Flow::Continue })
+    }
+
+    /// How transactions end where COMMIT and ROLLBACK do not say (`completion_type`).
+    fn completion(&self) -> End {
+        let value =
+            self.state.vars.get("completion_type").map(|literal| literal.trim_matches('\'').to_ascii_uppercase());
+        match value.as_deref() {
+            Some("CHAIN" | "1") => End { chain: Some(true), release: None },
+            Some("RELEASE" | "2") => End { chain: None, release: Some(true) },
+            _ => End::default(),
+        }
     }
 
     async fn savepoint(&mut self, name: &str, statement: &Bytes) -> Result<(), Failure> {

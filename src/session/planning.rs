@@ -1,5 +1,6 @@
 //! From a statement's text to its plan, and from the plan to what is sent.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -7,12 +8,14 @@ use sqlparser::ast::visit_relations;
 
 use super::query::Text;
 use super::{Failure, Session, Snapshot};
-use crate::backend::{BackendError, StatementText};
+use crate::backend::{BackendError, Backends, StatementText};
 use crate::error::{Report, SqlError};
 use crate::execute::{ExecuteError, Watch};
+use crate::id::{IdError, KeyMaker, MAX_FETCHES};
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
 use crate::route::key::RawValue;
+use crate::sql::session_statement::{self, SessionStatement, Show};
 use crate::sql::{LexMode, Scan, Verb, parse};
 
 /// ER_PARSE_ERROR.
@@ -57,8 +60,13 @@ impl Session {
         prepared: bool,
     ) -> Result<Arc<Plan>, Failure> {
         if matches!(scanned.verb, Verb::Show | Verb::Explain) {
-            // Lists of tables are queries over it.
-            snapshot.catalog.table("information_schema", "TABLES").await?;
+            // Lists are queries over a view.
+            let view = match session_statement::parse(&text.sql, self.state.lex_mode) {
+                Some(SessionStatement::Show(Show::Triggers { .. })) => "TRIGGERS",
+                Some(SessionStatement::Show(Show::Events { .. })) => "EVENTS",
+                _ => "TABLES",
+            };
+            snapshot.catalog.table("information_schema", view).await?;
         }
         self.load_tables(text, snapshot).await?;
         let plan = match self.plan_anew(text, scanned, snapshot, prepared) {
@@ -72,18 +80,21 @@ impl Session {
     }
 
     fn plan_anew(&self, text: &Text, scanned: &Scan, snapshot: &Snapshot, prepared: bool) -> Result<Plan, PlanError> {
-        let schema = self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name));
-        let context = PlanContext {
+        crate::plan::plan(&self.plan_context(snapshot, prepared), &text.sql, scanned, &self.literals)
+    }
+
+    /// What statements are planned with.
+    pub(super) fn plan_context<'a>(&self, snapshot: &'a Snapshot, prepared: bool) -> PlanContext<'a> {
+        PlanContext {
             rules: &snapshot.rules,
-            schema,
+            schema: self.state.schema.as_ref().and_then(|name| snapshot.rules.schema(name)),
             catalog: &*snapshot.catalog,
             mode: self.state.lex_mode,
             in_information_schema: self.state.schema.as_deref() == Some("information_schema"),
             assume_types: false,
             text_is_utf8: self.state.text_is_utf8,
             prepared,
-        };
-        crate::plan::plan(&context, &text.sql, scanned, &self.literals)
+        }
     }
 
     /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its
@@ -151,26 +162,59 @@ impl Session {
         Ok(())
     }
 
-    /// Makes a plan ready for one execution; generated keys are made here.
+    /// Makes a plan ready for one execution that generates no keys.
     pub(super) fn bind(&self, plan: &Plan, sql: &[u8], params: &[RawValue<'_>]) -> Result<Bound, Failure> {
-        let shared = &self.shared;
-        let ids = |generator, count: u32| shared.snowflake(generator).reserve(count);
-        Ok(plan.bind(sql, &self.literals, params, &self.asked(), &ids)?)
+        let keys = &self.shared.keys;
+        Ok(plan.bind(sql, &self.literals, params, &self.asked(), &|maker, count| keys.take(maker, count))?)
     }
 
-    /// As [`bind`](Self::bind); nothing for a write that cannot be sent to the shards as it is, but can run in steps.
-    pub(super) fn bind_unless_steps(
+    /// Makes a plan ready for one execution; generated keys are made here, and fetched or waited for where there are none.
+    /// Nothing for a write that cannot be sent to the shards as it is, but can run in steps.
+    pub(super) async fn bind_with_keys(
         &self,
+        snapshot: &Snapshot,
         plan: &Plan,
         sql: &[u8],
         params: &[RawValue<'_>],
     ) -> Result<Option<Bound>, Failure> {
-        let shared = &self.shared;
-        let ids = |generator, count: u32| shared.snowflake(generator).reserve(count);
-        match plan.bind(sql, &self.literals, params, &self.asked(), &ids) {
-            Err(PlanError::NotSupported { .. }) if plan.compose.is_some() => Ok(None),
-            bound => Ok(Some(bound?)),
+        let keys = &self.shared.keys;
+        for _ in 0..MAX_FETCHES {
+            let (bound, missing) = self.try_bind(plan, sql, params, &snapshot.backends);
+            if let Some((maker, count)) = missing {
+                keys.prepare(&maker, count, &snapshot.backends).await?;
+                continue;
+            }
+            let bound = match bound {
+                Err(PlanError::NotSupported { .. }) if plan.compose.is_some() => return Ok(None),
+                bound => bound?,
+            };
+            if let Some((maker, key)) = &bound.given_key {
+                keys.note_given(maker, *key);
+            }
+            return Ok(Some(bound));
         }
+        Err(IdError::NotReady.into())
+    }
+
+    /// Binds a plan, and tells of which keys there were not enough.
+    fn try_bind(
+        &self,
+        plan: &Plan,
+        sql: &[u8],
+        params: &[RawValue<'_>],
+        backends: &Arc<Backends>,
+    ) -> (Result<Bound, PlanError>, Option<(KeyMaker, u32)>) {
+        let missing = RefCell::new(None);
+        let ids = |maker: &KeyMaker, count: u32| {
+            let taken = self.shared.keys.take(maker, count);
+            self.shared.keys.keep_up(maker, backends);
+            if let Err(IdError::NotReady | IdError::TooEarly(_)) = taken {
+                *missing.borrow_mut() = Some((maker.clone(), count));
+            }
+            taken
+        };
+        let bound = plan.bind(sql, &self.literals, params, &self.asked(), &ids);
+        (bound, missing.into_inner())
     }
 
     /// EXPLAIN ROUTE.

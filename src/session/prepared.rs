@@ -219,7 +219,13 @@ impl Session {
     pub(super) async fn definitions(&mut self, text: &Text, scanned: &Scan) -> Result<Definitions, Failure> {
         let snapshot = self.snapshot();
         let plan = self.plan(text, scanned, &snapshot, true).await?;
-        let shard = plan.sample(&text.sql, &self.literals)?;
+        let shard = match plan.sample(&text.sql, &self.literals) {
+            Ok(shard) => shard,
+            Err(error) => match plan.scratch_sample(&text.sql, &self.literals) {
+                Some(scratch) => return self.scratch_definitions(&snapshot, &scratch, &text.sql).await,
+                None => return Err(error.into()),
+            },
+        };
         let settings = Settings::new(shard.schema.clone(), self.state.vars.clone());
         let flavour = self.flavour();
         let want = Want { group: shard.group, role: Role::Primary, flavour, settings: &settings, strict: false };

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::insert_id::may_give;
 use super::moment::at_one_moment;
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
@@ -19,7 +20,7 @@ use crate::execute::relay::{Names, Style, relay, renamed};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::RowFormat;
 use crate::observe::{QueryKind, Way};
-use crate::plan::types::{Params, ServerHint, StatementKind, Text as ShardText};
+use crate::plan::types::{LastInsertId, Params, ServerHint, StatementKind, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
 use crate::protocol::execute::{cursor, put_execute};
 use crate::protocol::{ColumnDef, ColumnFlags, StatusFlags};
@@ -45,7 +46,7 @@ pub(super) enum Input<'a> {
 }
 
 impl Input<'_> {
-    fn sql(&self) -> &Bytes {
+    pub(super) fn sql(&self) -> &Bytes {
         match self {
             Self::Text(text) => &text.sql,
             Self::Execute { prepared, .. } => &prepared.text.sql,
@@ -77,7 +78,7 @@ impl Session {
             let mut prepared = Prepared::inside(text.clone(), self.state.lex_mode);
             return Box::pin(self.run_prepared(snapshot, plan, &mut prepared, &payload, false)).await;
         }
-        let Some(bound) = self.bind_unless_steps(plan, &text.sql, &[])? else {
+        let Some(bound) = self.bind_with_keys(snapshot, plan, &text.sql, &[]).await? else {
             return Box::pin(self.run_steps(snapshot, plan, text)).await;
         };
         self.run_bound(snapshot, plan, bound, Input::Text(text)).await.map(drop)
@@ -96,7 +97,7 @@ impl Session {
         let values = (0..count)
             .map(|param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value)))
             .collect::<Result<Vec<_>, _>>()?;
-        let bound = self.bind_unless_steps(plan, &prepared.text.sql, &values)?;
+        let bound = self.bind_with_keys(snapshot, plan, &prepared.text.sql, &values).await?;
         drop(values);
         let Some(bound) = bound else { return Box::pin(self.run_prepared_as_text(prepared, payload)).await };
         let input = Input::Execute { prepared, payload, wants_cursor };
@@ -142,7 +143,9 @@ impl Session {
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
-            (_, 1) if bound.merge.is_none() => self.run_single(snapshot, plan, &bound, input).await,
+            (_, 1) if bound.merge.is_none() && !bound.answers_insert_id => {
+                self.run_single(snapshot, plan, &bound, input).await
+            }
             (Access::Read | Access::LockingRead, _) => {
                 Box::pin(self.gather_rows(snapshot, plan, bound, input, true)).await
             }
@@ -223,7 +226,7 @@ impl Session {
             match result {
                 Ok(()) => {
                     let open = self.note_cursor(&mut lane, shard, input);
-                    return self.after_single(lane, snapshot, plan, bound).await.map(|()| open);
+                    return self.after_single(lane, snapshot, plan, bound, input).await.map(|()| open);
                 }
                 // A pooled connection may have been closed by its server; a read that had no answer yet loses nothing.
                 Err(error)
@@ -285,10 +288,19 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         plan: &Plan,
         bound: &Bound,
+        input: Input<'_>,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, bound.insert_id, !plan.tables.is_empty());
+        let last_insert_id = self.state.last_insert_id;
+        self.note_outcome(&outcome, bound.last_insert_id(), !plan.tables.is_empty());
         if outcome.error.is_none() {
+            if outcome.insert_id != 0
+                && plan.kind == StatementKind::Insert
+                && bound.last_insert_id() == LastInsertId::AsReported
+                && may_give(input, outcome.insert_id, plan, &self.literals)
+            {
+                Box::pin(self.check_insert_id(&mut lane, last_insert_id)).await;
+            }
             // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
             if plan.reads_back() {
                 Box::pin(self.read_back(&mut lane, plan)).await;
@@ -624,7 +636,7 @@ impl Session {
 
     /// What the session remembers of a statement. Its diagnostics take the place of the last ones; a statement that names
     /// no table and has none leaves those (*SHOW WARNINGS Statement*).
-    pub(super) fn note_outcome(&mut self, outcome: &Outcome, generated_id: Option<u64>, names_tables: bool) {
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, last_insert_id: LastInsertId, names_tables: bool) {
         if names_tables || outcome.error.is_some() || outcome.warnings > 0 {
             self.state.diagnostics.clear();
         }
@@ -646,8 +658,12 @@ impl Session {
             }
             None => {
                 self.state.row_count = outcome.affected_rows as i64;
-                if let Some(id) = generated_id.or((outcome.insert_id != 0).then_some(outcome.insert_id)) {
-                    self.state.last_insert_id = id;
+                match last_insert_id {
+                    LastInsertId::Generated(id) => self.state.last_insert_id = id,
+                    LastInsertId::AsReported if outcome.insert_id != 0 => {
+                        self.state.last_insert_id = outcome.insert_id;
+                    }
+                    LastInsertId::AsReported | LastInsertId::Kept => {}
                 }
             }
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,28 +17,30 @@ use super::query::Text;
 use super::run::{Input, PART_KEY, of_cursor, request};
 use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
-use crate::backend::{BackendError, KillHandle, Role, Settings, Variables};
+use crate::backend::{BackendError, KillHandle, Role, Settings, StatementText, Variables};
 use crate::config::{Scratch, ScratchPlace as Rule};
 use crate::execute::gather::{Gather, Kept, Part, Progress};
 use crate::execute::lane::Request;
 use crate::execute::scratch::{Budget, fill};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::{MergeSpec, RowFormat};
+use crate::plan::types::LastInsertId;
 use crate::plan::types::{NameEntry, NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
 use crate::plan::{Bound, Plan};
 use crate::protocol::{ColumnDef, ColumnFlags, OkPacket};
 
+/// ER_QUERY_INTERRUPTED.
+const KILLED: u16 = 1317;
 /// ER_DUP_ENTRY.
 const DUPLICATE: u16 = 1062;
 
-/// Flags of a column that tell how its table is defined, and that a temporary table does not have.
-const OF_DEFINITION: ColumnFlags = ColumnFlags::PRIMARY_KEY
+/// Flags of a column that comes straight out of its table, and that the temporary table's does not have.
+const OF_TABLE: ColumnFlags = ColumnFlags::PRIMARY_KEY
     .with(ColumnFlags::UNIQUE_KEY)
     .with(ColumnFlags::MULTIPLE_KEY)
     .with(PART_KEY)
     .with(ColumnFlags::AUTO_INCREMENT)
     .with(ColumnFlags::TIMESTAMP)
-    .with(ColumnFlags::NO_DEFAULT_VALUE)
     .with(ColumnFlags::ON_UPDATE_NOW);
 
 /// How connections are set while temporary tables are filled: texts as UTF-8, backslashes as escapes, every date that a
@@ -102,32 +104,60 @@ struct Brought {
     table: Arc<str>,
     /// Its columns as the shards describe them.
     columns: Vec<ColumnDef>,
+    /// The columns of its primary key, if it has one.
+    primary_key: Vec<Box<str>>,
 }
 
-impl Ready {
-    /// A column of the result as one server with all rows describes it.
-    pub fn column(&self, column: &ColumnDef) -> ColumnDef {
-        let Some(read) = self.read.iter().find(|read| *read.physical == *column.org_table) else {
-            return column.clone();
-        };
+impl Brought {
+    fn new(read: &ScratchRead, columns: Vec<ColumnDef>) -> Self {
+        Self {
+            physical: read.table.name.as_bytes().into(),
+            schema: Arc::clone(&read.schema),
+            table: Arc::clone(&read.name),
+            columns,
+            primary_key: read.table.primary_key.clone(),
+        }
+    }
+
+    /// A column that comes out of the temporary table, as one server with all rows describes it. `is_direct`: it comes
+    /// straight out of it.
+    fn restored(&self, column: &ColumnDef, is_direct: bool) -> ColumnDef {
         let mut restored = column.clone();
         // a derived table's column has no schema
         if !column.schema.is_empty() {
-            restored.schema = Bytes::copy_from_slice(read.schema.as_bytes());
+            restored.schema = Bytes::copy_from_slice(self.schema.as_bytes());
         }
-        restored.org_table = Bytes::copy_from_slice(read.table.as_bytes());
+        restored.org_table = Bytes::copy_from_slice(self.table.as_bytes());
         if column.table == column.org_table {
             restored.table = restored.org_table.clone();
         }
-        // The temporary tables have no defaults. A column that says so came straight out of one; else it went through a
-        // table of the server's own, which keeps less of a column.
-        let of_read = read.columns.iter().find(|of_read| of_read.name == column.org_name);
-        if let Some(of_read) = of_read.filter(|_| column.flags.contains(ColumnFlags::NO_DEFAULT_VALUE)) {
-            let kept = ColumnFlags(column.flags.0 & !OF_DEFINITION.0);
-            restored.flags = kept.with(ColumnFlags(of_read.flags.0 & OF_DEFINITION.0));
+        let Some(defined) = self.columns.iter().find(|defined| defined.name == column.org_name) else {
+            return restored;
+        };
+        // temporary tables have no defaults
+        let no_default = ColumnFlags::NO_DEFAULT_VALUE;
+        if column.flags.contains(no_default) && !defined.flags.contains(no_default) {
+            restored.flags = restored.flags.without(no_default);
+        }
+        if is_direct {
+            restored.flags = restored.flags.with(ColumnFlags(defined.flags.0 & OF_TABLE.0));
         }
         restored
     }
+}
+
+/// The columns of a result as one server with all rows describes them.
+fn restored(read: &[Brought], columns: &[ColumnDef]) -> Vec<ColumnDef> {
+    let of = |column: &ColumnDef| read.iter().find(|read| *read.physical == *column.org_table);
+    // A key shows as one only where rows come straight out of their tables; where a server sorts them in a table of
+    // its own, columns lose what `OF_TABLE` says. Without a key to see, the first is likelier.
+    let is_key = |column: &&ColumnDef| {
+        of(column).is_some_and(|read| read.primary_key.iter().any(|key| key.as_bytes() == column.org_name))
+    };
+    let is_direct = columns.iter().filter(is_key).all(|column| column.flags.contains(ColumnFlags::PRIMARY_KEY));
+    let restore =
+        |column: &ColumnDef| of(column).map_or_else(|| column.clone(), |read| read.restored(column, is_direct));
+    columns.iter().map(restore).collect()
 }
 
 impl Session {
@@ -157,9 +187,8 @@ impl Session {
     ) -> Result<Option<Cursor>, Failure> {
         let sent = request(&ready.statement, input, false);
         let mut gather = self.open_scratch(lane, sent, input.format()).await?;
-        let columns = gather.columns().iter().map(|column| ready.column(column));
-        let columns: Vec<ColumnDef> =
-            if input.wants_cursor() { columns.map(of_cursor).collect() } else { columns.collect() };
+        let columns = restored(&ready.read, gather.columns());
+        let columns = if input.wants_cursor() { columns.into_iter().map(of_cursor).collect() } else { columns };
         let open = if input.wants_cursor() {
             Some(self.keep_rows(&mut gather, &columns).await?)
         } else {
@@ -201,7 +230,7 @@ impl Session {
         let sent = in_binary(&Request::Query(Bytes::copy_from_slice(scratch.sql.bytes(sql))));
         let kept = self.keep_scratch(lane, sent).await.map_err(|failure| failure.renamed(&ready.names));
         let (columns, rows, diagnostics) = kept?;
-        Ok((columns.iter().map(|column| ready.column(column)).collect(), rows, diagnostics))
+        Ok((restored(&ready.read, &columns), rows, diagnostics))
     }
 
     async fn keep_scratch(
@@ -240,7 +269,7 @@ impl Session {
         };
         watch.guard_killing(&self.client, &handles, running).await?;
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, LastInsertId::AsReported, true);
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
@@ -260,21 +289,17 @@ impl Session {
         let rules = &snapshot.rules.proxy.scratch;
         let watch = Watch { entry: &self.entry };
         let permit = watch.guard(&self.client, snapshot.scratch.enter(rules)).await?;
+        let deadline = Deadline::new(rules);
         let (mut lane, place) = self.scratch_lane(snapshot, scratch).await?;
         let mut budget = Budget::new(rules.max_rows, rules.max_bytes);
         let mut read = Vec::new();
         for one in &scratch.reads {
-            let columns = self.bring(snapshot, plan, one, &mut lane, &mut budget).await?;
-            let (schema, table) = (Arc::clone(&one.schema), Arc::clone(&one.name));
-            read.push(Brought { physical: one.table.name.as_bytes().into(), schema, table, columns });
+            let columns = self.bring(snapshot, plan, one, &mut lane, &mut budget, deadline).await?;
+            read.push(Brought::new(one, columns));
         }
         let (rows, bytes) = budget.used();
         tracing::debug!(server = %place.label, tables = read.len(), rows, bytes, "temporary tables are filled");
-        let mut vars = self.state.vars.with("autocommit", Some("1"));
-        for name in OF_TRANSACTIONS.iter().filter(|name| self.state.vars.get(name).is_some()) {
-            vars = vars.with(name, None);
-        }
-        lane.settle_settings(&Settings::new(Some(Arc::clone(&place.schema)), vars), true).await?;
+        lane.settle_settings(&self.scratch_settings(place), true).await?;
         self.queue_user_variables(plan, &mut lane)?;
         let statement = ShardStatement {
             node: Arc::clone(&place.label),
@@ -286,6 +311,34 @@ impl Session {
             rows: 0,
         };
         Ok((lane, Ready { statement, names: names(scratch, place), read, _permit: permit }))
+    }
+
+    /// Prepares a statement over empty temporary tables, to learn its parameters and columns.
+    pub(super) async fn scratch_definitions(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        scratch: &ScratchBound,
+        sql: &[u8],
+    ) -> Result<(Vec<ColumnDef>, Vec<ColumnDef>), Failure> {
+        let (mut lane, place) = self.scratch_lane(snapshot, scratch).await?;
+        for read in &scratch.reads {
+            lane.run(read.table.create.as_bytes()).await?;
+        }
+        lane.settle_settings(&self.scratch_settings(place), true).await?;
+        let text = StatementText::new(scratch.sql.bytes(sql));
+        let prepared = lane.prepare_anew(&text).await;
+        let (_, params, columns) = prepared.map_err(|error| Failure::from(error).renamed(&names(scratch, place)))?;
+        let read = scratch.reads.iter().map(|read| Brought::new(read, Vec::new())).collect::<Vec<_>>();
+        Ok((params, restored(&read, &columns)))
+    }
+
+    /// The session's settings for its statement over temporary tables.
+    fn scratch_settings(&self, place: &ScratchPlace) -> Settings {
+        let mut vars = self.state.vars.with("autocommit", Some("1"));
+        for name in OF_TRANSACTIONS.iter().filter(|name| self.state.vars.get(name).is_some()) {
+            vars = vars.with(name, None);
+        }
+        Settings::new(Some(Arc::clone(&place.schema)), vars)
     }
 
     /// A connection for temporary tables: to the next of the places that can be reached.
@@ -332,14 +385,15 @@ impl Session {
         read: &ScratchRead,
         lane: &mut Lane,
         budget: &mut Budget,
+        deadline: Deadline,
     ) -> Result<Vec<ColumnDef>, Failure> {
         lane.run(read.table.create.as_bytes()).await?;
-        match self.try_bring(snapshot, plan, read, lane, budget).await {
+        match self.try_bring(snapshot, plan, read, lane, budget, deadline).await {
             // Unique keys that do not hold the sharding key are kept by each shard for itself.
             Err(Failure::Sql(error)) if error.errno == DUPLICATE && lane.is_usable() => {
                 lane.run(format!("DROP TEMPORARY TABLE `{}`", read.table.name).as_bytes()).await?;
                 lane.run(read.table.create_without_unique.as_bytes()).await?;
-                self.try_bring(snapshot, plan, read, lane, budget).await
+                self.try_bring(snapshot, plan, read, lane, budget, deadline).await
             }
             done => done,
         }
@@ -352,18 +406,15 @@ impl Session {
         read: &ScratchRead,
         lane: &mut Lane,
         budget: &mut Budget,
+        deadline: Deadline,
     ) -> Result<Vec<ColumnDef>, Failure> {
-        let mut gather = self.open_read(snapshot, plan, read).await?;
-        let limit_ms = snapshot.rules.proxy.scratch.timeout_ms;
+        let mut gather = self.open_read(snapshot, plan, read, deadline).await?;
         let watch = Watch { entry: &self.entry };
         let mut handles = gather.kill_handles();
         handles.extend(lane.kill_handle());
-        let filling = async {
-            let filling = fill(&mut gather, lane, &read.table, budget);
-            within(Duration::from_millis(limit_ms), &handles, filling).await
-        };
+        let filling = deadline.watch(&handles, fill(&mut gather, lane, &read.table, budget));
         let filled = watch.guard_killing(&self.client, &handles, filling).await;
-        if let Err(error) = filled {
+        if let Err(error) = filled.map_err(|error| deadline.explain(error)) {
             return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await.renamed(&names_of(read)));
         }
         let columns = gather.columns().to_vec();
@@ -380,6 +431,7 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
         read: &ScratchRead,
+        deadline: Deadline,
     ) -> Result<Gather, Failure> {
         let bound = Bound { shards: read.shards.clone(), ..Bound::default() };
         let text = Text { sql: Bytes::new() };
@@ -400,7 +452,8 @@ impl Session {
             let watch = Watch { entry: &self.entry };
             let handles: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
             let bounds = self.gather_bounds();
-            let opening = async { Ok(Gather::open(lanes, parts, &spec, RowFormat::Text, bounds).await) };
+            let opening = Gather::open(lanes, parts, &spec, RowFormat::Text, bounds);
+            let opening = async { Ok(deadline.watch(&handles, opening).await) };
             match watch.guard_killing(&self.client, &handles, opening).await? {
                 Ok(gather) => return Ok(gather),
                 Err((error, lanes))
@@ -412,7 +465,7 @@ impl Session {
                     is_first = false;
                 }
                 Err((error, lanes)) => {
-                    let failure = self.gather_failed(lanes, error, snapshot).await;
+                    let failure = self.gather_failed(lanes, deadline.explain(error), snapshot).await;
                     return Err(failure.renamed(&names_of(read)));
                 }
             }
@@ -420,24 +473,40 @@ impl Session {
     }
 }
 
-/// Runs `work`; past the limit its statements are killed, and it ends with their errors.
-async fn within(
-    limit: Duration,
-    statements: &[KillHandle],
-    work: impl Future<Output = Result<(), ExecuteError>>,
-) -> Result<(), ExecuteError> {
-    let mut work = std::pin::pin!(work);
-    if let Ok(done) = tokio::time::timeout(limit, work.as_mut()).await {
-        return done;
+/// Until when the temporary tables of a query must be filled.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    limit_ms: u64,
+}
+
+impl Deadline {
+    fn new(rules: &Scratch) -> Self {
+        Self { at: Instant::now() + limit(rules), limit_ms: rules.timeout_ms }
     }
-    for statement in statements {
-        if let Err(error) = statement.kill_query().await {
-            tracing::debug!(%error, "a statement could not be stopped");
+
+    /// Runs `work`; past the deadline its statements are killed, and it ends as they do.
+    async fn watch<T>(&self, statements: &[KillHandle], work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout_at(self.at.into(), work.as_mut()).await {
+            return done;
         }
+        for statement in statements {
+            if let Err(error) = statement.kill_query().await {
+                tracing::debug!(%error, "a statement could not be stopped");
+            }
+        }
+        work.await
     }
-    // one that was over already has done its part
-    let killed = |_| ExecuteError::ScratchTimeout { limit_ms: limit.as_millis() as u64 };
-    work.await.map_err(killed)
+
+    /// What an error means that came in spite of the deadline, or because of it.
+    fn explain(&self, error: ExecuteError) -> ExecuteError {
+        let is_of_kill = matches!(&error, ExecuteError::Backend(BackendError::Server(error)) if error.errno == KILLED);
+        if is_of_kill && Instant::now() >= self.at {
+            return ExecuteError::ScratchTimeout { limit_ms: self.limit_ms };
+        }
+        error
+    }
 }
 
 /// The temporary tables by the names of what they stand for.

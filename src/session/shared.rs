@@ -1,20 +1,18 @@
 //! What all sessions share.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 use super::scratch::ScratchGate;
 use crate::backend::Backends;
 use crate::catalog::Catalog;
-use crate::config::{KeyGenerator, Limits, Rules};
+use crate::config::{Limits, Rules};
 use crate::error::SqlError;
 use crate::execute::Registry;
-use crate::id::Snowflake;
+use crate::id::Keys;
 use crate::observe::{Digests, Metrics, QueryKind, Way};
 use crate::plan::PlanCache;
 use crate::txn::{Coordinator, Recovery};
@@ -63,7 +61,8 @@ pub struct Shared {
     pub server_version: Arc<str>,
     /// When the proxy started.
     pub started: Instant,
-    snowflakes: Mutex<HashMap<KeyGenerator, Arc<Snowflake>>>,
+    /// What makes keys.
+    pub keys: Keys,
     draining: AtomicBool,
     loaded_at_unix_s: AtomicU64,
 }
@@ -85,23 +84,13 @@ impl Shared {
             loaded_at_unix_s: AtomicU64::new(now_unix_s()),
             server_version: Arc::clone(server_version),
             started: Instant::now(),
-            snowflakes: Mutex::default(),
+            keys: Keys::default(),
         }
     }
 
     /// The bounds in force.
     pub fn limits(&self) -> Limits {
         self.snapshot.load().rules.proxy.limits.clone()
-    }
-
-    /// The generator of a rule. Two tables with one rule share it, and a reload keeps it: ids go on growing.
-    pub fn snowflake(&self, generator: KeyGenerator) -> Arc<Snowflake> {
-        let KeyGenerator::Snowflake { worker_id, epoch_ms, max_backward_ms } = generator;
-        let mut all = self.snowflakes.lock();
-        let made = all
-            .entry(generator)
-            .or_insert_with(|| Arc::new(Snowflake::new(worker_id, epoch_ms.max(0) as u64, max_backward_ms)));
-        Arc::clone(made)
     }
 
     /// Counts an error that a client got.

@@ -49,6 +49,8 @@ impl Session {
         match show {
             Show::Warnings { .. } | Show::CountWarnings { .. } | Show::ProcessList { .. } => Ok(None),
             Show::Databases(filter) => Ok(Some(self.databases_query(filter, text))),
+            // The proxy has none open; those of the servers have physical names.
+            Show::OpenTables { .. } => Ok(Some(Bytes::from_static(b"SHOW OPEN TABLES WHERE FALSE"))),
             Show::CreateDatabase { name, .. } if self.shared.snapshot.load().rules.schema(&name.text).is_none() => {
                 Err(SqlError::client(1049, "42000", format!("Unknown database '{}'", name.text)).into())
             }
@@ -91,7 +93,7 @@ impl Session {
             return Err(self.lane_failed(lane, error, &snapshot));
         }
         let outcome = lane.outcome().clone();
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, crate::plan::LastInsertId::AsReported, true);
         self.settle(lane, &snapshot);
         Ok(Flow::Continue)
     }

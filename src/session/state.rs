@@ -121,5 +121,6 @@ fn lex_mode(literal: &str) -> LexMode {
         ansi_quotes: has("ANSI_QUOTES") || has("ANSI"),
         no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
         pipes_as_concat: has("PIPES_AS_CONCAT") || has("ANSI"),
+        no_auto_value_on_zero: has("NO_AUTO_VALUE_ON_ZERO"),
     }
 }

@@ -18,7 +18,7 @@ use crate::execute::lane::{Outcome, Request};
 use crate::execute::write::Sum;
 use crate::execute::{ExecuteError, Lane, Watch, write};
 use crate::plan::types::{ParamSource, StatementKind};
-use crate::plan::{Bound, Plan};
+use crate::plan::{Bound, LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::protocol::execute::{Param, put_execute};
 
@@ -88,11 +88,15 @@ impl Session {
 
     fn answer_write(&mut self, outcome: &Outcome, bound: &Bound) {
         let affected_rows = outcome.affected_rows;
-        self.note_outcome(outcome, bound.insert_id, true);
+        // of rows that all were there already none was inserted
+        let none = bound.answers_insert_id && outcome.affected_rows == 0;
+        let last_insert_id = if none { LastInsertId::Kept } else { bound.last_insert_id() };
+        let insert_id = if none { 0 } else { bound.insert_id.unwrap_or(outcome.insert_id) };
+        self.note_outcome(outcome, last_insert_id, true);
         self.note_write();
         let ok = OkPacket {
             affected_rows,
-            last_insert_id: bound.insert_id.unwrap_or(outcome.insert_id),
+            last_insert_id: insert_id,
             status: self.status(),
             warnings: outcome.warnings,
             info: outcome.info.as_bytes(),

@@ -130,6 +130,7 @@ fn soup() -> impl Strategy<Value = String> {
 
 fn mode() -> impl Strategy<Value = LexMode> {
     any::<(bool, bool, bool)>().prop_map(|(ansi_quotes, no_backslash_escapes, pipes_as_concat)| LexMode {
+        no_auto_value_on_zero: false,
         ansi_quotes,
         no_backslash_escapes,
         pipes_as_concat,
@@ -272,9 +273,6 @@ fn everything(sql: &[u8], mode: LexMode) {
     let _ = session_statement::parse(sql, mode);
     let _ = ddl::parse(sql, mode);
     let _ = digest::normalised(sql, mode);
-    for clause in clauses::locate(sql, mode).list {
-        assert!(clause.whole().end <= sql.len());
-    }
     let _ = parse(sql, mode);
 }
 

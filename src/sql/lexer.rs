@@ -15,6 +15,8 @@ pub struct LexMode {
     pub no_backslash_escapes: bool,
     /// `PIPES_AS_CONCAT`: `||` joins strings; without it, it is `OR`. The lexer does not care, the parser does.
     pub pipes_as_concat: bool,
+    /// `NO_AUTO_VALUE_ON_ZERO`: 0 is a key like any other. It changes what is inserted, not how it is read.
+    pub no_auto_value_on_zero: bool,
 }
 
 /// What a token is.

@@ -8,11 +8,9 @@
 //! - [`session_statement`]: `SET`, `USE`, `BEGIN`, `SHOW`, …: what the session answers or tracks itself
 //! - [`ddl`]: statements that define tables, by a parser of our own
 //! - [`parse`](mod@parse): tokens → syntax tree, on a cache miss; spans of the tree are byte offsets ([`spans`])
-//! - [`clauses`]: where the clauses of a query begin and end
 //! - [`names`]: which tables a text may name, for what does not parse
 //! - [`splice`]: edits to the text, also to another text of the same fingerprint
 
-pub mod clauses;
 mod cursor;
 pub mod ddl;
 pub mod dialect;
@@ -21,6 +19,7 @@ mod foreign_words;
 pub mod lexer;
 mod limits;
 pub mod literal;
+pub mod load_data;
 pub mod names;
 mod normalised;
 pub mod parse;

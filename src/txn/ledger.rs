@@ -189,3 +189,24 @@ pub async fn old_commits(backends: &Backends, group: GroupId) -> Result<Vec<OldC
     });
     Ok(rows.collect())
 }
+
+/// What tells whether decisions were added or removed: how many there are, and a sum over them.
+pub type Fingerprint = (String, String);
+
+/// The fingerprint of all decisions on a group but those of one proxy process.
+pub async fn fingerprint(backends: &Backends, group: GroupId, but: u64) -> Result<Fingerprint, BackendError> {
+    let sql = format!(
+        "SELECT COUNT(*), COALESCE(SUM(CRC32(`transaction`)), 0) FROM `shardloom`.`decisions` \
+         WHERE `decision` = 'commit' AND `transaction` NOT LIKE '{}%'",
+        Gtrid::prefix_of(but)
+    );
+    match backends.decide(group, &sql).await {
+        Ok(answer) => Ok(answer
+            .rows
+            .first()
+            .map(|row| (text(row, 0).into_owned(), text(row, 1).into_owned()))
+            .unwrap_or_default()),
+        Err(BackendError::Server(error)) if NOT_THERE.contains(&error.errno) => Ok(Fingerprint::default()),
+        Err(error) => Err(error),
+    }
+}

@@ -17,6 +17,7 @@
 mod begin;
 mod commit;
 mod coordinator;
+mod cut;
 mod error;
 mod ledger;
 mod recovery;
@@ -29,6 +30,7 @@ mod model_tests;
 
 pub use begin::{Access, Begin, Isolation};
 pub use coordinator::{Coordinator, Participant, Phase, Running};
+pub use cut::Cut;
 pub use error::{CommitError, TransactionError};
 pub use ledger::Decision;
 pub use recovery::{InDoubt, Recovery};

@@ -1,5 +1,5 @@
-//! The named steps of a commit over several groups. Tests stop a proxy at each of them; a released program is not compiled
-//! to be stopped.
+//! The named steps of a commit over several groups. Tests stop a proxy at each of them; a program compiled for release has
+//! nothing there.
 
 /// A moment of a commit over several groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub enum Step {
 }
 
 /// Called when a step is reached.
-#[cfg(not(feature = "fault-points"))]
+#[cfg(not(debug_assertions))]
 #[inline]
 pub async fn reached(_step: Step) {}
 
 /// Called when a step is reached. `SHARDLOOM_FAULT_POINT` names one and what happens there, such as `Prepared:kill:20`: the
 /// process ends at the 20th time. `stop` instead of `kill` halts it until it is sent SIGCONT.
-#[cfg(feature = "fault-points")]
+#[cfg(debug_assertions)]
 pub async fn reached(step: Step) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};

@@ -29,6 +29,11 @@ impl fmt::Display for Gtrid {
 }
 
 impl Gtrid {
+    /// What the names of a proxy process's transactions begin with.
+    pub fn prefix_of(instance: u64) -> String {
+        format!("{PREFIX}.{instance:016x}.")
+    }
+
     /// Reads what [`Display`](fmt::Display) writes; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');

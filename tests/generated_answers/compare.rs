@@ -13,6 +13,12 @@ const BINARY_CHARSET: u16 = 63;
 /// Significant digits of a floating-point number that do not depend on the order in which it was summed up.
 const DOUBLE_DIGITS: usize = 10;
 
+/// Flags of a computed column that do not depend on it: it may be NULL, has no sign, is an ENUM or SET.
+const KEPT_OF_COMPUTED: u16 = NOT_NULL | 0x0020 | 0x0100 | 0x0800;
+/// The type of NULL.
+const NULL_TYPE: u8 = 6;
+/// [`Column::class`] of texts.
+const TEXT_CLASS: u8 = 253;
 /// Where several equal texts become one, which of them is shown is open.
 const REPRESENTATIVES: [&str; 8] = ["GROUP BY", "DISTINCT", "UNION", "INTERSECT", "EXCEPT", "MIN(", "MAX(", "LIMIT"];
 
@@ -59,6 +65,14 @@ impl Answer {
         let mut columns = rows.columns.clone();
         for column in &mut columns {
             column.flags &= !INCIDENTAL_COLUMN_FLAGS;
+            // What is computed may have gone through a temporary table, which names it, gives texts no decimals and
+            // NULL a type.
+            if column.org_table.is_empty() {
+                column.org_name.clear();
+                column.flags &= KEPT_OF_COMPUTED;
+                column.kind = if column.kind == NULL_TYPE { TEXT_CLASS } else { column.class() };
+                column.decimals = if column.kind == TEXT_CLASS { 0 } else { column.decimals };
+            }
             if mode == Mode::Cursor {
                 // What a cursor's temporary table makes of a column depends on how its rows were found.
                 let name = std::mem::take(&mut column.name);

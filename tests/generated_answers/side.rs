@@ -35,14 +35,15 @@ impl Side {
     #[track_caller]
     pub fn run(&mut self, sql: &str) {
         if let Response::Err(error) = self.client.query(sql) {
-            panic!("{error}\n{sql}");
+            panic!("{error} from {}\n{sql}", self.options.url);
         }
     }
 
     /// Runs a query; a connection that breaks is an answer too, and is made again.
     pub fn ask(&mut self, statement: &Statement, mode: Mode) -> Answer {
         let answer = catch_unwind(AssertUnwindSafe(|| self.try_ask(statement, mode)));
-        match answer.unwrap_or_else(|_| Err(std::io::Error::other("broken off"))) {
+        let broken = |_| Err(std::io::Error::other(format!("not understood: {}", statement.text)));
+        match answer.unwrap_or_else(broken) {
             Ok(response) => Answer::new(&response, mode),
             Err(error) => {
                 self.client = match self.options.connect() {

@@ -101,6 +101,11 @@ impl ProxyProcess {
     /// Makes the physical schemas on all servers, writes the rules, starts the proxy and waits until it greets.
     pub fn start(backends: &Backends, rules: &Rules) -> Self {
         make_schemas(backends, rules);
+        Self::start_beside(backends, rules, &[])
+    }
+
+    /// As [`ProxyProcess::start`], over schemas that are there and are left as they are, and with more environment.
+    pub fn start_beside(backends: &Backends, rules: &Rules, environment: &[(&str, &str)]) -> Self {
         let run = RunFolder::create(&base_folder(), "proxy").unwrap_or_else(|error| panic!("{error}"));
         let folder = run.path().join("proxy");
         let rules_folder = folder.join("rules");
@@ -111,6 +116,7 @@ impl ProxyProcess {
         let output = File::create(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_shardloom"));
         command.arg("serve").arg(format!("--rules={}", rules_folder.display()));
+        command.envs(environment.iter().copied());
         command.env("SHARDLOOM_LOG", std::env::var("SHARDLOOM_TEST_LOG").unwrap_or_else(|_| "info".to_owned()));
         command.stdout(Stdio::from(output.try_clone().unwrap())).stderr(Stdio::from(output));
         let mark = format!("={}/", folder.display());
@@ -160,6 +166,11 @@ impl ProxyProcess {
     /// Sends a signal.
     pub fn signal(&mut self, signal: Signal) {
         self.child.signal(signal).unwrap();
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.exit_status().is_some()
     }
 
     /// Waits for the process's own end.

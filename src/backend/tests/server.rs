@@ -1,7 +1,6 @@
 //! Real servers for the tests of this module: private, on a free port, gone with the test process.
 
 use std::io::Read;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{Limits, Pool, Server, ServerSpec};
 use crate::config::{Address, Secret, ServerTls, TlsMode};
+use crate::playground::port::free_port;
 
 /// A server that runs for the tests.
 pub struct TestServer {
@@ -49,12 +49,17 @@ pub fn tls(mode: TlsMode, ca: Option<PathBuf>) -> ServerTls {
 impl TestServer {
     /// Starts a private mariadbd with an empty data folder.
     pub fn start(arguments: &[String]) -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let dir = tempfile::Builder::new().prefix("shardloom-backend-").tempdir().unwrap().keep();
+        let install = format!(
+            "mariadb-install-db --no-defaults --datadir={dir}/data --auth-root-authentication-method=normal \
+               --user=$(id -un) --skip-test-db >{dir}/install.log 2>&1",
+            dir = dir.display()
+        );
+        assert!(Command::new("sh").arg("-c").arg(install).status().unwrap().success(), "see {}", dir.display());
+        // Chosen when the server is about to bind it, outside of the range that others' client sockets are given.
+        let port = free_port().unwrap();
         let script = format!(
             "trap 'kill -9 $pid; rm -rf {dir}' EXIT\n\
-             mariadb-install-db --no-defaults --datadir={dir}/data --auth-root-authentication-method=normal \
-               --user=$(id -un) --skip-test-db >{dir}/install.log 2>&1 || exit 1\n\
              mariadbd --no-defaults --datadir={dir}/data --user=$(id -un) --port={port} --bind-address=127.0.0.1 \
                --socket={dir}/s --pid-file={dir}/pid --innodb-buffer-pool-size=32M --max-connections=500 \
                --innodb-flush-log-at-trx-commit=0 \"$@\" >{dir}/log 2>&1 &\n\
@@ -84,7 +89,8 @@ impl TestServer {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("mariadbd did not start");
+        let log = self.socket.as_ref().map(|socket| std::fs::read(socket.with_file_name("log")).unwrap_or_default());
+        panic!("mariadbd did not start: {}", String::from_utf8_lossy(&log.unwrap_or_default()));
     }
 
     /// Its description with limits that suit tests.

@@ -74,8 +74,26 @@ pub const TABLE_KEY: Section = Section {
 pub const KEY_GENERATOR: Section = Section {
     name: "key_generator",
     keys: &[
-        required("type", OneOf(&["snowflake"]), "`snowflake`: 41 bits of milliseconds, 10 of worker, 12 of sequence."),
-        required("worker_id", Int(0, 1023), "Must differ among proxies that are alive at the same time."),
+        required("type", OneOf(&["snowflake", "auto_segment", "uuid_v7"]), "What makes the keys, see below."),
+        optional(
+            "worker_id",
+            Int(0, 1023),
+            "leased in a table of `group`",
+            "`snowflake`: must differ among proxies that are alive at the same time.",
+        ),
+        optional(
+            "group",
+            Text,
+            "the first group",
+            "The group whose primary counts the sequence, or leases worker ids.",
+        ),
+        default("block", Int(1, 10_000_000), "1000", "`auto_segment`: how many keys a proxy takes at once."),
+        default(
+            "lease_ms",
+            Int(1_000, 3_600_000),
+            "30000",
+            "`snowflake`: how long a leased worker id is kept that is not renewed.",
+        ),
         default("epoch", Text, "2024-01-01 00:00:00", "The moment (UTC) that the milliseconds are counted from."),
         default(
             "max_backward_ms",

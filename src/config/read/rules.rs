@@ -12,7 +12,7 @@ use crate::config::keys;
 use crate::config::problem::{Place, Problem, Problems};
 use crate::config::proxy::User;
 use crate::config::reader::{Context, MapReader};
-use crate::config::schema::Schema;
+use crate::config::schema::{Schema, Table};
 use crate::config::yaml::{Name, Node, Value};
 
 /// Gives each set of rules a version of its own.
@@ -118,13 +118,24 @@ fn read_schemas(map: MapReader<'_>) -> BTreeMap<String, Arc<Schema>> {
     let known = schema::Groups { names: &group_names };
     let Some(node) = map.node("schemas") else { return BTreeMap::new() };
     let read = |(name, node): &(Name, Node)| schema::read(context, name, node, &known);
-    let mut schemas = BTreeMap::new();
-    for entry in context.named(node, "schemas by their names") {
-        if let Some(schema) = read(entry) {
-            schemas.insert(schema.name.to_string(), Arc::new(schema));
+    let mut schemas: Vec<Schema> = context.named(node, "schemas by their names").iter().filter_map(read).collect();
+    note_parts(&mut schemas);
+    schemas.into_iter().map(|schema| (schema.name.to_string(), Arc::new(schema))).collect()
+}
+
+/// Parts of a table may stand in the physical schema of another logical schema. A whole table may be shared by two.
+fn note_parts(schemas: &mut [Schema]) {
+    let tables: Vec<(Arc<str>, Arc<Table>)> = schemas
+        .iter()
+        .flat_map(|schema| schema.tables.values().map(|table| (Arc::clone(&schema.name), Arc::clone(table))))
+        .collect();
+    for schema in schemas {
+        for (owner, table) in &tables {
+            if *owner == schema.name || table.is_sharded() {
+                schema.note_parts(table);
+            }
         }
     }
-    schemas
 }
 
 fn read_users(map: MapReader<'_>, schemas: &[&str]) -> Vec<User> {

@@ -1,7 +1,7 @@
 //! `schemas`.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{algorithm, binding, table};
@@ -72,7 +72,10 @@ pub(super) fn read<'a>(
             .iter()
             .map(|(n, node)| (n.text.as_str(), algorithm::read(context, &n.place, node)))
             .collect(),
-        generators: generators.iter().map(|(n, node)| (n.text.as_str(), table::generator(context, n, node))).collect(),
+        generators: generators
+            .iter()
+            .map(|(n, node)| (n.text.as_str(), table::generator(context, n, node, groups)))
+            .collect(),
         rings: RefCell::default(),
     };
     let mut schema = Schema {
@@ -81,6 +84,7 @@ pub(super) fn read<'a>(
         tables: BTreeMap::new(),
         binding: vec![],
         single_group_transactions: map.word("transactions") == Some("single"),
+        parts: BTreeSet::new(),
     };
     let mut owners: BTreeMap<DataNode, String> = BTreeMap::new();
     let tables = named("tables", "tables by their names");

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::schema::Scope;
+use super::schema::{Groups, Scope};
 use super::strategy;
 use crate::config::data_nodes::{MAX_NODES, WrittenNode, expand};
+use crate::config::group::GroupId;
 use crate::config::keys;
 use crate::config::names::check_name;
 use crate::config::reader::{Context, MapReader};
-use crate::config::schema::{DataNode, KeyGenerator, Table, TableKey};
+use crate::config::schema::{DataNode, KeyGenerator, Table, TableKey, Worker};
 use crate::config::yaml::{Name, Node};
 use crate::route::key::DateTimeKey;
 
@@ -76,18 +77,31 @@ fn table_key(map: MapReader<'_>, scope: &Scope<'_>) -> Option<TableKey> {
 }
 
 /// Reads one key generator.
-pub(super) fn generator<'a>(context: &'a Context<'a>, name: &'a Name, node: &'a Node) -> Option<KeyGenerator> {
+pub(super) fn generator<'a>(
+    context: &'a Context<'a>,
+    name: &'a Name,
+    node: &'a Node,
+    groups: &Groups<'_>,
+) -> Option<KeyGenerator> {
     let map = MapReader::open(context, &keys::KEY_GENERATOR, &name.place, node)?;
-    map.node("type").and_then(|_| map.word("type"))?;
-    map.node("worker_id")?;
+    let kind = map.node("type").and_then(|_| map.word("type"))?;
+    let group = match map.text("group") {
+        Some(group) => groups.get(context, map.place_of("group"), &group)?,
+        None => GroupId(0),
+    };
+    match kind {
+        "auto_segment" => return Some(KeyGenerator::AutoSegment { group, block: map.number("block") }),
+        "uuid_v7" => return Some(KeyGenerator::UuidV7),
+        _ => {}
+    }
+    let worker = match map.node("worker_id") {
+        Some(_) => Worker::Fixed(map.number("worker_id")),
+        None => Worker::Leased { group, lease_ms: map.number("lease_ms") },
+    };
     let epoch = map.text("epoch")?;
     let epoch_ms = DateTimeKey::parse(&epoch).and_then(DateTimeKey::unix_ms);
     if epoch_ms.is_none() {
         context.problem(map.place_of("epoch"), format!("epoch: '{epoch}'"), "write a date, such as 2024-01-01");
     }
-    Some(KeyGenerator::Snowflake {
-        worker_id: map.number("worker_id"),
-        epoch_ms: epoch_ms?,
-        max_backward_ms: map.number("max_backward_ms"),
-    })
+    Some(KeyGenerator::Snowflake { worker, epoch_ms: epoch_ms?, max_backward_ms: map.number("max_backward_ms") })
 }

@@ -268,8 +268,9 @@ fn algorithms() {
 fn key_generators() {
     let generator = |keys: &str| one(&format!("key_generators: {{k: {{{keys}}}}}"));
     assert_eq!(generator("worker_id: 1"), "key_generator without 'type'");
-    assert_eq!(generator("type: snowflake"), "key_generator without 'worker_id'");
+    assert_eq!(generator("type: snowflake, group: none"), "unknown group 'none'");
     assert_eq!(generator("type: uuid, worker_id: 1"), "type: 'uuid'");
+    assert_eq!(generator("type: auto_segment, block: 0"), "block: '0'");
     assert_eq!(generator("type: snowflake, worker_id: 5000"), "worker_id: '5000'");
     assert_eq!(generator("type: snowflake, worker_id: 1, epoch: never"), "epoch: 'never'");
 }

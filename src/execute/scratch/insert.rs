@@ -141,6 +141,7 @@ mod tests {
             name: "t".into(),
             create: "".into(),
             create_without_unique: "".into(),
+            primary_key: Vec::new(),
             select: "".into(),
             columns: (0..cells.len()).map(|index| format!("c`{index}").into()).collect(),
             cells: cells.to_vec(),

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::config::KeyGenerator;
+use crate::id::{Key, KeyMaker, uuid};
 use crate::plan::KeySource;
 use crate::plan::anchor::Span;
 use crate::plan::error::PlanError;
@@ -38,6 +39,10 @@ pub(crate) struct InsertAction {
     pub explicit_row: bool,
     /// It is VALUES, not SET.
     pub has_parentheses: bool,
+    /// ON DUPLICATE KEY UPDATE sets LAST_INSERT_ID().
+    pub sets_last_insert_id: bool,
+    /// The server reports what it is to report: of one row with an AUTO_INCREMENT column, or where it knows better.
+    pub reports_insert_id: bool,
 }
 
 /// A column that is generated where it has no value.
@@ -46,13 +51,27 @@ pub(crate) struct Generated {
     /// Its index in the sharding key, if it is part of it.
     pub key: Option<usize>,
     /// What makes the values.
-    pub generator: KeyGenerator,
+    pub maker: Arc<KeyMaker>,
+    /// The column takes bytes, not text.
+    pub is_binary: bool,
     /// It is in the list of columns.
     pub in_list: bool,
     /// 0 counts as no value.
     pub zero_generates: bool,
     /// `INSERT … SET`: its name in quotes.
     pub set: Option<Box<str>>,
+}
+
+impl Generated {
+    /// Writes a key as a literal.
+    fn write(&self, key: Key, out: &mut Vec<u8>) {
+        let text = match key {
+            Key::Int(id) => id.to_string(),
+            Key::Uuid(id) if self.is_binary => format!("x'{id:032x}'"),
+            Key::Uuid(id) => format!("'{}'", uuid::text(id)),
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// A value of a row.
@@ -116,8 +135,16 @@ impl InsertAction {
             let rows = u32::try_from(by_node[*node].len()).unwrap_or(u32::MAX);
             self.statement(template, *node, values, session, Some(&filling), rows)
         });
-        let insert_id = generated.iter().flatten().next().copied();
-        Ok(Bound { shards: shards.collect(), insert_id, ..Bound::default() })
+        let insert_id = generated.iter().flatten().find_map(|key| key.int());
+        Ok(Bound {
+            shards: shards.collect(),
+            insert_id,
+            given_key: self.given_key(values),
+            // the proxy makes all keys that are made: what a server reports was in the statement
+            keeps_last_insert_id: insert_id.is_none() && !self.sets_last_insert_id,
+            answers_insert_id: insert_id.is_some() && !self.reports_insert_id,
+            ..Bound::default()
+        })
     }
 
     /// The statement for some node, whatever the values.
@@ -160,8 +187,25 @@ impl InsertAction {
         }
     }
 
+    /// The greatest key that the statement gives itself, where that matters to the generator.
+    fn given_key(&self, values: &Values<'_>) -> Option<(Arc<KeyMaker>, u64)> {
+        let generated = self.generated.as_ref()?;
+        if !matches!(generated.maker.generator, KeyGenerator::AutoSegment { .. }) {
+            return None;
+        }
+        let given = self.rows.iter().filter_map(|row| match &row.generated {
+            Cell::Value(source) => match values.get(source) {
+                RawValue::Int(key) => u64::try_from(key).ok(),
+                RawValue::Text(text) => std::str::from_utf8(&text).ok()?.trim().parse().ok(),
+                _ => None,
+            },
+            Cell::Missing => None,
+        });
+        given.max().filter(|key| *key > 0).map(|key| (Arc::clone(&generated.maker), key))
+    }
+
     /// The generated key of each row that has none of its own.
-    fn generate(&self, values: &Values<'_>, ids: KeySource<'_>) -> Result<Vec<Option<u64>>, PlanError> {
+    fn generate(&self, values: &Values<'_>, ids: KeySource<'_>) -> Result<Vec<Option<Key>>, PlanError> {
         let Some(generated) = &self.generated else { return Ok(Vec::new()) };
         let lacks = |row: &Row| is_missing(&row.generated, generated.zero_generates, values);
         let missing = self.rows.iter().filter(|row| lacks(row)).count();
@@ -172,7 +216,7 @@ impl InsertAction {
             return Err(PlanError::Internal("rows of different shapes"));
         }
         let count = u32::try_from(missing).map_err(|_| PlanError::not_supported("so many rows", "split them"))?;
-        let mut made = ids(generated.generator, count)?.into_iter();
+        let mut made = ids(&generated.maker, count)?.into_iter();
         self.rows
             .iter()
             .map(|row| match lacks(row) {
@@ -187,7 +231,7 @@ impl InsertAction {
         &self,
         row: &Row,
         number: usize,
-        generated: Option<u64>,
+        generated: Option<Key>,
         values: &Values<'_>,
     ) -> Result<usize, PlanError> {
         let unit = &self.unit[0];
@@ -197,7 +241,11 @@ impl InsertAction {
         for (column, cell) in row.keys.iter().enumerate() {
             let is_generated = self.generated.as_ref().is_some_and(|generated| generated.key == Some(column));
             key.push(match (generated, cell) {
-                (Some(id), _) if is_generated => RawValue::Int(i128::from(id)),
+                (Some(Key::Int(id)), _) if is_generated => RawValue::Int(i128::from(id)),
+                (Some(Key::Uuid(id)), _) if is_generated => match self.generated.as_ref() {
+                    Some(generated) if generated.is_binary => RawValue::Binary(id.to_be_bytes().to_vec().into()),
+                    _ => RawValue::Text(uuid::text(id).into_bytes().into()),
+                },
                 (_, Cell::Missing) => return Err(PlanError::MissingKey(name(column))),
                 (_, Cell::Value(source)) => values.get(source),
             });
@@ -236,6 +284,11 @@ fn is_missing(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> bool {
         Cell::Value(source) => match values.get(source) {
             RawValue::Null => true,
             RawValue::Int(0) => zero_generates,
+            // as the column stores it: 0, or an error
+            RawValue::Text(text) => {
+                let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<f64>().ok());
+                zero_generates && number == Some(0.0)
+            }
             _ => false,
         },
     }
@@ -245,7 +298,7 @@ fn is_missing(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> bool {
 struct Rows<'r, 'v> {
     action: &'r InsertAction,
     rows: &'r [usize],
-    generated: &'r [Option<u64>],
+    generated: &'r [Option<Key>],
     values: &'r Values<'v>,
 }
 
@@ -271,7 +324,8 @@ impl InsertFilling for Rows<'_, '_> {
                 && !generated.in_list
             {
                 let name = set.map(|set| format!("{set} = ")).unwrap_or_default();
-                out.extend_from_slice(format!(", {name}{id}").as_bytes());
+                out.extend_from_slice(format!(", {name}").as_bytes());
+                generated.write(id, out);
             }
             if !is_set {
                 out.push(b')');
@@ -281,10 +335,12 @@ impl InsertFilling for Rows<'_, '_> {
 }
 
 impl Rows<'_, '_> {
-    fn piece(&self, piece: &Piece, id: Option<u64>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
+    fn piece(&self, piece: &Piece, id: Option<Key>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         let (span, numbers) = match (piece, id) {
             (Piece::Generated(..), Some(id)) => {
-                out.extend_from_slice(id.to_string().as_bytes());
+                if let Some(generated) = &self.action.generated {
+                    generated.write(id, out);
+                }
                 return;
             }
             (Piece::Text(span, numbers) | Piece::Generated(span, numbers), _) => (span, numbers),

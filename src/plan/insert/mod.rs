@@ -15,14 +15,17 @@ use super::compose::{Compose, InsertRows};
 use super::error::PlanError;
 use super::keys::{Keys, colocate};
 use super::names::base;
+use super::place::Place;
 use super::query::{Subject, name_map};
 use super::shape::{BlockId, Builder, Position, bare};
 use super::types::StatementKind;
 use super::update::same_everywhere;
 use crate::catalog::TableInfo;
-use crate::config::Table;
+use crate::config::{KeyGenerator, Schema, Table};
+use crate::id::KeyMaker;
 use crate::sql::Parsed;
 pub(crate) use action::InsertAction;
+pub(crate) use rows::{default_generator, maker};
 
 /// Plans an INSERT or REPLACE.
 pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> Result<Plan, PlanError> {
@@ -126,6 +129,18 @@ fn broadcast(
     let template = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let names = name_map(keys);
     Ok(Action::Everywhere(vec![Everywhere { units: keys.units.clone(), template, names, same_rows: true }]))
+}
+
+/// The maker of a sharded table's keys, if it counts.
+pub(crate) fn sequence_of(schema: &Arc<Schema>, table: &Arc<Table>) -> Option<KeyMaker> {
+    let place = Place::Ruled { schema: Arc::clone(schema), table: Arc::clone(table) };
+    match &table.key_generator {
+        Some(generator) => {
+            let counts = matches!(generator.generator, KeyGenerator::AutoSegment { .. });
+            counts.then(|| rows::maker(&place, generator))
+        }
+        None => Some(rows::maker(&place, &rows::counted(schema, "")?)),
+    }
 }
 
 /// The rows of VALUES.

@@ -1,20 +1,25 @@
 //! The rows of an INSERT into a sharded table: where the sharding key of each stands, and where its text.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Insert};
 
 use super::action::{Cell, Generated, InsertAction, Piece, Row};
 use super::{is_default, values_of};
 use crate::catalog::TableInfo;
+use crate::config::{KeyGenerator, Schema, TableKey};
+use crate::id::KeyMaker;
 use crate::plan::anchor::Span;
 use crate::plan::error::PlanError;
 use crate::plan::keys::Keys;
 use crate::plan::names::base;
+use crate::plan::place::Place;
 use crate::plan::query::{Subject, name_map};
 use crate::plan::shape::Builder;
 use crate::plan::template::Slot;
 use crate::plan::unit::quoted;
+use crate::route::key::KeyType;
 use crate::sql::Parsed;
 use crate::sql::spans;
 use crate::sql::splice::Piece as TextPiece;
@@ -53,7 +58,7 @@ pub(super) fn plan(
     })?;
     let info = subject.context.catalog.table(unit.place.schema(), unit.place.table());
     let keyed = unit.keyed.as_ref().ok_or(PlanError::Internal("a sharded table without a key"))?;
-    let generator = keyed.table.key_generator.clone();
+    let generator = keyed.table.key_generator.clone().or_else(|| default_generator(&unit.place, info.as_deref()));
     let position = |name: &str| columns.iter().position(|column| column == name);
     let reader = Reader {
         subject,
@@ -70,21 +75,22 @@ pub(super) fn plan(
         }
     }
     let rows = reader.rows(builder, insert)?;
-    let zero_generates = generator.as_ref().is_some_and(|generator| {
-        let column = info.as_deref().and_then(|info| info.column(&generator.column));
-        column.is_some_and(|(_, column)| column.auto_increment)
-    });
+    let column = generator.as_ref().and_then(|generator| info.as_deref()?.column(&generator.column));
+    let numbers = column.is_some_and(|(_, column)| column.auto_increment);
+    let is_binary = column.is_some_and(|(_, column)| matches!(column.key_type, KeyType::Binary { .. }));
     let generated = generator.map(|generator| Generated {
         key: keyed.columns.iter().position(|column| *column == generator.column),
-        generator: generator.generator,
         in_list: reader.generated.is_some(),
-        zero_generates,
+        zero_generates: numbers && !subject.context.mode.no_auto_value_on_zero,
         set: if insert.assignments.is_empty() { None } else { Some(quoted(&generator.column).into()) },
+        maker: Arc::new(maker(&unit.place, &generator)),
+        is_binary,
     });
     let relay = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let split = split_template(subject, builder, keys, insert, generated.as_ref())?;
     let returns = insert.returning.is_some();
     let assigns = builder.shape.met.assigns_variable;
+    let row_count = rows.len();
     Ok(InsertAction {
         unit: keys.units.clone(),
         relay,
@@ -100,7 +106,38 @@ pub(super) fn plan(
         names: name_map(keys),
         explicit_row: values_of(insert).is_some_and(|values| values.explicit_row),
         has_parentheses: values_of(insert).is_some(),
+        sets_last_insert_id: builder.shape.met.leaves_state,
+        reports_insert_id: (numbers && row_count == 1) || insert.on.is_some() || returns,
     })
+}
+
+/// How many keys a proxy takes at once of a sequence that no rule names.
+const DEFAULT_BLOCK: u32 = 1_000;
+
+/// What numbers an AUTO_INCREMENT column that the rules name no generator for: a sequence of the table's own, whose ids are
+/// as short and dense as the server's, in the schema's home group.
+pub(crate) fn default_generator(place: &Place, info: Option<&TableInfo>) -> Option<TableKey> {
+    let Place::Ruled { schema, .. } = place else { return None };
+    counted(schema, &info?.auto_increment()?.name)
+}
+
+/// A sequence for a column.
+pub(super) fn counted(schema: &Schema, column: &str) -> Option<TableKey> {
+    Some(TableKey {
+        column: column.to_lowercase().into(),
+        name: "auto_segment".into(),
+        generator: KeyGenerator::AutoSegment { group: schema.home_group()?, block: DEFAULT_BLOCK },
+    })
+}
+
+/// The maker of a table's keys.
+pub(crate) fn maker(place: &Place, generator: &TableKey) -> KeyMaker {
+    KeyMaker {
+        generator: generator.generator,
+        sequence: format!("{}.{}", place.schema(), place.table().to_lowercase()).into(),
+        column: Arc::clone(&generator.column),
+        nodes: place.nodes().into(),
+    }
 }
 
 /// The AUTO_INCREMENT column that no generator fills: where its value stands. `Err` if there is none.
@@ -138,20 +175,14 @@ fn split_template(
     if let (Some(generated), Some(last)) = (generated, insert.columns.last())
         && !generated.in_list
     {
-        let column = generated_name(keys)?;
+        let column = &generated.maker.column;
         let end = spans::range(last).ok_or_else(PlanError::lost_place)?.end;
-        template.pieces(end..end, [TextPiece::from(&*format!(", {}", quoted(&column)))]);
+        template.pieces(end..end, [TextPiece::from(&*format!(", {}", quoted(column)))]);
     }
     if !subject.outline.params().is_empty() {
         template.account_params(subject.outline.params(), std::slice::from_ref(&region));
     }
     template.build(subject.sql.len(), subject.literals)
-}
-
-fn generated_name(keys: &Keys) -> Result<String, PlanError> {
-    let keyed = keys.units[0].keyed.as_ref();
-    let generator = keyed.and_then(|keyed| keyed.table.key_generator.as_ref());
-    generator.map(|generator| generator.column.to_string()).ok_or(PlanError::Internal("no generator"))
 }
 
 /// The bytes of all rows.

@@ -34,13 +34,15 @@ pub(super) fn table(number: usize, info: &TableInfo, columns: &[&ColumnInfo], ke
     }
     let statement = |body: &[String]| format!("CREATE TEMPORARY TABLE {} ({})", quoted(&name), body.join(", ")).into();
     let without_unique = statement(&body);
-    let primary = primary_key(info, columns).map(|key| {
-        body.push(format!("PRIMARY KEY ({key})"));
-        statement(&body)
-    });
+    let primary_key = primary_key(info, columns).unwrap_or_default();
+    if !primary_key.is_empty() {
+        let names: Vec<String> = primary_key.iter().map(|name| quoted(name)).collect();
+        body.push(format!("PRIMARY KEY ({})", names.join(", ")));
+    }
     ScratchTable {
-        create: primary.unwrap_or_else(|| Box::clone(&without_unique)),
+        create: statement(&body),
         create_without_unique: without_unique,
+        primary_key,
         select: select.join(", ").into(),
         columns: columns.iter().map(|column| column.name.as_str().into()).collect(),
         cells,
@@ -66,23 +68,23 @@ fn definition(column: &ColumnInfo) -> String {
     }
     // TIMESTAMP has a default of its own where neither is said
     text.push_str(if column.nullable || column.invisible { " NULL" } else { " NOT NULL" });
+    if column.is_json_text {
+        let _ = write!(text, " CHECK (json_valid({}))", quoted(&column.name));
+    }
     text
 }
 
 /// The primary key, if its columns are all there, as they are.
-fn primary_key(info: &TableInfo, columns: &[&ColumnInfo]) -> Option<String> {
-    if info.primary_key.is_empty() {
-        return None;
-    }
+fn primary_key(info: &TableInfo, columns: &[&ColumnInfo]) -> Option<Vec<Box<str>>> {
     let mut names = Vec::new();
     for name in &info.primary_key {
         let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))?;
         if !can_be_key(column) {
             return None;
         }
-        names.push(quoted(&column.name));
+        names.push(column.name.as_str().into());
     }
-    Some(names.join(", "))
+    Some(names)
 }
 
 /// Whether a column can stand in an index as it is.
@@ -103,8 +105,15 @@ fn selected(column: &ColumnInfo) -> String {
     match column.data_type.as_str() {
         // printed with six digits as it is; as a double with all. Not plus 0, which would lose the sign of -0.
         "float" => format!("{} * 1e0", quoted(&column.name)),
+        // The text of no member is empty, as may be that of a member: the number tells them apart.
+        "enum" if has_empty_member(column) => format!("{} + 0", quoted(&column.name)),
         _ => quoted(&column.name),
     }
+}
+
+/// Whether an ENUM may have `''` among its members.
+fn has_empty_member(column: &ColumnInfo) -> bool {
+    column.column_type.contains("(''") || column.column_type.contains(",''")
 }
 
 /// How a cell of the answer, in the column's own character set, is written into an INSERT.
@@ -114,7 +123,7 @@ fn cell_text(column: &ColumnInfo) -> CellText {
     const UTF8: &[&str] = &["utf8", "utf8mb3", "utf8mb4", "ascii"];
     let kind = column.data_type.as_str();
     match &column.charset {
-        _ if NUMBERS.contains(&kind) => CellText::Plain,
+        _ if NUMBERS.contains(&kind) || kind == "enum" && has_empty_member(column) => CellText::Plain,
         Some(charset) if UTF8.contains(&charset.as_str()) => CellText::Quoted,
         Some(_) => CellText::Bytes,
         None if is_bytes(kind) => CellText::Bytes,
@@ -138,6 +147,7 @@ pub(super) fn unknown(number: usize) -> ScratchTable {
         name: format!("{PREFIX}{number}").into(),
         create: "".into(),
         create_without_unique: "".into(),
+        primary_key: Vec::new(),
         select: "*".into(),
         columns: Vec::new(),
         cells: Vec::new(),

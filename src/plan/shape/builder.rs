@@ -509,7 +509,7 @@ impl<'a> Builder<'a> {
 }
 
 /// Whether an expression is surely a number, whatever its columns are.
-fn is_number(expr: &Expr) -> bool {
+pub(super) fn is_number(expr: &Expr) -> bool {
     match bare(expr) {
         Expr::Value(value) => matches!(value.value, Value::Number(..)),
         Expr::BinaryOp { op, .. } => {
@@ -525,7 +525,7 @@ fn is_number(expr: &Expr) -> bool {
 }
 
 /// `a + INTERVAL 1 DAY` gives a date or a text.
-fn is_interval(expr: &Expr) -> bool {
+pub(super) fn is_interval(expr: &Expr) -> bool {
     match bare(expr) {
         Expr::Interval(_) => true,
         Expr::BinaryOp { left, right, .. } => is_interval(left) || is_interval(right),

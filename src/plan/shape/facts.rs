@@ -127,6 +127,9 @@ impl Builder<'_> {
             }
             Expr::BinaryOp { left, op, right } => self.comparison(left, op, right, negated, block),
             Expr::Between { expr, negated: not, low, high } => {
+                if !self.compares_bounds_alone(expr, low, high, block) {
+                    return Fact::Unknown;
+                }
                 let (low_op, high_op) = (BinaryOperator::GtEq, BinaryOperator::LtEq);
                 let both = vec![
                     self.comparison(expr, &low_op, low, negated != *not, block),

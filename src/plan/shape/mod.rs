@@ -4,6 +4,7 @@
 //! that could be told apart, every equality and comparison that holds for the rows that matter. Where the tree says
 //! something that is not understood, the shape knows *less* (a missing condition reaches more shards), never more.
 
+mod between;
 mod builder;
 mod columns;
 mod facts;

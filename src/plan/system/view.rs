@@ -28,6 +28,18 @@ const SCHEMAS: &[&str] = &[
     "TRIGGER_SCHEMA",
     "DATABASE_NAME",
 ];
+/// Columns that measure a table. Of a split table the view of one group measures one part, so they are NULL.
+const MEASURES: &[&str] = &[
+    "TABLE_ROWS",
+    "AVG_ROW_LENGTH",
+    "DATA_LENGTH",
+    "INDEX_LENGTH",
+    "DATA_FREE",
+    "AUTO_INCREMENT",
+    "UPDATE_TIME",
+    "CHECKSUM",
+    "CARDINALITY",
+];
 /// Further columns with the schema of the row's table.
 const SAME_SCHEMA: &[&str] = &["TABLE_SCHEMA", "CONSTRAINT_SCHEMA", "INDEX_SCHEMA", "TRIGGER_SCHEMA"];
 
@@ -144,6 +156,8 @@ struct Part<'a> {
     table: &'a str,
     physical_schema: &'a str,
     physical_table: &'a str,
+    /// Whether there are other parts.
+    is_split: bool,
 }
 
 /// What a group shows.
@@ -173,6 +187,7 @@ impl<'a> Shown<'a> {
                         table: &table.name,
                         physical_schema: &node.schema,
                         physical_table: &node.table,
+                        is_split: table.is_sharded() && table.nodes.len() > 1,
                     });
                 }
             }
@@ -250,6 +265,7 @@ impl<'a> Shown<'a> {
         match scope {
             Scope::Table { schema, table } => {
                 self.map_tables(schema, table, &mut mapped);
+                self.map_measures(schema, table, &mut mapped);
                 if let Some(cases) = mapped.get(schema).cloned() {
                     for same in SAME_SCHEMA.iter().filter(|same| **same != schema) {
                         mapped.insert(
@@ -266,21 +282,21 @@ impl<'a> Shown<'a> {
             Scope::Schema(column) => self.map_schema(column, &mut mapped),
         }
         let columns = info.map(TableInfo::visible_columns).into_iter().flatten();
-        let mut respelled = false;
+        let mut changed = false;
         let list: Vec<String> = columns
             .map(|column| {
                 let written = spelled.iter().find(|name| name.eq_ignore_ascii_case(&column.name));
                 let name = written.unwrap_or(&column.name);
-                respelled |= *name != column.name;
-                match mapped.get(&column.name.to_ascii_uppercase()) {
+                let expression = mapped.get(&column.name.to_ascii_uppercase());
+                changed |= expression.is_some() || *name != column.name;
+                match expression {
                     Some(expression) => format!("{expression} AS {name}"),
                     None if *name != column.name => format!("{} AS {name}", column.name),
                     None => name.clone(),
                 }
             })
             .collect();
-        let is_plain = (mapped.is_empty() && !respelled) || list.is_empty();
-        let list = if is_plain { "*".to_owned() } else { list.join(", ") };
+        let list = if !changed { "*".to_owned() } else { list.join(", ") };
         format!("SELECT {list} FROM information_schema.{}", view.to_ascii_uppercase()).into()
     }
 
@@ -317,6 +333,27 @@ impl<'a> Shown<'a> {
             if !cases.is_empty() {
                 mapped.insert(column.to_owned(), format!("CASE{cases} ELSE {column} END"));
             }
+        }
+    }
+
+    /// NULL for what measures a part of a table.
+    fn map_measures(&self, schema_column: &str, table_column: &str, mapped: &mut BTreeMap<String, String>) {
+        let mut by_database: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for part in self.parts.iter().filter(|part| part.is_split) {
+            by_database.entry(part.physical_schema).or_default().push(part.physical_table);
+        }
+        let is_part: Vec<String> = by_database
+            .into_iter()
+            .map(|(database, tables)| {
+                format!("{schema_column} = {} AND {table_column} IN ({})", literal(database), literals(&tables))
+            })
+            .collect();
+        if is_part.is_empty() {
+            return;
+        }
+        let is_part = is_part.join(" OR ");
+        for measure in MEASURES {
+            mapped.insert((*measure).to_owned(), format!("NULLIF({measure}, CASE WHEN {is_part} THEN {measure} END)"));
         }
     }
 

@@ -89,6 +89,10 @@ impl Algorithm for Complex {
         reached
     }
 
+    fn hashes_texts(&self) -> bool {
+        self.parts.iter().all(|part| part.hashes_texts())
+    }
+
     fn describe(&self) -> String {
         if self.parts.is_empty() {
             return format!("complex hash {}", self.targets);

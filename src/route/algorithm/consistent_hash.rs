@@ -77,6 +77,10 @@ impl Algorithm for ConsistentHash {
         Ok(usize::try_from(node.target).unwrap_or_default())
     }
 
+    fn hashes_texts(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         format!("consistent_hash with {}", self.settings)
     }

@@ -39,6 +39,10 @@ impl Algorithm for HashMod {
         Ok(usize::try_from(hash % self.targets as u64).unwrap_or_default())
     }
 
+    fn hashes_texts(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         format!("hash_mod {} of {}", self.targets, self.hash.name())
     }

@@ -85,6 +85,12 @@ pub trait Algorithm: Send + Sync + Debug {
     fn takes_text_as_written(&self) -> bool {
         false
     }
+
+    /// Whether texts are hashed whole, so that it does not matter what letters beyond ASCII are folded to. Others compare
+    /// them with texts of the rules, which are folded for ASCII only.
+    fn hashes_texts(&self) -> bool {
+        false
+    }
 }
 
 /// The only value of a key of one column.

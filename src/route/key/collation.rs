@@ -1,5 +1,7 @@
 //! Which texts a collation takes as equal, as far as that is known.
 
+use super::letters::Letters;
+
 /// How texts are folded so that equal ones become the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fold {
@@ -8,6 +10,8 @@ pub enum Fold {
     /// Printable ASCII texts are equal when they are so apart from case, or more strictly; of others nothing is known:
     /// `é` may equal `e`, `ß` may equal `s` or `ss`, control characters may count for nothing.
     AsciiCase,
+    /// Printable ASCII texts are equal when they are so apart from case; of other letters a table is known.
+    Letters(Letters),
 }
 
 /// The collations, without character set and `nopad`, whose ASCII part is known. Those of languages are left out:
@@ -45,7 +49,8 @@ pub(super) fn known(collation: &str) -> Option<(Fold, bool)> {
     if plain == "bin" || plain == "0900_bin" {
         return Some((Fold::Exact, pads));
     }
-    ASCII_CASE.contains(&plain.as_str()).then_some((Fold::AsciiCase, pads))
+    let fold = Letters::of(&plain).map_or(Fold::AsciiCase, Fold::Letters);
+    ASCII_CASE.contains(&plain.as_str()).then_some((fold, pads))
 }
 
 impl Fold {
@@ -56,6 +61,17 @@ impl Fold {
             Self::AsciiCase => {
                 let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
                 is_printable.then(|| text.to_ascii_lowercase())
+            }
+            Self::Letters(letters) => {
+                let mut folded = String::with_capacity(text.len());
+                for letter in text.chars() {
+                    match letter {
+                        ' '..='~' => folded.push(letter.to_ascii_lowercase()),
+                        _ if letters.fold(letter, &mut folded) => {}
+                        _ => return None,
+                    }
+                }
+                Some(folded)
             }
         }
     }
@@ -70,11 +86,12 @@ mod tests {
         assert_eq!(known("utf8mb4_bin"), Some((Fold::Exact, true)));
         assert_eq!(known("utf8mb4_0900_bin"), Some((Fold::Exact, false)));
         assert_eq!(known("utf8mb4_nopad_bin"), Some((Fold::Exact, false)));
-        assert_eq!(known("latin1_swedish_ci"), Some((Fold::AsciiCase, true)));
-        assert_eq!(known("latin1_swedish_nopad_ci"), Some((Fold::AsciiCase, false)));
-        assert_eq!(known("utf8mb3_general_ci"), Some((Fold::AsciiCase, true)));
-        assert_eq!(known("utf8mb4_0900_ai_ci"), Some((Fold::AsciiCase, false)));
-        assert_eq!(known("utf8mb4_uca1400_ai_ci"), Some((Fold::AsciiCase, true)));
+        assert_eq!(known("latin1_swedish_ci"), Some((Fold::Letters(Letters::Latin1), true)));
+        assert_eq!(known("latin1_swedish_nopad_ci"), Some((Fold::Letters(Letters::Latin1), false)));
+        assert_eq!(known("utf8mb3_general_ci"), Some((Fold::Letters(Letters::General), true)));
+        assert_eq!(known("utf8mb4_0900_ai_ci"), Some((Fold::Letters(Letters::Unicode0900), false)));
+        assert_eq!(known("utf8mb4_uca1400_ai_ci"), Some((Fold::Letters(Letters::Unicode1400), true)));
+        assert_eq!(known("utf8mb4_0900_as_ci"), Some((Fold::AsciiCase, false)));
         assert_eq!(known("uca1400_nopad_as_ci"), Some((Fold::AsciiCase, false)));
         let unknown = [
             "utf8mb4_swedish_ci",
@@ -98,6 +115,9 @@ mod tests {
     fn folding() {
         assert_eq!(Fold::AsciiCase.apply("Ann Lee-7"), Some("ann lee-7".into()));
         assert_eq!(Fold::AsciiCase.apply("Müller"), None);
+        assert_eq!(Fold::Letters(Letters::General).apply("Müller-7"), Some("muller-7".into()));
+        assert_eq!(Fold::Letters(Letters::Unicode).apply("Großes 漢字"), Some("grosses 漢字".into()));
+        assert_eq!(Fold::Letters(Letters::General).apply("e\u{301}"), None);
         assert_eq!(Fold::AsciiCase.apply("a\u{1}"), None);
         assert_eq!(Fold::Exact.apply("Müller\u{1}"), Some("Müller\u{1}".into()));
     }

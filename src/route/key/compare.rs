@@ -125,9 +125,14 @@ impl TextKey {
 
     /// Folds a text, or leaves it as it is where folding it would make no difference.
     fn place(self, text: &str) -> Option<KeyValue> {
-        let folded = self.fold.apply(text)?;
-        let has_case = self.fold == Fold::AsciiCase && text.bytes().any(|byte| byte.is_ascii_alphabetic());
-        if self.as_written && has_case { None } else { Some(KeyValue::Text(folded)) }
+        let mut folded = self.fold.apply(text)?;
+        if self.pads {
+            // what stands behind the spaces may count for nothing
+            folded.truncate(folded.trim_end_matches(' ').len());
+        }
+        let has_forms = |byte: u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+        let has_forms = self.fold != Fold::Exact && text.bytes().any(has_forms);
+        if self.as_written && has_forms { None } else { Some(KeyValue::Text(folded)) }
     }
 
     /// The form in which a text is placed when it is stored.
@@ -306,7 +311,12 @@ mod tests {
             ("utf8mb4_bin", "Ann ", same_text("Ann")),
             ("utf8mb4_bin", "Grüße", same_text("Grüße")),
             ("utf8mb4_0900_bin", "a ", same_text("a ")),
-            ("utf8mb4_general_ci", "Grüße", Anywhere),
+            ("utf8mb4_general_ci", "Grüße", same_text("gruse")),
+            ("utf8mb4_unicode_ci", "Grüße ", same_text("grusse")),
+            ("utf8mb4_0900_ai_ci", "a\u{ad} ", same_text("a ")),
+            ("utf8mb4_uca1400_ai_ci", "a \u{ad}", same_text("a")),
+            ("utf8mb4_general_ci", "u\u{308}", Anywhere),
+            ("utf8mb4_0900_as_ci", "Grüße", Anywhere),
             ("utf8mb4_unicode_ci", "a\u{0}", Anywhere),
         ];
         for (collation, value, key) in cases {

@@ -113,6 +113,17 @@ impl KeyType {
         }
     }
 
+    /// The same type for an algorithm that compares texts with those of the rules: letters beyond ASCII lead anywhere.
+    #[must_use]
+    pub fn of_ascii(&self) -> Self {
+        match self {
+            Self::Text(text @ TextKey { fold: Fold::Letters(_), .. }) => {
+                Self::Text(TextKey { fold: Fold::AsciiCase, ..*text })
+            }
+            other => other.clone(),
+        }
+    }
+
     /// The same type for an algorithm that places texts as they were written
     /// ([`Algorithm::takes_text_as_written`](crate::route::algorithm::Algorithm::takes_text_as_written)): a row's
     /// place is then known when it is stored, but a comparison that ignores case leads anywhere.

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::Done;
+use crate::error::SqlError;
 use crate::execute::{Lane, Watch, write};
-use crate::plan::Bound;
 use crate::plan::compose::InsertRows;
+use crate::plan::{Bound, LastInsertId};
 use crate::session::query::Text;
 use crate::session::run::Input;
 use crate::session::{Failure, Session};
@@ -66,7 +67,8 @@ impl Session {
         let text = Text { sql };
         let snapshot = self.snapshot();
         let plan = self.plan(&text, &scanned, &snapshot, false).await?;
-        let bound = self.bind(&plan, &text.sql, &[])?;
+        let refused = || SqlError::not_supported("this INSERT in steps", "insert the rows as VALUES");
+        let bound = self.bind_with_keys(&snapshot, &plan, &text.sql, &[]).await?.ok_or_else(refused)?;
         self.check_write(&snapshot, &super::super::write::groups_of(&bound))?;
         let (mut lanes, requests) = self.write_lanes(&snapshot, &plan, &bound, Input::Text(&text)).await?;
         let statements: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
@@ -90,9 +92,16 @@ impl Session {
             diagnostic
         });
         done.add(&outcome, diagnostics.collect());
-        let first = bound.insert_id.unwrap_or(outcome.insert_id);
-        if done.insert_id == 0 || bound.insert_id.is_none() {
-            done.insert_id = done.insert_id.max(first);
+        match (bound.last_insert_id(), done.last_insert_id) {
+            (_, LastInsertId::Generated(_)) => {}
+            (LastInsertId::Generated(id), _) => {
+                (done.insert_id, done.last_insert_id) = (id, LastInsertId::Generated(id));
+            }
+            (other, _) => {
+                // the last key that was read stands for those that the query gave
+                done.insert_id = if outcome.insert_id == 0 { done.insert_id } else { outcome.insert_id };
+                done.last_insert_id = other;
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 mod change;
 mod insert;
 mod literal;
+mod load;
 mod moves;
 mod nodes;
 
@@ -20,24 +21,39 @@ use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::execute::diagnostics::MAX_DIAGNOSTICS;
 use crate::execute::lane::Outcome;
 use crate::execute::write::Info;
-use crate::plan::Plan;
 use crate::plan::compose::Compose;
+use crate::plan::{LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::scan;
 use literal::Writer;
 
 /// What the steps of a statement have done so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Done {
     affected_rows: u64,
     warnings: u16,
     insert_id: u64,
+    last_insert_id: LastInsertId,
     info: Info,
+    /// The text of the answer, where it is not that of `info`.
+    text: Option<String>,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Done {
+    fn new() -> Self {
+        Self {
+            affected_rows: 0,
+            warnings: 0,
+            insert_id: 0,
+            last_insert_id: LastInsertId::Kept,
+            info: Info::default(),
+            text: None,
+            diagnostics: Vec::new(),
+        }
+    }
+
     /// Adds what a step came to.
     fn add(&mut self, outcome: &Outcome, diagnostics: Vec<Diagnostic>) {
         self.affected_rows = self.affected_rows.saturating_add(outcome.affected_rows);
@@ -64,7 +80,7 @@ impl Session {
         let Some(compose) = plan.compose.clone() else { return Ok(()) };
         // The groups are noted as the steps come to them.
         let within = self.begin_steps(snapshot, &[]).await?;
-        let mut done = Done::default();
+        let mut done = Done::new();
         let vars = Arc::clone(&self.state.vars);
         if plan.needs.timestamp || plan.needs.row_times {
             self.state.vars = at_one_moment(&vars);
@@ -84,11 +100,11 @@ impl Session {
         let outcome = Outcome {
             affected_rows: done.affected_rows,
             insert_id: done.insert_id,
-            info: done.info.text(warnings),
+            info: done.text.unwrap_or_else(|| done.info.text(warnings)),
             warnings,
             ..Outcome::default()
         };
-        self.note_outcome(&outcome, None, true);
+        self.note_outcome(&outcome, done.last_insert_id, true);
         self.note_write();
         let ok = OkPacket {
             affected_rows: outcome.affected_rows,

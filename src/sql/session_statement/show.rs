@@ -161,6 +161,8 @@ impl Show {
                 | Self::TableStatus { .. }
                 | Self::Columns { .. }
                 | Self::Index { .. }
+                | Self::Triggers { .. }
+                | Self::Events { .. }
         )
     }
 }
