@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::aside::query_rows;
+use crate::execute::own_query::query_rows;
 use crate::execute::{ExecuteError, Lane};
 use crate::plan::types::{LinkValues, ScratchLink, ScratchRead, Text};
 
