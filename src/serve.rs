@@ -164,7 +164,8 @@ async fn start_admin(
 }
 
 async fn session(shared: Arc<Shared>, accepted: Accepted) {
-    if let Err(error) = admitted(&shared, &accepted) {
+    let is_confidential = accepted.stream.io().is_confidential();
+    if let Err(error) = admitted(&shared, &accepted.account.user, is_confidential) {
         tracing::info!(user = %accepted.account.user, %error, "refused after its login");
         return turn_away(accepted, &error).await;
     }
@@ -176,17 +177,17 @@ async fn session(shared: Arc<Shared>, accepted: Accepted) {
         schema: accepted.database,
         collation: accepted.charset,
     };
-    let doorman = GateDoorman::new(accepted.gate, accepted.scramble, accepted.peer);
+    let doorman = GateDoorman::new(Arc::clone(&shared), accepted.gate, accepted.scramble, accepted.peer);
     let client = Client::new(accepted.stream, accepted.capabilities);
     let mut drain = accepted.drain;
     Session::new(shared, client, identity, Box::new(doorman)).run(async move { drain.requested().await }).await;
 }
 
 /// What the rules ask of an account beyond its password.
-fn admitted(shared: &Shared, accepted: &Accepted) -> Result<(), SqlError> {
+fn admitted(shared: &Shared, user: &str, is_confidential: bool) -> Result<(), SqlError> {
     let snapshot = shared.snapshot.load();
-    let Some(user) = snapshot.rules.user(&accepted.account.user) else { return Ok(()) };
-    if user.require_tls && !accepted.stream.io().is_confidential() {
+    let Some(user) = snapshot.rules.user(user) else { return Ok(()) };
+    if user.require_tls && !is_confidential {
         let message = format!("Access denied for user '{}': this account must use TLS", user.name);
         return Err(SqlError::client(1045, "28000", message));
     }

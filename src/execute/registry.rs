@@ -11,6 +11,8 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use super::deadline::{Deadline, TimeLimit};
+
 /// What another session asked a session to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt {
@@ -40,6 +42,7 @@ pub struct SessionEntry {
     /// The session's own task, and nobody else, waits here.
     wake: AtomicWaker,
     activity: Mutex<Activity>,
+    deadline: Deadline,
 }
 
 /// What a session does now: a row of `SHOW PROCESSLIST`.
@@ -65,8 +68,19 @@ impl SessionEntry {
         }
     }
 
+    /// The time of a statement begins to run, if there is a limit to it.
+    pub fn start_clock(&self, limit: Option<TimeLimit>) {
+        self.deadline.start(limit);
+    }
+
+    /// How long the statement may still run.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
     /// Notes that the statement has ended, and when.
     pub fn end(&self, now: Instant) {
+        self.deadline.start(None);
         let mut activity = self.activity.lock();
         activity.statement = None;
         activity.since = now;
@@ -121,6 +135,19 @@ impl SessionEntry {
         })
         .await
     }
+
+    /// Waits for a `KILL` of the connection; one of the statement is kept for whoever asks for interrupts next.
+    pub async fn killed(&self) {
+        poll_fn(|cx| {
+            let is_killed = || self.interrupt.load(Ordering::Acquire) == CONNECTION;
+            if is_killed() {
+                return Poll::Ready(());
+            }
+            self.wake.register(cx.waker());
+            if is_killed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
 }
 
 /// The sessions by connection id.
@@ -150,6 +177,7 @@ impl Registry {
             interrupt: AtomicU8::new(NOTHING),
             wake: AtomicWaker::new(),
             activity: Mutex::new(Activity { schema, statement: None, since: Instant::now() }),
+            deadline: Deadline::default(),
         });
         self.sessions.lock().insert(id, Arc::clone(&entry));
         Entered { registry: Arc::clone(self), entry }

@@ -126,6 +126,9 @@ fn aggregated(column: usize, function: &AggregateFunction) -> String {
         AggregateFunction::Avg { sum_column, count_column } => {
             format!("column {column} = sum {} / count {}", sum_column + 1, count_column + 1)
         }
+        AggregateFunction::CountDistinct { key } => {
+            format!("column {column} = how many different in column {}", key.compared_column() + 1)
+        }
         AggregateFunction::BitAnd => format!("column {column} = and of bits"),
         AggregateFunction::BitOr => format!("column {column} = or of bits"),
         AggregateFunction::BitXor => format!("column {column} = xor of bits"),

@@ -106,6 +106,8 @@ pub struct Plan {
     action: Action,
     /// What the session does where the action cannot be bound.
     pub(crate) compose: Option<Arc<compose::Compose>>,
+    /// An INSERT that gives its AUTO_INCREMENT column values: LAST_INSERT_ID() stays what it was.
+    pub(crate) gives_id: bool,
 }
 
 impl Plan {
@@ -164,7 +166,7 @@ impl Plan {
     /// Whether something that the statement left on its connection is to be read back from there: user variables that it
     /// assigned, or the number of rows found without LIMIT.
     pub fn reads_back(&self) -> bool {
-        !self.assigned_variables.is_empty() || self.pins.found_rows
+        !self.assigned_variables.is_empty() || self.pins.found_rows || self.pins.insert_id
     }
 
     /// The statement over temporary tables, where no server has all tables of the statement, so that it has no

@@ -142,6 +142,7 @@ impl<'a> Subject<'a> {
             text_is_utf8: self.context.text_is_utf8,
             action,
             compose: None,
+            gives_id: false,
         }
     }
 
@@ -322,6 +323,7 @@ fn pins(met: &Met) -> Pins {
         temporary_table: false,
         user_variables: met.user_variable || met.assigns_variable || met.into,
         found_rows: met.calc_found_rows,
+        insert_id: met.sets_insert_id,
         unknown: met.unknown_function.is_some() || met.leaves_state,
     }
 }

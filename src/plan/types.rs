@@ -51,6 +51,8 @@ pub struct Pins {
     pub user_variables: bool,
     /// `SQL_CALC_FOUND_ROWS`: `FOUND_ROWS()` will be asked on it.
     pub found_rows: bool,
+    /// It sets what `LAST_INSERT_ID()` gives: `LAST_INSERT_ID(x)`, CALL.
+    pub insert_id: bool,
     /// Anything else that is not known to leave nothing behind: CALL, stored functions, LAST_INSERT_ID(x).
     pub unknown: bool,
 }
@@ -100,6 +102,11 @@ pub struct LogicalTable {
 
 /// The values of the session that a statement reads, as SQL text.
 pub trait SessionValues {
+    /// Whether a write that meets a wrong value fails (`sql_mode`).
+    fn is_strict(&self) -> bool {
+        true
+    }
+
     /// The text of a value; `None` leaves the call to the server.
     fn value(&self, what: &SessionValue) -> Option<String>;
 
@@ -180,6 +187,8 @@ pub struct Bound {
     pub keeps_last_insert_id: bool,
     /// What a server would report as the insert id is not [`insert_id`](Self::insert_id): the proxy answers itself.
     pub answers_insert_id: bool,
+    /// A row of an INSERT that changes nothing is a duplicate that was left out.
+    pub unchanged_is_duplicate: bool,
     /// Affected rows are those of one shard, not their sum: each shard changed the same rows (broadcast tables).
     pub same_rows: bool,
     /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
@@ -300,8 +309,8 @@ pub struct ShardStatement {
     pub params: Params,
     /// What to rename in metadata and errors.
     pub names: Option<Arc<NameMap>>,
-    /// How many rows of VALUES it has. (A server says `Records: n` for several rows, nothing for one.)
-    pub rows: u32,
+    /// The numbers that its rows have in the client's INSERT, from 1; none where it has them all, or is no INSERT.
+    pub rows: Arc<[u32]>,
 }
 
 /// The text of a statement for a shard.

@@ -4,6 +4,8 @@ use bytes::Bytes;
 
 use super::{Failure, Flow, Pins, Session, State};
 use crate::error::SqlError;
+use crate::execute::ExecuteError;
+use crate::execute::deadline::Cause;
 use crate::execute::error::DEADLOCK_KIND;
 use crate::protocol::session_track::put_schema;
 use crate::protocol::{Capabilities, Command, OkPacket, ProtocolError};
@@ -13,7 +15,8 @@ impl Session {
     /// Answers one command. An error that the client can read is written here; what comes back as an `Err` ends the
     /// session.
     pub(super) async fn command(&mut self, packet: Bytes) -> Result<Flow, Failure> {
-        let result = self.dispatch(&packet).await;
+        self.follow_limits();
+        let result = self.dispatch(&packet).await.map_err(|failure| self.explained(failure));
         self.entry.end(self.since);
         let lost = self.lost_state();
         let flow = match result {
@@ -41,6 +44,13 @@ impl Session {
         Ok(flow)
     }
 
+    /// A statement that was killed because its time was up ends with the server's error for that.
+    fn explained(&self, failure: Failure) -> Failure {
+        let Some(cause @ Cause::TimeUp { .. }) = self.entry.deadline().stopped() else { return failure };
+        let error = SqlError::from_report(&ExecuteError::from(cause));
+        failure.with_cause_of_kill(&error)
+    }
+
     /// Whether a connection went down with state that the client relies on: its transaction, locks, temporary tables.
     /// What is left of that is dropped with it.
     pub(super) fn lost_state(&mut self) -> bool {
@@ -53,7 +63,7 @@ impl Session {
 
     async fn dispatch(&mut self, packet: &Bytes) -> Result<Flow, Failure> {
         self.more_results = false;
-        self.binary_rows = false;
+        self.binary = None;
         let command = match Command::parse(packet) {
             Ok(command) => command,
             Err(ProtocolError::UnknownCommand) => {

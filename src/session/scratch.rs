@@ -211,9 +211,9 @@ impl Session {
         let watch = Watch { entry: &self.entry };
         let handles: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
         let parts = vec![Part { lane: 0, request, before: None }];
-        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let bounds = self.gather_bounds();
         let spec = Arc::new(MergeSpec::default());
-        let opening = async { Ok(Gather::open(vec![lane], parts, &spec, format, limit_bytes).await) };
+        let opening = async { Ok(Gather::open(vec![lane], parts, &spec, format, bounds).await) };
         let opened = watch.guard_killing(&self.client, &handles, opening).await?;
         Ok(opened.map_err(|(error, _)| error)?)
     }
@@ -308,7 +308,7 @@ impl Session {
             sql: scratch.sql.clone(),
             params: scratch.params.clone(),
             names: None,
-            rows: 0,
+            rows: Arc::default(),
         };
         Ok((lane, Ready { statement, names: names(scratch, place), read, _permit: permit }))
     }
@@ -451,8 +451,7 @@ impl Session {
             let spec = Arc::new(MergeSpec::default());
             let watch = Watch { entry: &self.entry };
             let handles: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
-            let limit_bytes = self.shared.limits().max_buffered_bytes;
-            let opening = Gather::open(lanes, parts, &spec, RowFormat::Text, limit_bytes);
+            let opening = Gather::open(lanes, parts, &spec, RowFormat::Text, self.gather_bounds());
             let opening = async { Ok(deadline.watch(&handles, opening).await) };
             match watch.guard_killing(&self.client, &handles, opening).await? {
                 Ok(gather) => return Ok(gather),

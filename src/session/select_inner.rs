@@ -79,10 +79,11 @@ impl Session {
             part.request = in_binary(&part.request);
         }
         let spec = bound.merge.clone().unwrap_or_default();
-        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let bounds = self.gather_bounds();
+        let limit_bytes = bounds.held_bytes;
         let watch = Watch { entry: &self.entry };
         let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let opening = async { Ok(Gather::open(lanes, parts, &spec, RowFormat::Binary, limit_bytes).await) };
+        let opening = async { Ok(Gather::open(lanes, parts, &spec, RowFormat::Binary, bounds).await) };
         let mut gather = match watch.guard_killing(&self.client, &statements, opening).await? {
             Ok(gather) => gather,
             Err((error, lanes)) => return Err(self.inner_failed(lanes, error, &bound, &snapshot).await),
@@ -158,12 +159,9 @@ impl Session {
         }
     }
 
-    /// Whether a write that meets a wrong value fails: `sql_mode` is strict, as it is where nobody set it.
+    /// Whether a write that meets a wrong value fails.
     pub(super) fn is_strict(&self) -> bool {
-        self.state.vars.get("sql_mode").is_none_or(|mode| {
-            let mode = mode.to_ascii_uppercase();
-            ["STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"].iter().any(|strict| mode.contains(strict))
-        })
+        super::values::is_strict(&self.state)
     }
 }
 

@@ -11,7 +11,7 @@ use super::coordinator::{Coordinator, Entry, Participant};
 use super::error::{CommitError, TransactionError};
 use super::xid::{GroupTag, Xid};
 use super::{Access, Begin};
-use crate::backend::{Backends, Flavour, Lease, Role, Settings};
+use crate::backend::{Backends, Flavour, KillHandle, Lease, Role, Settings};
 use crate::config::GroupId;
 use crate::execute::{ExecuteError, Lane};
 use crate::protocol::StatusFlags;
@@ -146,6 +146,16 @@ impl Transaction {
     /// The groups whose connections are held.
     pub fn held_groups(&self) -> impl Iterator<Item = GroupId> {
         self.held.iter().map(|held| held.group)
+    }
+
+    /// What it takes to stop what runs on the connections that are held.
+    pub fn kill_handles(&self) -> impl Iterator<Item = KillHandle> {
+        self.held.iter().map(|held| held.lease.kill_handle())
+    }
+
+    /// Whether it is over several groups: then its end goes in steps that nothing may come between.
+    pub fn is_global(&self) -> bool {
+        self.global.is_some()
     }
 
     /// The default schema of the connection that is held to a group.

@@ -282,7 +282,7 @@ impl ScratchPlan {
             sql: Text::Rewritten(Bytes::from(sql)),
             params: Params::Same,
             names: self.names.clone(),
-            rows: 0,
+            rows: Arc::default(),
         })
     }
 }
