@@ -64,6 +64,7 @@ fn columns() -> Columns {
         nullable: false,
         auto_increment: false,
         generated: false,
+        is_json_text: false,
         invisible: false,
         default: None,
         is_json_text: false,

@@ -33,7 +33,16 @@ impl Plan {
         for read in &scratch.reads {
             let _ = writeln!(text, "{} as {}:", read.table.name, read.visible);
             for shard in &read.shards {
-                let _ = writeln!(text, "  {}: {}", shard.node, String::from_utf8_lossy(shard.sql.bytes(sql)));
+                let statement = String::from_utf8_lossy(shard.sql.bytes(sql));
+                let _ = writeln!(text, "  {}: {statement}{}", shard.node, read.lock);
+            }
+            for link in &read.links {
+                let Some(other) = scratch.reads.get(link.other) else { continue };
+                let _ = writeln!(
+                    text,
+                    "  if {} is read before and small: where {} is in its {}",
+                    other.visible, link.column, link.other_column
+                );
             }
         }
         let places: Vec<&str> = scratch.places.iter().map(|place| &*place.label).collect();
