@@ -16,6 +16,8 @@ mod doorman;
 mod evaluate;
 mod failure;
 mod field_list;
+mod gather;
+mod lanes;
 mod literal;
 mod local;
 mod locks;

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::gather::{PART_KEY, of_cursor};
 use super::prepared::Cursor;
 use super::query::Text;
-use super::run::{Input, PART_KEY, of_cursor, request};
+use super::run::{Input, request};
 use super::scratch_order::{Filled, ready_read};
 use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
