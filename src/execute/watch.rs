@@ -128,6 +128,8 @@ impl Watch<'_> {
             };
             match what {
                 Interrupt::Query => stop_all(statements).await,
+                // It ends already.
+                Interrupt::Deadlock => {}
                 Interrupt::Connection => return Err(ExecuteError::Interrupted.into()),
             }
         }
@@ -182,6 +184,8 @@ enum Disturbance {
     ClientGone,
     /// `KILL`: the session ends.
     End,
+    /// The transaction was chosen to end a deadlock.
+    Deadlock,
     /// The servers are to stop their statements.
     Stop(Cause),
     /// They were told, and one does not.
@@ -192,6 +196,7 @@ impl From<Interrupt> for Disturbance {
     fn from(what: Interrupt) -> Self {
         match what {
             Interrupt::Query => Self::Stop(Cause::Killed),
+            Interrupt::Deadlock => Self::Deadlock,
             Interrupt::Connection => Self::End,
         }
     }
@@ -202,6 +207,7 @@ impl From<Disturbance> for ExecuteError {
         match disturbance {
             Disturbance::ClientGone => Self::ClientLost(NetError::Closed),
             Disturbance::End => Self::Interrupted,
+            Disturbance::Deadlock => Self::Deadlock,
             Disturbance::Stop(cause) | Disturbance::GivenUp(cause) => cause.into(),
         }
     }

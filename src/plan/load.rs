@@ -33,7 +33,6 @@ pub(crate) struct LoadPlan {
     pub names: Option<Arc<NameMap>>,
 }
 
-
 /// Charsets in which a byte of a character may look like a quote or a terminator.
 const WIDE: &[&str] = &["big5", "cp932", "gbk", "gb18030", "sjis", "ucs2", "utf16", "utf16le", "utf32"];
 
@@ -50,10 +49,10 @@ pub(crate) fn plan(context: &PlanContext<'_>, load: LoadData) -> Result<Option<L
         return Err(refused(format!("LOAD DATA of a file in {charset}"), "convert the file to UTF-8"));
     }
     let info = context.catalog.table(place.schema(), place.table());
-    let columns = columns(&load, info.as_deref()).ok_or_else(|| {
-        refused(format!("LOAD DATA into '{table}', whose columns are not known"), "list the columns")
-    })?;
-    let position = |name: &str| columns.iter().position(|column| matches!(column, Into::Column(known) if known == name));
+    let columns = columns(&load, info.as_deref())
+        .ok_or_else(|| refused(format!("LOAD DATA into '{table}', whose columns are not known"), "list the columns"))?;
+    let position =
+        |name: &str| columns.iter().position(|column| matches!(column, Into::Column(known) if known == name));
     let keyed = place.sharded().map(|table| {
         let types = table.key_columns().iter().map(|column| key_type(info.as_deref(), context, column)).collect();
         KeyedTable::new(Arc::clone(table), types, None)
@@ -185,22 +184,18 @@ impl LoadPlan {
         let mut edits: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
         let load = &self.load;
         let first = load.table.schema.as_ref().map_or(load.table.table.range.start, |schema| schema.range.start);
-        let table = self.unit.node(node).map_or_else(String::new, |node| {
-            format!("{}.{}", quoted(&node.schema), quoted(&node.table))
-        });
+        let table = self
+            .unit
+            .node(node)
+            .map_or_else(String::new, |node| format!("{}.{}", quoted(&node.schema), quoted(&node.table)));
         edits.push((first..load.table.table.range.end, table.into_bytes()));
         if let Some((_, range)) = &load.ignored {
             edits.push((range.clone(), Vec::new()));
         }
-        if let Some((maker, None)) = &self.generated {
-            match &load.columns {
-                Some((_, range)) => {
-                    let column = format!(", {})", quoted(&maker.column));
-                    edits.push((range.end - 1..range.end, column.into_bytes()));
-                }
-                // without a list all columns are loaded, the generated one among them
-                None => {}
-            }
+        // without a list all columns are loaded, the generated one among them
+        if let (Some((maker, None)), Some((_, range))) = (&self.generated, &load.columns) {
+            let column = format!(", {})", quoted(&maker.column));
+            edits.push((range.end - 1..range.end, column.into_bytes()));
         }
         edits.sort_by_key(|(range, _)| range.start);
         let mut out = Vec::with_capacity(sql.len() + 64);

@@ -129,6 +129,11 @@ impl Session {
 
     async fn end_transaction(&mut self, commit: bool, end: End) -> Result<Flow, Failure> {
         let chained = self.txn.begun().cloned();
+        let by_default = self.completion();
+        let end = End {
+            chain: end.chain.or(by_default.chain),
+            release: end.release.or(by_default.release.filter(|_| end.chain != Some(true))),
+        };
         if commit {
             self.commit().await?;
         } else {
@@ -142,6 +147,17 @@ impl Session {
         }
         self.answer_ok();
         Ok(if end.release == Some(true) { Flow::Close } else { Flow::Continue })
+    }
+
+    /// How transactions end where COMMIT and ROLLBACK do not say (`completion_type`).
+    fn completion(&self) -> End {
+        let value =
+            self.state.vars.get("completion_type").map(|literal| literal.trim_matches('\'').to_ascii_uppercase());
+        match value.as_deref() {
+            Some("CHAIN" | "1") => End { chain: Some(true), release: None },
+            Some("RELEASE" | "2") => End { chain: None, release: Some(true) },
+            _ => End::default(),
+        }
     }
 
     async fn savepoint(&mut self, name: &str, statement: &Bytes) -> Result<(), Failure> {

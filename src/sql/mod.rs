@@ -13,13 +13,13 @@
 
 mod cursor;
 pub mod ddl;
-pub mod load_data;
 pub mod dialect;
 pub mod digest;
 mod foreign_words;
 pub mod lexer;
 mod limits;
 pub mod literal;
+pub mod load_data;
 pub mod names;
 mod normalised;
 pub mod parse;

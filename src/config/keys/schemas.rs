@@ -81,7 +81,12 @@ pub const KEY_GENERATOR: Section = Section {
             "leased in a table of `group`",
             "`snowflake`: must differ among proxies that are alive at the same time.",
         ),
-        optional("group", Text, "the first group", "The group whose primary counts the sequence, or leases worker ids."),
+        optional(
+            "group",
+            Text,
+            "the first group",
+            "The group whose primary counts the sequence, or leases worker ids.",
+        ),
         default("block", Int(1, 10_000_000), "1000", "`auto_segment`: how many keys a proxy takes at once."),
         default(
             "lease_ms",

@@ -72,7 +72,10 @@ pub(super) fn read<'a>(
             .iter()
             .map(|(n, node)| (n.text.as_str(), algorithm::read(context, &n.place, node)))
             .collect(),
-        generators: generators.iter().map(|(n, node)| (n.text.as_str(), table::generator(context, n, node, groups))).collect(),
+        generators: generators
+            .iter()
+            .map(|(n, node)| (n.text.as_str(), table::generator(context, n, node, groups)))
+            .collect(),
         rings: RefCell::default(),
     };
     let mut schema = Schema {

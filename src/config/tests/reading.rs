@@ -23,7 +23,10 @@ fn the_example_is_read_as_it_is_meant() {
     assert!(matches!(&orders.strategy, Strategy::TwoLevel { database, table }
         if database.algorithm.targets() == 2 && table.algorithm.targets() == 4));
     assert_eq!(orders.key_columns().iter().map(|c| &**c).collect::<Vec<_>>(), ["user_id", "order_id"]);
-    assert!(matches!(orders.key_generator.as_ref().unwrap().generator, KeyGenerator::Snowflake { worker: Worker::Fixed(1), .. }));
+    assert!(matches!(
+        orders.key_generator.as_ref().unwrap().generator,
+        KeyGenerator::Snowflake { worker: Worker::Fixed(1), .. }
+    ));
     assert!(shop.are_bound(orders, shop.table("order_items").unwrap()));
     assert!(!shop.are_bound(orders, shop.table("users").unwrap()));
     let country = shop.table("country").unwrap();

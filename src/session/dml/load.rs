@@ -51,10 +51,7 @@ impl Counts {
     }
 
     fn text(&self, warnings: u16) -> String {
-        format!(
-            "Records: {}  Deleted: {}  Skipped: {}  Warnings: {warnings}",
-            self.records, self.deleted, self.skipped
-        )
+        format!("Records: {}  Deleted: {}  Skipped: {}  Warnings: {warnings}", self.records, self.deleted, self.skipped)
     }
 }
 
@@ -149,7 +146,8 @@ impl Session {
         }
         done.text = Some(loading.counts.text(done.warnings));
         if let Some(key) = loading.first_key {
-            (done.insert_id, done.last_insert_id) = (key, LastInsertId::Generated(key));
+            // a server tells no insert id of a file
+            done.last_insert_id = LastInsertId::Generated(key);
         }
         Ok(())
     }

@@ -109,8 +109,7 @@ impl<'a> Lines<'a> {
             let mut null = false;
             let enclosed = format.quote.is_some() && line.get(at).copied() == format.quote;
             at += usize::from(enclosed);
-            loop {
-                let Some(&byte) = line.get(at) else { break };
+            while let Some(&byte) = line.get(at) {
                 if Some(byte) == format.escape && !(enclosed && Some(byte) == format.quote) {
                     let Some(&next) = line.get(at + 1) else {
                         value.push(byte);
@@ -191,28 +190,17 @@ mod tests {
     #[test]
     fn tabs_and_escapes() {
         let found = lines(&Format::default(), b"1\ta\\tb\\\nc\t\\N\n2\t\\\\N\t\n");
-        assert_eq!(
-            found,
-            texts(&[&[Some("1"), Some("a\tb\nc"), None], &[Some("2"), Some("\\N"), Some("")]])
-        );
+        assert_eq!(found, texts(&[&[Some("1"), Some("a\tb\nc"), None], &[Some("2"), Some("\\N"), Some("")]]));
     }
 
     #[test]
     fn quotes_hold_terminators_and_quotes() {
-        let format = Format {
-            field_end: b",".to_vec(),
-            quote: Some(b'"'),
-            line_end: b"\r\n".to_vec(),
-            ..Format::default()
-        };
+        let format =
+            Format { field_end: b",".to_vec(), quote: Some(b'"'), line_end: b"\r\n".to_vec(), ..Format::default() };
         let found = lines(&format, b"1,\"a,\"\"b\"\"\r\nc\",NULL\r\n\"2\",x\"y,\"\"\r\n3");
         assert_eq!(
             found,
-            texts(&[
-                &[Some("1"), Some("a,\"b\"\r\nc"), None],
-                &[Some("2"), Some("x\"y"), Some("")],
-                &[Some("3")],
-            ])
+            texts(&[&[Some("1"), Some("a,\"b\"\r\nc"), None], &[Some("2"), Some("x\"y"), Some("")], &[Some("3")],])
         );
     }
 
@@ -225,7 +213,8 @@ mod tests {
 
     #[test]
     fn what_is_cut_anywhere_gives_the_same_lines() {
-        let format = Format { field_end: b"||".to_vec(), quote: Some(b'\''), line_end: b"\r\n".to_vec(), ..Format::default() };
+        let format =
+            Format { field_end: b"||".to_vec(), quote: Some(b'\''), line_end: b"\r\n".to_vec(), ..Format::default() };
         let file = b"1||'a\r\n''b'||\\N\r\n2||c\\\r\nd||e\r\n3||f||g\r\n";
         let whole = lines(&format, file);
         for size in 1..file.len() {
@@ -237,7 +226,9 @@ mod tests {
                 let at_end = index + 1 == chunks.len();
                 while let Some((len, content)) = reader.next(&pending, at_end) {
                     let fields = reader.fields(&pending[content]).into_iter();
-                    found.push(fields.map(|field| field.value.map(|v| String::from_utf8(v).unwrap())).collect::<Vec<_>>());
+                    found.push(
+                        fields.map(|field| field.value.map(|v| String::from_utf8(v).unwrap())).collect::<Vec<_>>(),
+                    );
                     pending.drain(..len);
                 }
             }
