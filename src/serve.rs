@@ -11,7 +11,7 @@ use crate::admin::{self, Admin};
 use crate::backend::Backends;
 use crate::config::{Address, ClientTls, ClientTlsFiles, GroupId, Rules, watch::Watcher};
 use crate::error::SqlError;
-use crate::execute::Client;
+use crate::execute::{Client, Interrupt};
 use crate::observe::Metrics;
 use crate::observe::logging::{self, LogOptions};
 use crate::server::{Accepted, ListenAddress, Server, ServerHandle, ServerOptions, TlsFiles, TlsPolicy};
@@ -117,6 +117,7 @@ async fn serve(folder: PathBuf) -> Result<(), ServeError> {
     shared.metrics.rules_loaded(rules.version);
     let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), &version));
     tokio::spawn(Arc::clone(&shared.recovery).run(recovery_source(&shared)));
+    watch_for_deadlocks(&shared);
     let server = Server::bind(options(&rules), directory).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");
@@ -163,7 +164,8 @@ async fn start_admin(
 }
 
 async fn session(shared: Arc<Shared>, accepted: Accepted) {
-    if let Err(error) = admitted(&shared, &accepted) {
+    let is_confidential = accepted.stream.io().is_confidential();
+    if let Err(error) = admitted(&shared, &accepted.account.user, is_confidential) {
         tracing::info!(user = %accepted.account.user, %error, "refused after its login");
         return turn_away(accepted, &error).await;
     }
@@ -175,17 +177,17 @@ async fn session(shared: Arc<Shared>, accepted: Accepted) {
         schema: accepted.database,
         collation: accepted.charset,
     };
-    let doorman = GateDoorman::new(accepted.gate, accepted.scramble, accepted.peer);
+    let doorman = GateDoorman::new(Arc::clone(&shared), accepted.gate, accepted.scramble, accepted.peer);
     let client = Client::new(accepted.stream, accepted.capabilities);
     let mut drain = accepted.drain;
     Session::new(shared, client, identity, Box::new(doorman)).run(async move { drain.requested().await }).await;
 }
 
 /// What the rules ask of an account beyond its password.
-fn admitted(shared: &Shared, accepted: &Accepted) -> Result<(), SqlError> {
+fn admitted(shared: &Shared, user: &str, is_confidential: bool) -> Result<(), SqlError> {
     let snapshot = shared.snapshot.load();
-    let Some(user) = snapshot.rules.user(&accepted.account.user) else { return Ok(()) };
-    if user.require_tls && !accepted.stream.io().is_confidential() {
+    let Some(user) = snapshot.rules.user(user) else { return Ok(()) };
+    if user.require_tls && !is_confidential {
         let message = format!("Access denied for user '{}': this account must use TLS", user.name);
         return Err(SqlError::client(1045, "28000", message));
     }
@@ -260,6 +262,19 @@ async fn server_version(rules: &Rules, backends: &Backends) -> Arc<str> {
         }
     }
     DEFAULT_SERVER_VERSION.into()
+}
+
+/// Ends deadlocks over several groups.
+fn watch_for_deadlocks(shared: &Arc<Shared>) {
+    let backends = Arc::downgrade(shared);
+    let source = move || Some(Arc::clone(&backends.upgrade()?.snapshot.load().backends));
+    let registry = Arc::clone(&shared.registry);
+    let end = move |session| {
+        if let Some(session) = registry.find(session) {
+            session.interrupt(Interrupt::Deadlock);
+        }
+    };
+    tokio::spawn(crate::txn::deadlock::run(Arc::clone(&shared.coordinator), source, end));
 }
 
 /// What recovery looks at: the rules in force, for as long as the proxy runs.

@@ -49,6 +49,7 @@ files!(
     scratch_queries,
     scratch_types,
     session,
+    session_values,
     show,
     transaction,
     transaction_groups,

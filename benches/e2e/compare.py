@@ -27,6 +27,7 @@ TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 BACKEND = ("shardloom", "playground")
 FRONT = ("app", "playground")
 MERGE_ROWS = 1_000_000
+IDLE_CLIENTS = 400
 
 
 def main():
@@ -44,6 +45,7 @@ def main():
         compare(sides, options)
         if not options.no_merge:
             merge(sides[2], cluster)
+        idle(sides[2])
 
 
 def arguments():
@@ -152,15 +154,22 @@ def compare(sides, options):
         for mode in options.modes.split(","):
             for threads in map(int, options.threads.split(",")):
                 haproxy = None
-                for side in sides:
-                    is_front = side.name == "Shardloom"
-                    schema = "sbtest" if is_front and test == "oltp_point_select" else "sbone"
+                for side, name, schema in cells(sides, test):
                     rate, p95, cost = measure(side, test, mode, schema, threads, options)
                     if side.name == "HAProxy":
                         haproxy = cost
-                    share = f"{cost / haproxy:.2f} ×" if is_front and haproxy else ""
+                    share = f"{cost / haproxy:.2f} ×" if side.name == "Shardloom" and haproxy else ""
                     cpu = f"{cost:.1f}" if side.pid else ""
-                    print(f"| {test} | {mode} | {threads} | {side.name} | {rate:,.0f} | {p95:.2f} | {cpu} | {share} |", flush=True)
+                    print(f"| {test} | {mode} | {threads} | {name} | {rate:,.0f} | {p95:.2f} | {cpu} | {share} |", flush=True)
+
+
+def cells(sides, test):
+    """The sides of one comparison. Point selects through Shardloom are measured twice: on one server, as through HAProxy,
+    and by key on two, which have more processes share the machine."""
+    for side in sides:
+        yield side, side.name, "sbone"
+        if side.name == "Shardloom" and test == "oltp_point_select":
+            yield side, "Shardloom, two servers", "sbtest"
 
 
 def measure(side, test, mode, schema, threads, options):
@@ -202,6 +211,43 @@ def merge(side, cluster):
             sys.exit(f"{name}: {rows} rows instead of {MERGE_ROWS}")
         relay = relay or used
         print(f"| {name} | {rows / seconds:,.0f} | {used * 1000 / rows:.0f} | {used / relay:.2f} × |")
+
+
+def idle(side):
+    """The memory that an idle client takes, its session included: what the process grows by for many of them."""
+    user, password = side.account
+    command = [CLIENT, "--no-defaults", "--batch", "--unbuffered", "-h", "127.0.0.1", "-P", str(side.port)]
+    command += ["-u", user, f"-p{password}", "sbone"]
+
+    def connect():
+        client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        client.stdin.write(b"SELECT 1;\n")
+        client.stdin.flush()
+        return client
+
+    def answered(clients):
+        for client in clients:
+            client.stdout.readline()
+
+    with contextlib.ExitStack() as stack:
+        def add(count):
+            clients = [connect() for _ in range(count)]
+            for client in clients:
+                stack.callback(client.wait)
+                stack.callback(client.stdin.close)
+            answered(clients)
+
+        # The first ones pay for what all share.
+        add(IDLE_CLIENTS // 4)
+        before = resident_kib(side.pid)
+        add(IDLE_CLIENTS)
+        grown = resident_kib(side.pid) - before
+    print(f"\n{IDLE_CLIENTS} idle clients: {grown / IDLE_CLIENTS:.1f} KiB of the proxy's memory each")
+
+
+def resident_kib(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
 
 
 def stream(side, statement):

@@ -8,6 +8,7 @@ mod environment;
 mod group;
 mod keys;
 mod names;
+mod password;
 mod problem;
 mod proxy;
 mod read;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 pub use environment::Environment;
 pub use group::{Address, Group, GroupId, PoolLimits, Server, ServerKind, ServerTls, TlsMode};
+pub use password::{Password, PasswordHash};
 pub use problem::{Place, Problem, Problems};
 pub use proxy::{
     AuthPlugin, ClientTls, ClientTlsFiles, HealthCheck, Limits, Listen, Proxy, Reads, Recovery, Scratch, ScratchPlace,

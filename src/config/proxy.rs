@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::group::{Address, GroupId, Server};
-use super::secret::Secret;
+use super::password::Password;
 
 /// Everything but users, groups and schemas.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,10 +46,11 @@ pub struct ClientTlsFiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub name: Arc<str>,
-    pub password: Secret,
+    pub password: Password,
     /// `None`: all.
     pub schemas: Option<Vec<Arc<str>>>,
-    pub plugin: AuthPlugin,
+    /// `None`: any that can check the password.
+    pub plugin: Option<AuthPlugin>,
     pub require_tls: bool,
     /// 0: no bound of its own.
     pub max_connections: usize,

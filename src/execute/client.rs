@@ -1,8 +1,12 @@
 //! The client's connection, seen by whatever answers it.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
+use futures_util::future::poll_immediate;
 
 use crate::error::SqlError;
+use crate::net::packet_stream::WRITE_HIGH_WATER_BYTES;
 use crate::net::{NetError, PacketStream};
 use crate::protocol::column::ColumnDef;
 use crate::protocol::eof::EofPacket;
@@ -11,6 +15,9 @@ use crate::protocol::ok::OkPacket;
 use crate::protocol::wire::put_lenenc_int;
 use crate::protocol::{Capabilities, StatusFlags};
 
+/// `limits.write_timeout_ms`, until the session has read its rules.
+const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A client's connection: its packets, and how it wants answers to be written.
 #[derive(Debug)]
 pub struct Client {
@@ -18,13 +25,16 @@ pub struct Client {
     pub stream: PacketStream,
     /// What client and proxy agreed on.
     pub capabilities: Capabilities,
+    /// How long the client may take to read [`WRITE_HIGH_WATER_BYTES`]: past that it is taken for gone.
+    pub write_timeout: Duration,
     scratch: BytesMut,
 }
 
 impl Client {
     /// Wraps a connection whose handshake is over.
     pub fn new(stream: PacketStream, capabilities: Capabilities) -> Self {
-        Self { stream: stream.of_client(), capabilities, scratch: BytesMut::new() }
+        let stream = stream.of_client();
+        Self { stream, capabilities, write_timeout: DEFAULT_WRITE_TIMEOUT, scratch: BytesMut::new() }
     }
 
     /// Whether rows end with an OK packet instead of an EOF packet.
@@ -90,12 +100,21 @@ impl Client {
 
     /// Queues one encoded row; writes the queue out when it has grown.
     pub async fn put_row(&mut self, row: &[u8]) -> Result<(), NetError> {
-        self.stream.queue_bounded(row).await
+        self.stream.queue(row);
+        if self.stream.write_buffer().len() >= WRITE_HIGH_WATER_BYTES { self.flush().await } else { Ok(()) }
     }
 
     /// Writes what is queued.
     pub async fn flush(&mut self) -> Result<(), NetError> {
-        self.stream.flush().await
+        within(self.write_timeout, self.stream.flush()).await
+    }
+
+    /// Writes bytes that carry their own headers. Whatever is queued goes first.
+    pub async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), NetError> {
+        for piece in bytes.chunks(WRITE_HIGH_WATER_BYTES) {
+            within(self.write_timeout, self.stream.write_raw(piece)).await?;
+        }
+        Ok(())
     }
 
     /// Gives back the memory that an idle connection does not need.
@@ -103,6 +122,21 @@ impl Client {
         self.stream.release_buffers();
         if self.scratch.capacity() > 4096 {
             self.scratch = BytesMut::new();
+        }
+    }
+}
+
+/// Bounds a write. One that is done at once, as most are, costs no timer.
+async fn within(limit: Duration, write: impl Future<Output = Result<(), NetError>>) -> Result<(), NetError> {
+    let mut write = std::pin::pin!(write);
+    if let Some(done) = poll_immediate(write.as_mut()).await {
+        return done;
+    }
+    match tokio::time::timeout(limit, write).await {
+        Ok(done) => done,
+        Err(_) => {
+            tracing::info!(limit_ms = limit.as_millis() as u64, "a client does not read; it is disconnected");
+            Err(NetError::Io(std::io::ErrorKind::TimedOut.into()))
         }
     }
 }

@@ -5,6 +5,21 @@ use crate::error::{Fault, Report};
 use crate::merge::MergeError;
 use crate::net::NetError;
 
+/// [`Report::kind`] of [`ExecuteError::Deadlock`].
+pub const DEADLOCK_KIND: &str = "deadlock";
+
+/// `ER_QUERY_INTERRUPTED`: what a server answers when its statement was killed.
+pub const QUERY_INTERRUPTED: u16 = 1317;
+
+/// The servers' words for a statement that ran for too long.
+fn time_up_text(is_mariadb: bool) -> &'static str {
+    if is_mariadb {
+        "Query execution was interrupted (max_statement_time exceeded)"
+    } else {
+        "Query execution was interrupted, maximum statement execution time exceeded"
+    }
+}
+
 /// What can go wrong while a statement runs on its shards.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
@@ -20,6 +35,15 @@ pub enum ExecuteError {
     /// `KILL QUERY`: `ER_QUERY_INTERRUPTED`.
     #[error("Query execution was interrupted")]
     Interrupted,
+    /// The transaction was chosen to end a deadlock over several groups, and is rolled back: `ER_LOCK_DEADLOCK`.
+    #[error("Deadlock found when trying to get lock; try restarting transaction")]
+    Deadlock,
+    /// `limits.statement_timeout_ms` has passed: `ER_QUERY_TIMEOUT`, or MariaDB's `ER_STATEMENT_TIMEOUT`.
+    #[error("{}", time_up_text(*is_mariadb))]
+    TimeUp {
+        /// Whether the client takes the proxy for a MariaDB.
+        is_mariadb: bool,
+    },
     /// Rows that had to be held in memory passed the limit.
     #[error(
         "The answer needs more than {limit_bytes} bytes of the proxy's memory; \
@@ -70,9 +94,18 @@ impl ExecuteError {
         matches!(self, Self::ClientLost(_))
     }
 
+    /// Whether a server ended its statement because that was killed.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Backend(BackendError::Server(error)) if error.errno == QUERY_INTERRUPTED)
+    }
+
     /// Whether a server has rolled the transaction back (ER_LOCK_DEADLOCK).
     pub fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Backend(BackendError::Server(error)) if error.errno == 1213)
+        match self {
+            Self::Deadlock => true,
+            Self::Backend(BackendError::Server(error)) => error.errno == 1213,
+            _ => false,
+        }
     }
 
     /// Whether a backend connection broke, and with it the state it held.
@@ -87,7 +120,10 @@ impl Report for ExecuteError {
             Self::Backend(e) => e.errno(),
             Self::Merge(e) => e.errno(),
             Self::ClientLost(e) => e.errno(),
-            Self::Interrupted => 1317,
+            Self::Interrupted => QUERY_INTERRUPTED,
+            Self::Deadlock => 1213,
+            Self::TimeUp { is_mariadb: true } => 1969,
+            Self::TimeUp { is_mariadb: false } => 3024,
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
             Self::ScratchBusy { .. } => 1105,
             Self::ScratchTimeout { .. } => 3024,
@@ -99,9 +135,10 @@ impl Report for ExecuteError {
             Self::Backend(e) => e.sqlstate(),
             Self::Merge(e) => e.sqlstate(),
             Self::ClientLost(e) => e.sqlstate(),
-            Self::Interrupted => "70100",
+            Self::Deadlock => "40001",
+            Self::Interrupted | Self::TimeUp { is_mariadb: true } => "70100",
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
-            Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
+            Self::TimeUp { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
         }
     }
 
@@ -111,6 +148,8 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.kind(),
             Self::ClientLost(_) => "client_lost",
             Self::Interrupted => "interrupted",
+            Self::Deadlock => DEADLOCK_KIND,
+            Self::TimeUp { .. } => "statement_timeout",
             Self::TooLarge { .. } => "buffer_limit",
             Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
@@ -120,7 +159,7 @@ impl Report for ExecuteError {
         match self {
             Self::Backend(e) => e.fault(),
             Self::Merge(e) => e.fault(),
-            Self::ClientLost(_) | Self::Interrupted => Fault::Client,
+            Self::ClientLost(_) | Self::Interrupted | Self::Deadlock | Self::TimeUp { .. } => Fault::Client,
             Self::TooLarge { .. }
             | Self::ScratchLimit { .. }
             | Self::ScratchBusy { .. }
@@ -131,7 +170,7 @@ impl Report for ExecuteError {
     fn retryable(&self) -> bool {
         match self {
             Self::Backend(e) => e.retryable(),
-            Self::ScratchBusy { .. } => true,
+            Self::ScratchBusy { .. } | Self::Deadlock => true,
             _ => false,
         }
     }

@@ -1,17 +1,19 @@
 //! Rows of several shards, woven into one result.
 //!
 //! Each input is one shard's result; inputs that share a connection run on it one after the other. All connections start
-//! at once; after that the merger says which input it needs, and only that one is read: whatever it does not need yet
-//! waits in socket buffers, so memory stays flat. The exception is an input that blocks its connection for another one
-//! that is needed first; it is read into memory, up to a limit.
+//! at once; after that the merger says which input it needs. While that one is waited for, the others are read ahead, each
+//! up to `limits.merge_buffer_bytes`; what is beyond waits in socket buffers, so memory stays flat. The exception is an
+//! input that blocks its connection for another one that is needed first; it is read into memory, up to a limit.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join_all, poll_immediate, try_join_all};
 
-use super::lane::{Head, Request, Rows};
+use super::lane::{Head, Request};
+use super::rows::Rows;
 use super::{ExecuteError, Lane};
 use crate::backend::KillHandle;
 use crate::merge::{MergeSpec, Merger, RowFormat, RowSink, Step, check_columns};
@@ -30,6 +32,15 @@ pub struct Part {
     pub request: Request,
     /// What makes the lane ready for it, where it needs another default schema than the part before it.
     pub before: Option<Request>,
+}
+
+/// How much a gather may hold in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// `limits.max_buffered_bytes`: rows that block a connection, of all shards.
+    pub held_bytes: usize,
+    /// `limits.merge_buffer_bytes`: rows read ahead, of each shard.
+    pub ahead_bytes: usize,
 }
 
 /// Where [`Gather::advance`] stopped.
@@ -52,7 +63,7 @@ pub struct Gather {
     columns: Vec<ColumnDef>,
     visible_columns: usize,
     buffered_bytes: usize,
-    limit_bytes: usize,
+    bounds: Bounds,
     warnings: u16,
 }
 
@@ -81,7 +92,7 @@ impl Gather {
         parts: Vec<Part>,
         spec: &Arc<MergeSpec>,
         format: RowFormat,
-        limit_bytes: usize,
+        bounds: Bounds,
     ) -> Result<Self, (ExecuteError, Vec<Lane>)> {
         let mut inputs: Vec<Input> = parts.into_iter().map(Input::new).collect();
         let opened = open_first(&mut lanes, &mut inputs).await.and_then(|(current, heads)| {
@@ -98,7 +109,7 @@ impl Gather {
                 visible_columns: columns.len().saturating_sub(spec.hidden_columns),
                 columns,
                 buffered_bytes: 0,
-                limit_bytes,
+                bounds,
                 warnings: 0,
             }),
             Err(error) => Err((error, lanes)),
@@ -185,8 +196,8 @@ impl Gather {
         while let Some(blocking) = self.current[lane] {
             if let Some(rows) = self.read_current(lane).await? {
                 self.buffered_bytes += rows.len();
-                if self.buffered_bytes > self.limit_bytes {
-                    return Err(ExecuteError::TooLarge { limit_bytes: self.limit_bytes });
+                if self.buffered_bytes > self.bounds.held_bytes {
+                    return Err(ExecuteError::TooLarge { limit_bytes: self.bounds.held_bytes });
                 }
                 self.inputs[blocking].early.push_back(rows);
             }
@@ -209,13 +220,44 @@ impl Gather {
     /// Reads rows of the input that a lane is in the middle of; `None` when it has ended.
     async fn read_current(&mut self, lane: usize) -> Result<Option<Rows>, ExecuteError> {
         let Some(input) = self.current[lane] else { return Ok(None) };
-        let rows = self.lanes[lane].read_rows().await?;
+        let rows = match poll_immediate(self.lanes[lane].read_rows()).await {
+            Some(rows) => rows?,
+            None => self.read_while_others_go_on(lane).await?,
+        };
         if rows.is_none() {
             self.warnings = self.warnings.saturating_add(self.lanes[lane].outcome().warnings);
             self.inputs[input].ended = true;
             self.current[lane] = None;
+            if self.inputs.iter().any(|input| input.lane == lane && !input.requests.is_empty()) {
+                // The next statement on the connection would take their place.
+                self.lanes[lane].keep_warnings().await;
+            }
         }
         Ok(rows)
+    }
+
+    /// Reads rows of a lane that has none at hand, and lets the servers of the others go on with theirs.
+    async fn read_while_others_go_on(&mut self, lane: usize) -> Result<Option<Rows>, ExecuteError> {
+        let limit_bytes = self.bounds.ahead_bytes;
+        let mut needed = None;
+        let mut ahead = Vec::with_capacity(self.lanes.len());
+        for (index, (other, current)) in self.lanes.iter_mut().zip(&self.current).enumerate() {
+            if index == lane {
+                needed = Some(other);
+            } else if current.is_some() {
+                ahead.push(other.read_ahead(limit_bytes));
+            }
+        }
+        let Some(needed) = needed else { return Ok(None) };
+        let others = async {
+            join_all(ahead).await;
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            rows = needed.read_rows() => rows,
+            never = others => match never {},
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! backend through a relay, or is asked for by the proxy, which gives each backend its part.
 
 use super::lane::Outcome;
-use super::{Client, ExecuteError, Lane};
+use super::{Client, ExecuteError, Lane, Watch};
 use crate::net::MAX_WIRE_PAYLOAD;
 use crate::protocol::err::is_err;
 
@@ -13,15 +13,19 @@ const PACKET_BYTES: usize = 1 << 20;
 
 /// Passes the client's packets to the backend up to and including the empty one that ends the file. `last_seq` is the
 /// sequence id of the request, which the client's first packet continues.
-pub async fn pass_file(lane: &mut Lane, client: &mut Client, last_seq: u8) -> Result<(), ExecuteError> {
+pub async fn pass_file(
+    lane: &mut Lane,
+    client: &mut Client,
+    watch: Watch<'_>,
+    last_seq: u8,
+) -> Result<(), ExecuteError> {
     client.flush().await.map_err(ExecuteError::ClientLost)?;
     client.stream.set_seq(last_seq.wrapping_add(1));
     lane.conn()?.stream().set_seq(2);
     loop {
-        let packet = client.stream.read_packet().await.map_err(ExecuteError::ClientLost)?;
-        let conn = lane.conn()?;
-        conn.stream().queue(&packet);
-        conn.flush().await?;
+        let packet = watch.read_packet(client).await?;
+        lane.conn()?.stream().queue(&packet);
+        watch.guard(client, async { Ok(lane.conn()?.flush().await?) }).await?;
         if packet.is_empty() {
             return Ok(());
         }

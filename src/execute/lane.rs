@@ -6,22 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 
 use super::ExecuteError;
+use super::diagnostics::Diagnostic;
+use super::rows::{Ahead, EOF_LIMIT, Rows, scan_rows};
 use crate::backend::{BackendError, KillHandle, Lease, Prepared, ServerError, Settings, StatementText};
 use crate::config::GroupId;
-use crate::net::{HEADER_LEN, MAX_WIRE_PAYLOAD};
+use crate::net::MAX_WIRE_PAYLOAD;
 use crate::protocol::column::ColumnDef;
 use crate::protocol::command::code;
 use crate::protocol::eof::EofPacket;
 use crate::protocol::err::{ErrPacket, is_err};
 use crate::protocol::execute::put_with_statement_id;
-use crate::protocol::frame::FrameHeader;
 use crate::protocol::ok::OkPacket;
 use crate::protocol::prepare_ok::PrepareOk;
 use crate::protocol::wire::Reader;
 use crate::protocol::{Capabilities, ProtocolError, StatusFlags};
 
-/// An EOF packet is shorter than this; a row that begins with 0xFE is longer.
-const EOF_LIMIT: usize = 9;
 /// ER_LOCK_DEADLOCK: the server has rolled the transaction back.
 const DEADLOCK: u16 = 1213;
 
@@ -71,54 +70,6 @@ pub enum Head {
     Ok,
 }
 
-/// Rows of a result.
-#[derive(Debug, Clone)]
-pub enum Rows {
-    /// Whole packets, headers included.
-    Packets(Bytes),
-    /// The payload of one row that may be longer than a packet.
-    Large(Bytes),
-}
-
-impl Rows {
-    /// How many bytes they take.
-    #[allow(clippy::len_without_is_empty)] // there is always a row
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Packets(bytes) | Self::Large(bytes) => bytes.len(),
-        }
-    }
-}
-
-/// What a buffer begins with.
-enum Ahead {
-    /// So many bytes of so many whole row packets.
-    Rows { len: usize, rows: u64 },
-    /// A packet that must be looked at: the end of the rows, an error, a row of several packets.
-    Other,
-    /// A part of a packet, or nothing.
-    Incomplete,
-}
-
-fn scan_rows(buffer: &[u8], deprecate_eof: bool) -> Ahead {
-    let (mut len, mut rows) = (0, 0);
-    loop {
-        let header = buffer.get(len..).and_then(FrameHeader::read);
-        let (Some(header), Some(first)) = (header, buffer.get(len + HEADER_LEN)) else { break };
-        let ends = *first == 0xFF || (*first == 0xFE && (deprecate_eof || header.payload_len < EOF_LIMIT));
-        if ends || header.payload_len == MAX_WIRE_PAYLOAD {
-            return if rows == 0 { Ahead::Other } else { Ahead::Rows { len, rows } };
-        }
-        let next = len + HEADER_LEN + header.payload_len;
-        if next > buffer.len() {
-            break;
-        }
-        len = next;
-        rows += 1;
-    }
-    if rows == 0 { Ahead::Incomplete } else { Ahead::Rows { len, rows } }
-}
-
 /// One backend connection in use by one statement.
 #[derive(Debug)]
 pub struct Lane {
@@ -135,6 +86,8 @@ pub struct Lane {
     /// The schema that a request in flight chooses: the connection is in it once the server has said OK.
     choosing: Option<Arc<str>>,
     outcome: Outcome,
+    /// Warnings of the statements that ran on it and are not the last one.
+    diagnostics: Vec<Diagnostic>,
     /// Set when the lane ends without its connection being handed back: the session relied on what it held.
     loss: Option<Arc<AtomicBool>>,
 }
@@ -162,6 +115,7 @@ impl Lane {
             is_branch: false,
             choosing: None,
             outcome: Outcome::default(),
+            diagnostics: Vec::new(),
             loss: None,
         }
     }
@@ -239,6 +193,11 @@ impl Lane {
         self.in_transaction
     }
 
+    /// The server's id of its connection; 0 when that was given up.
+    pub fn thread_id(&self) -> u32 {
+        self.lease.as_ref().map_or(0, |lease| lease.thread_id())
+    }
+
     /// Whether it is a branch of a transaction over several groups.
     pub fn is_branch(&self) -> bool {
         self.is_branch
@@ -258,6 +217,11 @@ impl Lane {
     /// Puts back what the client's statement came to, after statements of the proxy's own on the same lane.
     pub fn restore_outcome(&mut self, outcome: Outcome) {
         self.outcome = outcome;
+    }
+
+    /// The warnings that were fetched from it.
+    pub fn diagnostics(&mut self) -> &mut Vec<Diagnostic> {
+        &mut self.diagnostics
     }
 
     /// Notes what a relayed statement came to.
@@ -494,6 +458,16 @@ impl Lane {
                 Ahead::Incomplete => self.fill().await?,
             }
         }
+    }
+
+    /// Reads ahead what the server sends, up to a bound; for ever when that is reached or the connection ends: whoever
+    /// reads the lane next finds out. Cancel safe.
+    pub async fn read_ahead(&mut self, limit_bytes: usize) {
+        while let Some(lease) = &mut self.lease
+            && lease.stream().buffer().len() < limit_bytes
+            && lease.stream().fill().await.is_ok()
+        {}
+        std::future::pending().await
     }
 
     /// Reads the rest of an answer away, up to a bound; past it the connection is closed.

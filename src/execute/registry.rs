@@ -11,18 +11,23 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use super::deadline::{Deadline, TimeLimit};
+
 /// What another session asked a session to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt {
     /// `KILL QUERY`: end the running statement, keep the connection.
     Query,
+    /// The session's transaction was chosen to end a deadlock: end the statement, roll back, keep the connection.
+    Deadlock,
     /// `KILL [CONNECTION]`: end the statement and close the connection.
     Connection,
 }
 
 const NOTHING: u8 = 0;
 const QUERY: u8 = 1;
-const CONNECTION: u8 = 2;
+const DEADLOCK: u8 = 2;
+const CONNECTION: u8 = 3;
 
 /// One session as the others see it.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ pub struct SessionEntry {
     /// The session's own task, and nobody else, waits here.
     wake: AtomicWaker,
     activity: Mutex<Activity>,
+    deadline: Deadline,
 }
 
 /// What a session does now: a row of `SHOW PROCESSLIST`.
@@ -57,11 +63,24 @@ impl SessionEntry {
         activity.statement = Some(statement);
         activity.since = now;
         // A KILL QUERY that came while nothing ran has no effect.
-        let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+        for stale in [QUERY, DEADLOCK] {
+            let _ = self.interrupt.compare_exchange(stale, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    /// The time of a statement begins to run, if there is a limit to it.
+    pub fn start_clock(&self, limit: Option<TimeLimit>) {
+        self.deadline.start(limit);
+    }
+
+    /// How long the statement may still run.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
     }
 
     /// Notes that the statement has ended, and when.
     pub fn end(&self, now: Instant) {
+        self.deadline.start(None);
         let mut activity = self.activity.lock();
         activity.statement = None;
         activity.since = now;
@@ -79,7 +98,11 @@ impl SessionEntry {
 
     /// Asks the session to stop what it does.
     pub fn interrupt(&self, what: Interrupt) {
-        let code = if what == Interrupt::Query { QUERY } else { CONNECTION };
+        let code = match what {
+            Interrupt::Query => QUERY,
+            Interrupt::Deadlock => DEADLOCK,
+            Interrupt::Connection => CONNECTION,
+        };
         self.interrupt.fetch_max(code, Ordering::AcqRel);
         self.wake.wake();
     }
@@ -88,6 +111,10 @@ impl SessionEntry {
     pub fn take_interrupt(&self) -> Option<Interrupt> {
         match self.interrupt.load(Ordering::Acquire) {
             CONNECTION => Some(Interrupt::Connection),
+            DEADLOCK => {
+                let _ = self.interrupt.compare_exchange(DEADLOCK, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+                Some(Interrupt::Deadlock)
+            }
             QUERY => {
                 let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
                 Some(Interrupt::Query)
@@ -107,6 +134,19 @@ impl SessionEntry {
             }
         })
         .await
+    }
+
+    /// Waits for a `KILL` of the connection; one of the statement is kept for whoever asks for interrupts next.
+    pub async fn killed(&self) {
+        poll_fn(|cx| {
+            let is_killed = || self.interrupt.load(Ordering::Acquire) == CONNECTION;
+            if is_killed() {
+                return Poll::Ready(());
+            }
+            self.wake.register(cx.waker());
+            if is_killed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
@@ -137,6 +177,7 @@ impl Registry {
             interrupt: AtomicU8::new(NOTHING),
             wake: AtomicWaker::new(),
             activity: Mutex::new(Activity { schema, statement: None, since: Instant::now() }),
+            deadline: Deadline::default(),
         });
         self.sessions.lock().insert(id, Arc::clone(&entry));
         Entered { registry: Arc::clone(self), entry }

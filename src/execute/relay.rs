@@ -101,7 +101,10 @@ async fn pass(
             Stop::NeedMore => (scan.consumed..scan.consumed, true),
             Stop::Done(range) => {
                 let error = server_error(scanner, &buffer[range.clone()]);
-                if error.is_some() && style.names.is_some() {
+                let instead = error.as_ref().and_then(|error| watch.instead_of(error));
+                let is_changed = instead.is_some() || style.names.is_some();
+                let error = instead.or(error);
+                if error.is_some() && is_changed {
                     client.stream.write_buffer().extend_from_slice(&buffer[..range.start]);
                     put_error(client, scanner, error.as_ref(), style);
                 } else {
@@ -129,7 +132,7 @@ async fn pass(
         put_replaced(out, &buffer[replaced.clone()], &scan.stop, style);
         buffer.advance(scan.consumed);
         if matches!(scan.stop, Stop::LocalInfile(_)) {
-            super::infile::pass_file(lane, client, scanner.last_seq()).await?;
+            super::infile::pass_file(lane, client, watch, scanner.last_seq()).await?;
         }
     }
 }
@@ -192,8 +195,9 @@ fn server_error(scanner: &ResultScanner, frame: &[u8]) -> Option<ServerError> {
 }
 
 fn put_error(client: &mut Client, scanner: &ResultScanner, error: Option<&ServerError>, style: &Style<'_>) {
-    let (Some(error), Some(names)) = (error, style.names) else { return };
-    let mut flat = crate::error::SqlError::client(error.errno, &error.sqlstate, names.restore_text(&error.message));
+    let Some(error) = error else { return };
+    let message = style.names.map_or_else(|| error.message.clone(), |names| names.restore_text(&error.message));
+    let mut flat = crate::error::SqlError::client(error.errno, &error.sqlstate, message);
     flat.fault = crate::error::Fault::Backend;
     client.stream.set_seq(scanner.last_seq());
     client.put_error(&flat);

@@ -1,9 +1,14 @@
-//! What may end a statement before its answer is complete: a client that goes away, or a `KILL`.
+//! What may end a statement before its answer is complete: a client that goes away, a `KILL`, or its time being up.
 
 use std::future::Future;
 
+use bytes::Bytes;
+
+use super::deadline::Cause;
+use super::error::QUERY_INTERRUPTED;
 use super::{Client, ExecuteError, Interrupt, Lane, SessionEntry};
-use crate::backend::KillHandle;
+use crate::backend::{KillHandle, ServerError};
+use crate::error::Report;
 use crate::net::NetError;
 
 /// Watches over one statement of a session.
@@ -15,38 +20,59 @@ pub struct Watch<'a> {
 
 impl Watch<'_> {
     /// Waits until the lane has sent something more. Meanwhile a client that closes its connection ends the wait (the
-    /// lane, dropped in the middle of an answer, stops its statement), and a `KILL` is passed on to the backend, which then
-    /// answers with the error that the client reads.
+    /// lane, dropped in the middle of an answer, stops its statement), and a `KILL`, or the end of its time, is passed on
+    /// to the backend, which then answers with the error that the client reads.
     pub async fn fill(&self, lane: &mut Lane, client: &Client) -> Result<(), ExecuteError> {
+        // A backend that always has more to send must not hide it.
+        if let Some(disturbance) = self.at_hand() {
+            self.stop(lane, disturbance).await?;
+        }
         loop {
             let disturbance = tokio::select! {
                 biased;
                 filled = lane.fill() => return filled,
                 disturbance = self.disturbed(client) => disturbance,
             };
-            match disturbance {
-                Disturbance::ClientGone => return Err(ExecuteError::ClientLost(NetError::Closed)),
-                Disturbance::Interrupt(what) => {
-                    lane.kill_query().await;
-                    if what == Interrupt::Connection {
-                        return Err(ExecuteError::Interrupted);
-                    }
-                }
-            }
+            self.stop(lane, disturbance).await?;
         }
     }
 
-    /// Writes relayed bytes; a `KILL` of the connection ends the wait for a client that does not read.
+    async fn stop(&self, lane: &Lane, disturbance: Disturbance) -> Result<(), ExecuteError> {
+        match disturbance {
+            Disturbance::Stop(cause) => {
+                self.entry.deadline().note_stopped(cause);
+                lane.kill_query().await;
+                Ok(())
+            }
+            Disturbance::End => {
+                lane.kill_query().await;
+                Err(ExecuteError::Interrupted)
+            }
+            other => Err(other.into()),
+        }
+    }
+
+    /// Writes relayed bytes; a `KILL` of the connection ends the wait for a client that does not read. A `KILL QUERY` is
+    /// kept for the next wait for the backend: what is being written is a part of the answer.
     pub async fn write(&self, client: &mut Client, bytes: &[u8]) -> Result<(), ExecuteError> {
         tokio::select! {
             biased;
-            written = client.stream.write_raw(bytes) => written.map_err(ExecuteError::ClientLost),
-            () = self.killed() => Err(ExecuteError::Interrupted),
+            written = client.write_raw(bytes) => written.map_err(ExecuteError::ClientLost),
+            () = self.entry.killed() => Err(ExecuteError::Interrupted),
         }
     }
 
-    /// Runs `work` unless the client goes away or a `KILL` comes. The lanes that it drops in the middle of an answer stop
-    /// their statements.
+    /// Reads a packet that the client sends in the middle of a statement.
+    pub async fn read_packet(&self, client: &mut Client) -> Result<Bytes, ExecuteError> {
+        tokio::select! {
+            biased;
+            packet = client.stream.read_packet() => packet.map_err(ExecuteError::ClientLost),
+            () = self.entry.killed() => Err(ExecuteError::Interrupted),
+        }
+    }
+
+    /// Runs `work` unless the client goes away, a `KILL` comes, or the statement's time is up. The lanes that it drops in
+    /// the middle of an answer stop their statements.
     pub async fn guard<T>(
         &self,
         client: &Client,
@@ -55,15 +81,12 @@ impl Watch<'_> {
         tokio::select! {
             biased;
             done = work => done,
-            disturbance = self.disturbed(client) => Err(match disturbance {
-                Disturbance::ClientGone => ExecuteError::ClientLost(NetError::Closed),
-                Disturbance::Interrupt(_) => ExecuteError::Interrupted,
-            }),
+            disturbance = self.disturbed(client) => Err(disturbance.into()),
         }
     }
 
-    /// As [`guard`](Self::guard), but a `KILL QUERY` is passed on to the servers, whose errors then end the work: the
-    /// connections stay in use, and what is open on them.
+    /// As [`guard`](Self::guard), but a `KILL QUERY` and the end of the statement's time are passed on to the servers,
+    /// whose errors then end the work: the connections stay in use, and what is open on them.
     pub async fn guard_killing<T>(
         &self,
         client: &Client,
@@ -71,40 +94,121 @@ impl Watch<'_> {
         work: impl Future<Output = Result<T, ExecuteError>>,
     ) -> Result<T, ExecuteError> {
         let mut work = std::pin::pin!(work);
+        let mut disturbance = self.at_hand();
         loop {
-            let disturbance = tokio::select! {
+            match disturbance {
+                Some(Disturbance::Stop(cause)) => {
+                    self.entry.deadline().note_stopped(cause);
+                    stop_all(statements).await;
+                }
+                Some(other) => return Err(other.into()),
+                None => {}
+            }
+            disturbance = tokio::select! {
+                biased;
+                done = work.as_mut() => return done.map_err(|error| self.explained(error)),
+                disturbance = self.disturbed(client) => Some(disturbance),
+            };
+        }
+    }
+
+    /// Runs the end of a transaction: a client that goes away does not change its mind about it, and its time is not
+    /// bounded. A `KILL QUERY` is passed on to the servers; a `KILL` of the connection leaves the end to them.
+    pub async fn guard_end<T, E: From<ExecuteError>>(
+        &self,
+        statements: &[KillHandle],
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let what = tokio::select! {
                 biased;
                 done = work.as_mut() => return done,
-                disturbance = self.disturbed(client) => disturbance,
+                what = self.entry.interrupted() => what,
             };
-            match disturbance {
-                Disturbance::ClientGone => return Err(ExecuteError::ClientLost(NetError::Closed)),
-                Disturbance::Interrupt(Interrupt::Connection) => return Err(ExecuteError::Interrupted),
-                Disturbance::Interrupt(Interrupt::Query) => {
-                    for statement in statements {
-                        if let Err(error) = statement.kill_query().await {
-                            tracing::debug!(%error, "a statement could not be stopped");
-                        }
-                    }
-                }
+            match what {
+                Interrupt::Query => stop_all(statements).await,
+                // It ends already.
+                Interrupt::Deadlock => {}
+                Interrupt::Connection => return Err(ExecuteError::Interrupted.into()),
             }
         }
     }
 
-    async fn disturbed(&self, client: &Client) -> Disturbance {
-        tokio::select! {
-            () = client.closed() => Disturbance::ClientGone,
-            what = self.entry.interrupted() => Disturbance::Interrupt(what),
+    /// The error of a statement that was killed because its time was up, which its server does not know.
+    fn explained(&self, error: ExecuteError) -> ExecuteError {
+        match self.entry.deadline().stopped() {
+            Some(cause @ Cause::TimeUp { .. }) if error.is_interrupted() => cause.into(),
+            _ => error,
         }
     }
 
-    /// A `KILL QUERY` does not end a write: the backend's answer is on its way already.
-    async fn killed(&self) {
-        while self.entry.interrupted().await != Interrupt::Connection {}
+    /// What the client reads in the place of a server's error, if the statement was killed because its time was up.
+    pub fn instead_of(&self, error: &ServerError) -> Option<ServerError> {
+        let cause = self.entry.deadline().stopped().filter(|_| error.errno == QUERY_INTERRUPTED)?;
+        let own = match cause {
+            Cause::Killed => return None,
+            Cause::TimeUp { .. } => ExecuteError::from(cause),
+        };
+        Some(ServerError { errno: own.errno(), sqlstate: own.sqlstate().to_owned(), message: own.to_string() })
+    }
+
+    /// What has happened already.
+    fn at_hand(&self) -> Option<Disturbance> {
+        match self.entry.take_interrupt() {
+            Some(what) => Some(what.into()),
+            None => self.entry.deadline().take_time_up().map(Disturbance::Stop),
+        }
+    }
+
+    async fn disturbed(&self, client: &Client) -> Disturbance {
+        let deadline = self.entry.deadline();
+        tokio::select! {
+            () = client.closed() => Disturbance::ClientGone,
+            what = self.entry.interrupted() => what.into(),
+            cause = deadline.time_up() => Disturbance::Stop(cause),
+            cause = deadline.given_up() => Disturbance::GivenUp(cause),
+        }
+    }
+}
+
+async fn stop_all(statements: &[KillHandle]) {
+    for statement in statements {
+        if let Err(error) = statement.kill_query().await {
+            tracing::debug!(%error, "a statement could not be stopped");
+        }
     }
 }
 
 enum Disturbance {
     ClientGone,
-    Interrupt(Interrupt),
+    /// `KILL`: the session ends.
+    End,
+    /// The transaction was chosen to end a deadlock.
+    Deadlock,
+    /// The servers are to stop their statements.
+    Stop(Cause),
+    /// They were told, and one does not.
+    GivenUp(Cause),
+}
+
+impl From<Interrupt> for Disturbance {
+    fn from(what: Interrupt) -> Self {
+        match what {
+            Interrupt::Query => Self::Stop(Cause::Killed),
+            Interrupt::Deadlock => Self::Deadlock,
+            Interrupt::Connection => Self::End,
+        }
+    }
+}
+
+impl From<Disturbance> for ExecuteError {
+    fn from(disturbance: Disturbance) -> Self {
+        match disturbance {
+            Disturbance::ClientGone => Self::ClientLost(NetError::Closed),
+            Disturbance::End => Self::Interrupted,
+            Disturbance::Deadlock => Self::Deadlock,
+            Disturbance::Stop(cause) | Disturbance::GivenUp(cause) => cause.into(),
+        }
+    }
 }

@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use super::diagnostics::{Diagnostic, MAX_DIAGNOSTICS};
 use super::lane::{Head, Outcome, Request};
 use super::{ExecuteError, Lane};
 use crate::backend::{BackendError, ServerError};
-use crate::protocol::text_row;
-
-/// How many warnings of a statement are kept: the server's own default of `max_error_count`.
-pub const MAX_WARNINGS: usize = 64;
 
 /// How the reports of several shards become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,30 +39,19 @@ impl Step {
     }
 }
 
-/// A row of SHOW WARNINGS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// `Note`, `Warning` or `Error`.
-    pub level: String,
-    /// The error number.
-    pub code: u16,
-    /// The text; rows are counted over the whole statement.
-    pub message: String,
-}
-
 /// What the lanes' statements came to together.
 #[derive(Debug, Default)]
 pub struct Written {
     /// Counts, insert id and info.
     pub outcome: Outcome,
     /// The first warnings, in the order of the rows where that is told.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// What one statement came to.
 struct Report {
     outcome: Outcome,
-    warnings: Vec<Warning>,
+    warnings: Vec<Diagnostic>,
     rows: Arc<[u32]>,
 }
 
@@ -95,7 +81,7 @@ pub async fn run(lanes: &mut [Lane], steps: Vec<Vec<Step>>, sum: Sum) -> Result<
 fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
     let mut total = Outcome::default();
     let mut info = Info::default();
-    let mut warnings: Vec<Warning> = Vec::new();
+    let mut warnings: Vec<Diagnostic> = Vec::new();
     let is_one = reports.len() == 1;
     // the greatest number of a row so far
     let mut last_row = 0;
@@ -126,7 +112,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
     if warnings.iter().all(|warning| row_of(&warning.message).is_some()) {
         warnings.sort_by_key(|warning| row_of(&warning.message));
     }
-    warnings.truncate(MAX_WARNINGS);
+    warnings.truncate(MAX_DIAGNOSTICS);
     total.info = info.text(total.warnings);
     Written { outcome: total, warnings }
 }
@@ -158,30 +144,12 @@ async fn run_step(lane: &mut Lane, request: &Request) -> Result<Outcome, Execute
     Ok(lane.outcome().clone())
 }
 
-/// The warnings of the statement that just ran. They are a courtesy: where they cannot be had, it has succeeded all the same.
-async fn warnings_of(lane: &mut Lane, rows: &[u32]) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let read = async {
-        lane.send_query(b"SHOW WARNINGS").await?;
-        let Head::Rows(_) = lane.read_head().await? else { return Ok(()) };
-        while let Some(row) = lane.read_row().await? {
-            let cells: Vec<String> = text_row::cells(&row)
-                .map(|cell| cell.ok().flatten().map(|text| String::from_utf8_lossy(text).into_owned()))
-                .map(Option::unwrap_or_default)
-                .collect();
-            if let [level, code, message, ..] = cells.as_slice()
-                && warnings.len() < MAX_WARNINGS
-            {
-                let message = at_row(message, rows);
-                warnings.push(Warning { level: level.clone(), code: code.parse().unwrap_or(0), message });
-            }
-        }
-        Ok::<(), ExecuteError>(())
-    };
-    if let Err(error) = read.await {
-        tracing::debug!(%error, "warnings could not be read");
-    }
-    warnings
+/// The warnings of the statement that just ran, their rows counted over the whole statement.
+async fn warnings_of(lane: &mut Lane, rows: &[u32]) -> Vec<Diagnostic> {
+    lane.keep_warnings().await;
+    let warnings = std::mem::take(lane.diagnostics());
+    let renumbered = |warning: Diagnostic| Diagnostic { message: at_row(&warning.message, rows), ..warning };
+    warnings.into_iter().map(renumbered).collect()
 }
 
 /// An error, with the row that it names counted over the whole statement.

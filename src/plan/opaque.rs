@@ -74,7 +74,9 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
     let is_select = kind == StatementKind::Select;
     let unknown = matches!(subject.scan.verb, Verb::Call | Verb::Other) || (is_select && access == Access::LockingRead);
     let flags = subject.scan.flags;
-    let pins = Pins { user_variables: flags.user_variable, unknown, ..Pins::default() };
+    let insert_id =
+        subject.scan.verb == Verb::Call || names.iter().any(|name| name.text.eq_ignore_ascii_case("last_insert_id"));
+    let pins = Pins { user_variables: flags.user_variable, insert_id, unknown, ..Pins::default() };
     Plan {
         kind,
         access,

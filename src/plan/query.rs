@@ -324,6 +324,7 @@ fn pins(met: &Met) -> Pins {
         temporary_table: false,
         user_variables: met.user_variable || met.assigns_variable || met.into,
         found_rows: met.calc_found_rows,
+        insert_id: met.sets_insert_id,
         unknown: met.unknown_function.is_some() || met.leaves_state,
     }
 }

@@ -51,6 +51,8 @@ pub struct Pins {
     pub user_variables: bool,
     /// `SQL_CALC_FOUND_ROWS`: `FOUND_ROWS()` will be asked on it.
     pub found_rows: bool,
+    /// It sets what `LAST_INSERT_ID()` gives: `LAST_INSERT_ID(x)`, CALL.
+    pub insert_id: bool,
     /// Anything else that is not known to leave nothing behind: CALL, stored functions, LAST_INSERT_ID(x).
     pub unknown: bool,
 }
@@ -234,8 +236,38 @@ pub struct ScratchRead {
     pub name: Arc<str>,
     /// The name by which the statement knows it.
     pub visible: Arc<str>,
-    /// What is read, and where.
+    /// What is read, and where; without `lock`.
     pub shards: Vec<ShardStatement>,
+    /// The statements have a WHERE.
+    pub filtered: bool,
+    /// What locks the rows: ` FOR UPDATE` and its kin, at the end of each statement.
+    pub lock: &'static str,
+    /// Its rows matter only where they have values that other reads have.
+    pub links: Vec<ScratchLink>,
+}
+
+/// An equality between columns of two reads: of the one, only rows matter whose column has a value that stands in the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchLink {
+    /// The column.
+    pub column: Box<str>,
+    /// The other read.
+    pub other: usize,
+    /// The column there.
+    pub other_column: Box<str>,
+    /// How its values are written.
+    pub values: LinkValues,
+}
+
+/// How the values of a column are written into a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkValues {
+    /// As they are.
+    Numbers,
+    /// As string literals that need no escapes.
+    Dates,
+    /// As UTF-8.
+    Texts,
 }
 
 /// A temporary table that stands for a table reference.

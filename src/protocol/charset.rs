@@ -37,6 +37,19 @@ pub fn name(id: u16) -> Option<CollationName> {
     })
 }
 
+/// Whether statements in a character set can be read byte by byte: no byte of a longer character looks like a quote or a
+/// backslash.
+pub fn is_readable(charset: &str) -> bool {
+    const NOT_BYTEWISE: [&str; 9] = ["big5", "cp932", "gb18030", "gbk", "sjis", "ucs2", "utf16", "utf16le", "utf32"];
+    !NOT_BYTEWISE.iter().any(|name| charset.eq_ignore_ascii_case(name))
+}
+
+/// Whether a server does not read statements in a character set either: a client that names it in its handshake gets the
+/// server's default (*Connection Character Sets and Collations*, "Impermissible Client Character Sets").
+pub fn is_impermissible(charset: &str) -> bool {
+    ["ucs2", "utf16", "utf16le", "utf32"].iter().any(|name| charset.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +62,10 @@ mod tests {
             [8, 33, UTF8MB4_GENERAL_CI, 46, 224, UTF8MB4_0900_AI_CI].map(|id| name(id).unwrap().is_mariadb_default);
         assert_eq!(defaults, [true, true, true, false, false, false]);
         assert_eq!(name(0), None);
+        assert_eq!(name(28).map(|n| n.charset), Some("gbk"));
+        assert_eq!(name(248).map(|n| n.charset), Some("gb18030"));
+        assert!(!is_readable("GBK") && is_readable("latin1") && is_readable("euckr"));
+        assert!(is_impermissible("utf16") && !is_impermissible("gbk"));
         assert_eq!(name(60_000), None);
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::config::{self, Password, User};
+use crate::protocol::auth::AuthPlugin;
 use crate::server::{Account, Credential, Directory, ServerError};
 use crate::session::Shared;
 
@@ -46,12 +48,27 @@ fn accounts_of(shared: &Shared) -> Arc<Accounts> {
         .rules
         .users
         .iter()
-        .map(|user| {
-            let credential = Credential::from_password(user.password.reveal());
-            (Arc::clone(&user.name), Arc::new(Account { user: Arc::clone(&user.name), credential }))
+        .filter_map(|user| {
+            let account = Account { user: Arc::clone(&user.name), credential: credential(user)?, plugin: plugin(user) };
+            Some((Arc::clone(&user.name), Arc::new(account)))
         })
         .collect();
     Arc::new(Accounts { version: snapshot.rules.version, by_user })
+}
+
+/// What proves the user's password. Nobody logs in by a hash that is none.
+fn credential(user: &User) -> Option<Credential> {
+    match &user.password {
+        Password::Plain(password) => Some(Credential::from_password(password.reveal())),
+        Password::Hash(hash) => Credential::from_stored_hash(hash.bytes()),
+    }
+}
+
+fn plugin(user: &User) -> Option<AuthPlugin> {
+    user.plugin.map(|plugin| match plugin {
+        config::AuthPlugin::MysqlNativePassword => AuthPlugin::MysqlNative,
+        config::AuthPlugin::CachingSha2Password => AuthPlugin::CachingSha2,
+    })
 }
 
 impl Directory for RulesDirectory {

@@ -29,6 +29,15 @@ pub struct Account {
     pub user: Arc<str>,
     /// What proves a login.
     pub credential: Credential,
+    /// The plugin that a login must use; `None` for any that can prove the password.
+    pub plugin: Option<AuthPlugin>,
+}
+
+impl Account {
+    /// Whether a login may use a plugin.
+    pub(super) fn allows(&self, plugin: AuthPlugin) -> bool {
+        self.plugin.is_none_or(|only| only == plugin) && self.credential.supports(plugin)
+    }
 }
 
 /// What is known of a password. The password itself is not kept.

@@ -64,7 +64,7 @@ impl Exchange<'_, '_> {
     async fn run(&mut self, account: &Arc<Account>) -> Result<(bool, bool), ServerError> {
         let offered = self.claim.plugin.map_or(Some(AuthPlugin::MysqlNative), AuthPlugin::from_name);
         let (verdict, using_password) = match offered {
-            Some(plugin) if account.credential.supports(plugin) => {
+            Some(plugin) if account.allows(plugin) => {
                 let response = self.claim.response;
                 (account.credential.check(plugin, &self.scramble, response), is_password(response))
             }
@@ -91,7 +91,7 @@ impl Exchange<'_, '_> {
         let default = self.gate.default_plugin(&self.gate.directory.server_version());
         [default, AuthPlugin::CachingSha2, AuthPlugin::MysqlNative]
             .into_iter()
-            .find(|plugin| account.credential.supports(*plugin))
+            .find(|plugin| account.allows(*plugin))
             .unwrap_or(default)
     }
 

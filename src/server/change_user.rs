@@ -54,7 +54,7 @@ impl Gate {
         Ok(ChangedUser {
             account: proven.account,
             database,
-            charset: change.charset.unwrap_or(charset::UTF8MB4_GENERAL_CI),
+            charset: greeting::client_charset(change.charset.unwrap_or(charset::UTF8MB4_GENERAL_CI))?,
             attributes,
             scramble: proven.scramble,
         })

@@ -41,6 +41,12 @@ pub enum ServerError {
     /// `ER_SECURE_TRANSPORT_REQUIRED`.
     #[error("Connections using insecure transport are prohibited while --require_secure_transport=ON.")]
     SecureTransportRequired,
+    /// `ER_WRONG_VALUE_FOR_VAR`: statements in this character set cannot be read byte by byte.
+    #[error(
+        "Variable 'character_set_client' can't be set to the value of '{0}': Shardloom reads no statements in it; connect \
+         with utf8mb4"
+    )]
+    CharacterSet(&'static str),
     /// `ER_NET_READ_INTERRUPTED`: the handshake took too long.
     #[error("Got timeout reading communication packets")]
     HandshakeTimeout,
@@ -80,6 +86,7 @@ impl Report for ServerError {
             Self::AccessDenied { .. } => 1045,
             Self::DatabaseDenied { .. } => 1044,
             Self::UnknownDatabase(_) => 1049,
+            Self::CharacterSet(_) => 1231,
             Self::TooManyConnections => 1040,
             Self::ShuttingDown => 1053,
             Self::SecureTransportRequired => 3159,
@@ -94,7 +101,7 @@ impl Report for ServerError {
     fn sqlstate(&self) -> &str {
         match self {
             Self::AccessDenied { .. } => "28000",
-            Self::DatabaseDenied { .. } | Self::UnknownDatabase(_) => "42000",
+            Self::DatabaseDenied { .. } | Self::UnknownDatabase(_) | Self::CharacterSet(_) => "42000",
             Self::TooManyConnections | Self::UnsupportedAuthentication => "08004",
             Self::ShuttingDown | Self::HandshakeTimeout | Self::BadHandshake(_) | Self::TlsHandshake(_) => "08S01",
             Self::SecureTransportRequired | Self::Listen { .. } | Self::KeyFile { .. } => "HY000",
@@ -107,6 +114,7 @@ impl Report for ServerError {
             Self::AccessDenied { .. } => "access_denied",
             Self::DatabaseDenied { .. } => "database_denied",
             Self::UnknownDatabase(_) => "unknown_database",
+            Self::CharacterSet(_) => "character_set",
             Self::TooManyConnections => "too_many_connections",
             Self::ShuttingDown => "shutting_down",
             Self::SecureTransportRequired => "secure_transport_required",

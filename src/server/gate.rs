@@ -34,7 +34,7 @@ pub struct Gate {
     /// Stands in for users that do not exist, so that their logins take the same way.
     pub(super) decoy: Arc<Account>,
     pub(super) counters: Counters,
-    rsa_key: OnceCell<Arc<RsaKey>>,
+    rsa_key: Arc<OnceCell<Arc<RsaKey>>>,
     next_connection_id: AtomicU32,
 }
 
@@ -42,9 +42,10 @@ impl Gate {
     /// Reads the key files that the options name.
     pub fn new(options: ServerOptions, directory: Arc<dyn Directory>) -> Result<Self, ServerError> {
         let tls = ArcSwap::from_pointee(Tls::load(&options.tls)?);
-        let rsa_key = OnceCell::new_with(read_rsa_key(&options)?);
+        let rsa_key = Arc::new(OnceCell::new_with(read_rsa_key(&options)?));
         let password: String = rand::rng().random::<[u8; 32]>().map(char::from).iter().collect();
-        let decoy = Arc::new(Account { user: "".into(), credential: Credential::from_password(&password) });
+        let decoy =
+            Arc::new(Account { user: "".into(), credential: Credential::from_password(&password), plugin: None });
         let counters = Counters::default();
         Ok(Self { options, directory, tls, decoy, counters, rsa_key, next_connection_id: AtomicU32::new(1) })
     }
@@ -62,11 +63,13 @@ impl Gate {
 
     /// The RSA key, made when it is first needed.
     pub(super) async fn rsa_key(&self) -> Result<Arc<RsaKey>, ServerError> {
-        let make = || async {
-            let made = tokio::task::spawn_blocking(|| RsaKey::generate(KEY_BITS)).await;
-            made.map_err(|_| ServerError::UnsupportedAuthentication)?.map(Arc::new).map_err(ServerError::from)
-        };
-        self.rsa_key.get_or_try_init(make).await.cloned()
+        if let Some(key) = self.rsa_key.get() {
+            return Ok(Arc::clone(key));
+        }
+        // A client that does not wait for it must not make the next one wait as long.
+        let cell = Arc::clone(&self.rsa_key);
+        let making = tokio::spawn(async move { cell.get_or_try_init(make_rsa_key).await.cloned() });
+        making.await.map_err(|_| ServerError::UnsupportedAuthentication)?
     }
 
     pub(super) fn next_connection_id(&self) -> u32 {
@@ -89,6 +92,11 @@ impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gate").field("options", &self.options).finish_non_exhaustive()
     }
+}
+
+async fn make_rsa_key() -> Result<Arc<RsaKey>, ServerError> {
+    let made = tokio::task::spawn_blocking(|| RsaKey::generate(KEY_BITS)).await;
+    made.map_err(|_| ServerError::UnsupportedAuthentication)?.map(Arc::new).map_err(ServerError::from)
 }
 
 fn read_rsa_key(options: &ServerOptions) -> Result<Option<Arc<RsaKey>>, ServerError> {

@@ -225,7 +225,8 @@ impl<'a> Greeting<'a> {
         self.scramble = proven.scramble;
         let account = proven.account;
         let database = database(gate, &account, &host, response.database)?;
-        Ok(Login { account, database, capabilities, charset: response.charset.into(), attributes })
+        let charset = client_charset(response.charset.into())?;
+        Ok(Login { account, database, capabilities, charset, attributes })
     }
 
     async fn welcome(&mut self, login: &Login) -> Result<(), ServerError> {
@@ -248,6 +249,15 @@ impl<'a> Greeting<'a> {
         }
         stream.frames().error(&SqlError::from_report(error));
         let _ = tokio::time::timeout(REFUSAL_TIMEOUT, stream.shutdown()).await;
+    }
+}
+
+/// The collation id that a session begins with. One whose texts no server reads is ignored, as servers do it.
+pub(super) fn client_charset(id: u16) -> Result<u16, ServerError> {
+    match charset::name(id).map(|name| name.charset) {
+        Some(name) if charset::is_impermissible(name) => Ok(charset::UTF8MB4_GENERAL_CI),
+        Some(name) if !charset::is_readable(name) => Err(ServerError::CharacterSet(name)),
+        _ => Ok(id),
     }
 }
 

@@ -28,9 +28,11 @@ impl Directory for People {
             "app" => Credential::from_password("secret"),
             "open" => Credential::from_password(""),
             "old" => Credential::from_stored_hash(b"*14E65567ABDB5135D0CFD9A70B3032C179A49EE7")?,
+            "strict" => Credential::from_password("secret"),
             _ => return None,
         };
-        Some(Arc::new(Account { user: user.into(), credential }))
+        let plugin = (user == "strict").then_some(AuthPlugin::CachingSha2);
+        Some(Arc::new(Account { user: user.into(), credential, plugin }))
     }
 
     fn database(&self, account: &Account, host: &str, database: &str) -> Result<Arc<str>, ServerError> {
@@ -55,7 +57,7 @@ impl Stored {
         hash.extend_from_slice(b"\xF9\xCC\x98\xCE\x08\x89\x29\x24\xF5\x0A\x21\x3B\x6B\xC5\x71\xA2\xC1\x17\x78\xC5");
         hash.extend_from_slice(b"bTy95Y99eAME1dwEkHOA1ndHGBWz.1bxSSRkuTXFGV/");
         let credential = Credential::from_stored_hash(&hash).unwrap();
-        Self(Arc::new(Account { user: "hashcat".into(), credential }))
+        Self(Arc::new(Account { user: "hashcat".into(), credential, plugin: None }))
     }
 }
 
@@ -348,6 +350,9 @@ async fn the_client_is_switched_only_where_it_must_be() {
     assert_eq!(said.last().map(|packet| packet[0]), Some(0));
     let said = login(b"old", b"caching_sha2_password", b"secret").await;
     assert!(said[0].starts_with(b"\xfemysql_native_password\0"));
+    assert_eq!(said.last().map(|packet| packet[0]), Some(0));
+    let said = login(b"strict", b"mysql_native_password", b"secret").await;
+    assert!(said[0].starts_with(b"\xfecaching_sha2_password\0"), "the account's own plugin");
     assert_eq!(said.last().map(|packet| packet[0]), Some(0));
     let said = login(b"nobody", b"caching_sha2_password", b"secret").await;
     assert_eq!((said.len(), said[0][0]), (1, 0xFF));

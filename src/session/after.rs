@@ -1,10 +1,10 @@
 //! After a statement: what its connection knows and the session must keep, before the connection serves others.
 
-use super::aside::query_rows;
 use super::literal::literal_of;
-use super::state::MAX_DIAGNOSTICS;
 use super::{Diagnostic, Session};
 use crate::execute::Lane;
+use crate::execute::diagnostics::MAX_DIAGNOSTICS;
+use crate::execute::own_query::query_rows;
 use crate::plan::Plan;
 
 impl Session {
@@ -31,28 +31,16 @@ impl Session {
         std::mem::take(&mut self.state.diagnostics)
     }
 
-    /// Adds the warnings of a lane. They are a courtesy: when they cannot be had, the statement has succeeded all the same.
+    /// Adds the warnings of a lane, those of earlier parts of the statement first.
     pub(super) async fn add_warnings(&mut self, lane: &mut Lane) {
-        let outcome = lane.outcome().clone();
+        lane.keep_warnings().await;
         let room = MAX_DIAGNOSTICS.saturating_sub(self.state.diagnostics.len());
-        if outcome.warnings == 0 || room == 0 || !lane.is_usable() {
-            return;
-        }
-        let Ok((_, rows)) = query_rows(lane, "SHOW WARNINGS", room).await else { return };
-        let text = |cell: Option<&Option<bytes::Bytes>>| {
-            cell.and_then(Option::as_ref).map(|cell| String::from_utf8_lossy(cell).into_owned()).unwrap_or_default()
-        };
-        for row in rows {
-            self.state.diagnostics.push(Diagnostic {
-                level: text(row.first()),
-                code: text(row.get(1)).parse().unwrap_or(0),
-                message: text(row.get(2)),
-            });
-        }
-        lane.restore_outcome(outcome);
+        let all = std::mem::take(lane.diagnostics());
+        self.state.diagnostics.extend(all.into_iter().take(room));
     }
 
-    /// Reads back what a statement left on its connection: the values of user variables, and FOUND_ROWS().
+    /// Reads back what a statement left on its connection: the values of user variables, FOUND_ROWS() and
+    /// LAST_INSERT_ID().
     pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan) {
         let assigned = &plan.assigned_variables;
         if !lane.is_usable() || !plan.reads_back() {
@@ -63,10 +51,16 @@ impl Session {
         if plan.pins.found_rows {
             parts.insert(0, "FOUND_ROWS()".to_owned());
         }
+        if plan.pins.insert_id {
+            parts.insert(0, "LAST_INSERT_ID()".to_owned());
+        }
         if let Ok((columns, rows)) = query_rows(lane, &format!("SELECT {}", parts.join(", ")), 1).await
             && let Some(row) = rows.first()
         {
             let mut values = columns.iter().zip(row).map(|(column, cell)| literal_of(column, cell.as_deref()));
+            if plan.pins.insert_id {
+                self.state.last_insert_id = values.next().and_then(|value| value.parse().ok()).unwrap_or(0);
+            }
             if plan.pins.found_rows {
                 self.state.found_rows = values.next().and_then(|value| value.parse().ok()).unwrap_or(0);
             }

@@ -98,7 +98,7 @@ impl Session {
         let mut payload = Vec::new();
         for row in rows {
             payload.clear();
-            if self.binary_rows {
+            if self.binary.is_some() {
                 put_binary(row, &definitions, &mut payload)
             } else {
                 put_text(row, &mut payload)

@@ -2,20 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{Failure, Session, Snapshot};
-use crate::backend::{Role, Settings};
+use crate::backend::{KillHandle, Role, Settings};
 use crate::config::GroupId;
-use crate::execute::lane::Head;
-use crate::execute::{ExecuteError, Lane};
+use crate::execute::own_query::{Cells, query_rows};
+use crate::execute::{ExecuteError, Lane, Watch};
 use crate::protocol::column::ColumnDef;
-use crate::protocol::text_row;
 use crate::sql::names::tables;
 use crate::txn::Want;
-
-/// The cells of a text row; `None` for NULL.
-pub type Cells = Vec<Option<Bytes>>;
 
 impl Session {
     /// Where statements go that name no table: to a group that the session holds already, or home.
@@ -45,12 +39,19 @@ impl Session {
         let snapshot = self.snapshot();
         let group = self.group_for(statement.as_bytes(), &snapshot);
         let mut lane = self.lane_aside(group, &snapshot).await?;
-        let result = ask(&mut lane, statement, query).await;
+        let statements: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
+        let watch = Watch { entry: &self.entry };
+        let result = watch.guard_killing(&self.client, &statements, ask(&mut lane, statement, query)).await;
         if let Ok(conn) = lane.conn() {
             conn.mark_dirty();
         }
-        self.settle(lane, &snapshot);
-        Ok(result?)
+        match result {
+            Ok(row) => {
+                self.settle(lane, &snapshot);
+                Ok(row)
+            }
+            Err(error) => Err(self.lane_failed(lane, error, &snapshot)),
+        }
     }
 
     /// A text that may name tables goes where these are.
@@ -68,7 +69,7 @@ impl Session {
         let settings = Settings::new(physical, Arc::clone(&self.state.vars));
         let flavour = self.flavour();
         let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
-        let mut lane = self.txn.lane(&snapshot.backends, want).await?;
+        let mut lane = self.take_lane(snapshot, want).await?;
         if let Some(prelude) = self.user_variables_prelude() {
             lane.queue_prelude(prelude.as_bytes())?;
             lane.conn()?.mark_dirty();
@@ -89,22 +90,4 @@ async fn ask(lane: &mut Lane, statement: &str, query: &str) -> Result<(Vec<Colum
     lane.run(statement.as_bytes()).await?;
     let (columns, mut rows) = query_rows(lane, query, 1).await?;
     Ok((columns, rows.pop().unwrap_or_default()))
-}
-
-/// Runs a query of the proxy's own; keeps at most `limit` rows.
-pub(super) async fn query_rows(
-    lane: &mut Lane,
-    query: &str,
-    limit: usize,
-) -> Result<(Vec<ColumnDef>, Vec<Cells>), ExecuteError> {
-    lane.send_query(query.as_bytes()).await?;
-    let Head::Rows(columns) = lane.read_head().await? else { return Ok((Vec::new(), Vec::new())) };
-    let mut rows = Vec::new();
-    while let Some(row) = lane.read_row().await? {
-        if rows.len() < limit {
-            let cells = text_row::cells(&row).map(|cell| cell.map(|cell| cell.map(Bytes::copy_from_slice)));
-            rows.push(cells.collect::<Result<Cells, _>>().map_err(|error| lane.malformed(&error))?);
-        }
-    }
-    Ok((columns, rows))
 }

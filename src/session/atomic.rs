@@ -37,13 +37,14 @@ impl Session {
             return Ok(Within::Client);
         }
         let mode = self.transaction_mode();
-        let isolation = self.state.next_isolation.take();
-        let access = std::mem::take(&mut self.state.next_access);
+        let (isolation, access) = (self.state.next_isolation, self.state.next_access);
         self.txn.begin(Begin { access, consistent_snapshot: false, isolation }, mode);
         if let Err(failure) = self.check_write(snapshot, groups) {
+            // What was announced holds for the next transaction, since this one did not begin.
             self.txn.abandon();
             return Err(failure);
         }
+        self.forget_announcement();
         Ok(Within::Own)
     }
 

@@ -4,6 +4,9 @@ use bytes::Bytes;
 
 use super::{Failure, Flow, Pins, Session, State};
 use crate::error::SqlError;
+use crate::execute::ExecuteError;
+use crate::execute::deadline::Cause;
+use crate::execute::error::DEADLOCK_KIND;
 use crate::protocol::session_track::put_schema;
 use crate::protocol::{Capabilities, Command, OkPacket, ProtocolError};
 use crate::sql::session_statement::Kill;
@@ -12,10 +15,18 @@ impl Session {
     /// Answers one command. An error that the client can read is written here; what comes back as an `Err` ends the
     /// session.
     pub(super) async fn command(&mut self, packet: Bytes) -> Result<Flow, Failure> {
-        let result = self.dispatch(&packet).await;
+        self.follow_limits();
+        let result = self.dispatch(&packet).await.map_err(|failure| self.explained(failure));
         self.entry.end(self.since);
         let lost = self.lost_state();
         let flow = match result {
+            // Its transaction is gone, as a deadlock takes it, and nothing else that the client relies on.
+            Err(Failure::Sql(error) | Failure::Fatal(error)) if error.kind == DEADLOCK_KIND && !self.pins.any() => {
+                self.txn.abandon();
+                self.note_failure(&error);
+                self.client.put_error(&error);
+                Flow::Continue
+            }
             // Its answer has left; on one server the connection would be gone with what it held.
             Ok(_) if lost => Flow::Close,
             Err(failure) if lost => return Err(failure.fatal()),
@@ -33,6 +44,13 @@ impl Session {
         Ok(flow)
     }
 
+    /// A statement that was killed because its time was up ends with the server's error for that.
+    fn explained(&self, failure: Failure) -> Failure {
+        let Some(cause @ Cause::TimeUp { .. }) = self.entry.deadline().stopped() else { return failure };
+        let error = SqlError::from_report(&ExecuteError::from(cause));
+        failure.with_cause_of_kill(&error)
+    }
+
     /// Whether a connection went down with state that the client relies on: its transaction, locks, temporary tables.
     /// What is left of that is dropped with it.
     pub(super) fn lost_state(&mut self) -> bool {
@@ -45,7 +63,7 @@ impl Session {
 
     async fn dispatch(&mut self, packet: &Bytes) -> Result<Flow, Failure> {
         self.more_results = false;
-        self.binary_rows = false;
+        self.binary = None;
         let command = match Command::parse(packet) {
             Ok(command) => command,
             Err(ProtocolError::UnknownCommand) => {

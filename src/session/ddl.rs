@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::run::{Input, request};
 use super::{Diagnostic, Failure, Session, Snapshot};
+use crate::backend::KillHandle;
 use crate::error::SqlError;
 use crate::execute::lane::{Head, Outcome, Request};
 use crate::execute::write::Info;
@@ -60,9 +61,12 @@ impl Session {
             parts[index].push(NodePart { label: shard.node.to_string(), request: request(shard, input, false) });
         }
         let total = bound.shards.len();
+        let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
         let work =
             async { Ok(join_all(lanes.iter_mut().zip(parts).map(|(lane, parts)| run_nodes(lane, parts))).await) };
-        let results = match (Watch { entry: &self.entry }).guard(&self.client, work).await {
+        // Nodes that were killed are told apart from those that have it done.
+        let watch = Watch { entry: &self.entry };
+        let results = match watch.guard_killing(&self.client, &statements, work).await {
             Ok(results) => results,
             Err(error) => return Err(self.lanes_failed(lanes, error, snapshot)),
         };

@@ -3,6 +3,7 @@
 use crate::backend::BackendError;
 use crate::error::{Report, SqlError};
 use crate::execute::ExecuteError;
+use crate::execute::error::QUERY_INTERRUPTED;
 use crate::execute::relay::Names;
 use crate::id::IdError;
 use crate::net::NetError;
@@ -38,6 +39,23 @@ impl Failure {
         match self {
             Self::Sql(error) => Self::Sql(SqlError { message: text(error.message), ..error }),
             Self::Fatal(error) => Self::Fatal(SqlError { message: text(error.message), ..error }),
+            Self::ClientGone => Self::ClientGone,
+        }
+    }
+
+    /// The same failure, unless it is a server's that its statement was killed: then `cause` is what the client reads, with
+    /// what the proxy has said beside it.
+    pub fn with_cause_of_kill(self, cause: &SqlError) -> Self {
+        const KILLED: &str = "Query execution was interrupted";
+        let explain = |error: SqlError| match error.message.strip_prefix(KILLED) {
+            Some(rest) if error.errno == QUERY_INTERRUPTED => {
+                SqlError { message: format!("{}{rest}", cause.message), ..cause.clone() }
+            }
+            _ => error,
+        };
+        match self {
+            Self::Sql(error) => Self::Sql(explain(error)),
+            Self::Fatal(error) => Self::Fatal(explain(error)),
             Self::ClientGone => Self::ClientGone,
         }
     }

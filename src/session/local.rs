@@ -6,8 +6,7 @@ use super::query::Text;
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
 use crate::execute::Interrupt;
-use crate::protocol::OkPacket;
-use crate::sql::session_statement::{Begin as ParsedBegin, End, Kill, SessionStatement, SetItem, Show};
+use crate::sql::session_statement::{Argument, Begin as ParsedBegin, End, Kill, SessionStatement, SetItem, Show};
 use crate::sql::{Verb, scan};
 use crate::txn::{Access, Begin, CommitError, Mode};
 
@@ -47,17 +46,18 @@ impl Session {
                 return self.set_statement(items, statement, text).await;
             }
             SessionStatement::Kill(kill) => return self.kill(kill),
+            SessionStatement::KillExpression { query, connection_id } => {
+                return self.kill_by_expression(query, connection_id, text).await;
+            }
             SessionStatement::Prepare { name, source } => {
-                self.prepare_named(name, source).await?;
-                self.client.put_ok(&OkPacket {
-                    status: self.status(),
-                    info: b"Statement prepared",
-                    ..OkPacket::default()
-                });
-                self.state.row_count = 0;
+                self.prepare_named(name, source, text).await?;
+                self.answer_ok_saying("Statement prepared");
                 return Ok(Flow::Continue);
             }
-            SessionStatement::Execute { name, using } => return self.execute_named(&name, using, text).await,
+            SessionStatement::Execute { name, using } => return self.execute_named(&name, &using, text).await,
+            SessionStatement::ExecuteImmediate { source, using } => {
+                return self.execute_immediate(source, &using, text).await;
+            }
             SessionStatement::Deallocate(name) => self.deallocate(&name)?,
             SessionStatement::Show(show) => return self.show(show, text).await,
             SessionStatement::Describe(describe) => return self.describe(describe, text).await,
@@ -67,7 +67,12 @@ impl Session {
             SessionStatement::LockTables(tables) => return self.lock_tables(&tables, text).await,
             SessionStatement::LoadData { local, table } => return self.load_data(local, &table, text).await,
             SessionStatement::Versioned { version, content } => return self.versioned(version, content, text).await,
-            other => return Err(refused(&other)),
+            other => {
+                if matches!(other, SessionStatement::Opaque(_)) {
+                    self.check_syntax(text).await?;
+                }
+                return Err(refused(&other));
+            }
         }
         self.answer_ok();
         Ok(Flow::Continue)
@@ -115,7 +120,7 @@ impl Session {
     /// Commits what is open; nothing if nothing is.
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
         let wrote = self.txn.has_written();
-        let result = self.txn.commit(self.pins.any()).await;
+        let result = self.end_on_groups(true).await;
         if wrote {
             self.note_write();
         }
@@ -124,10 +129,15 @@ impl Session {
 
     async fn end_transaction(&mut self, commit: bool, end: End) -> Result<Flow, Failure> {
         let chained = self.txn.begun().cloned();
+        let by_default = self.completion();
+        let end = End {
+            chain: end.chain.or(by_default.chain),
+            release: end.release.or(by_default.release.filter(|_| end.chain != Some(true))),
+        };
         if commit {
             self.commit().await?;
         } else {
-            let result = self.txn.rollback(self.pins.any()).await;
+            let result = self.end_on_groups(false).await;
             self.after_transaction_step(result)?;
         }
         if end.chain == Some(true) {
@@ -137,6 +147,17 @@ impl Session {
         }
         self.answer_ok();
         Ok(if end.release == Some(true) { Flow::Close } else { Flow::Continue })
+    }
+
+    /// How transactions end where COMMIT and ROLLBACK do not say (`completion_type`).
+    fn completion(&self) -> End {
+        let value =
+            self.state.vars.get("completion_type").map(|literal| literal.trim_matches('\'').to_ascii_uppercase());
+        match value.as_deref() {
+            Some("CHAIN" | "1") => End { chain: Some(true), release: None },
+            Some("RELEASE" | "2") => End { chain: None, release: Some(true) },
+            _ => End::default(),
+        }
     }
 
     async fn savepoint(&mut self, name: &str, statement: &Bytes) -> Result<(), Failure> {
@@ -187,13 +208,32 @@ impl Session {
             let message = format!("You are not owner of thread {}", kill.connection_id);
             return Err(SqlError::client(1095, "HY000", message).into());
         }
-        target.interrupt(if kill.query { Interrupt::Query } else { Interrupt::Connection });
-        if !kill.query && target.id == self.entry.id {
-            return Err(Failure::Fatal(SqlError::client(1317, "70100", "Query execution was interrupted")));
+        match (target.id == self.entry.id, kill.query) {
+            (true, true) => return Err(interrupted().into()),
+            (true, false) if self.shared.is_mariadb() => {
+                return Err(Failure::Fatal(SqlError::client(1927, "70100", "Connection was killed")));
+            }
+            (true, false) => return Err(Failure::Fatal(interrupted())),
+            (false, true) => target.interrupt(Interrupt::Query),
+            (false, false) => target.interrupt(Interrupt::Connection),
         }
         self.answer_ok();
         Ok(Flow::Continue)
     }
+
+    /// `KILL CONNECTION_ID()`, `KILL @id`.
+    async fn kill_by_expression(&mut self, query: bool, id: Argument, text: &Text) -> Result<Flow, Failure> {
+        let expression = String::from_utf8_lossy(&text.sql[id]).into_owned();
+        let (_, row) = self.values_of(&[&expression]).await?;
+        let id = row.first().and_then(Option::as_ref).map(|id| String::from_utf8_lossy(id).into_owned());
+        // What is no number is 0, which no connection has.
+        let connection_id = id.and_then(|id| id.parse().ok()).unwrap_or(0);
+        self.kill(Kill { query, connection_id })
+    }
+}
+
+fn interrupted() -> SqlError {
+    SqlError::client(1317, "70100", "Query execution was interrupted")
 }
 
 fn refused(statement: &SessionStatement) -> Failure {

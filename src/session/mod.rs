@@ -4,6 +4,7 @@
 //! its plan; `run` carries the plan out; `local`, `set`, `show` are the statements that the session answers itself.
 
 mod after;
+mod announce;
 mod answer;
 mod aside;
 mod atomic;
@@ -12,6 +13,7 @@ mod consistent;
 mod ddl;
 mod dml;
 mod doorman;
+mod evaluate;
 mod failure;
 mod field_list;
 mod literal;
@@ -25,6 +27,7 @@ mod query;
 mod renamed;
 mod run;
 mod scratch;
+mod scratch_order;
 mod select_inner;
 mod set;
 mod shared;
@@ -33,6 +36,7 @@ mod show_transactions;
 mod state;
 mod text_prepared;
 mod values;
+mod watched;
 mod write;
 
 use std::pin::Pin;
@@ -45,10 +49,10 @@ use tokio::time::Sleep;
 pub use doorman::{Doorman, NewUser};
 pub use failure::Failure;
 pub use shared::{Shared, Snapshot};
-pub use state::{Diagnostic, State};
+pub use state::State;
 
 use crate::backend::Flavour;
-use crate::execute::{Client, Entered, Interrupt};
+use crate::execute::{Client, Diagnostic, Entered, Interrupt};
 use crate::net::NetError;
 use crate::protocol::{Capabilities, OkPacket, StatusFlags};
 use crate::sql::Literal;
@@ -116,8 +120,8 @@ pub struct Session {
     multi_statements: bool,
     /// Another statement of the same command follows.
     more_results: bool,
-    /// The statement that runs wants binary rows.
-    binary_rows: bool,
+    /// The statement that runs wants binary rows: a COM_STMT_EXECUTE with its parameters.
+    binary: Option<Bytes>,
     /// The statement that runs was answered with a backend's error.
     statement_failed: bool,
     /// Used again for each statement.
@@ -127,6 +131,8 @@ pub struct Session {
     collation: u16,
     host: String,
     doorman: Box<dyn Doorman>,
+    /// `limits.statement_timeout_ms`; zero for none.
+    statement_timeout: Duration,
 }
 
 impl Session {
@@ -150,13 +156,14 @@ impl Session {
             prepared: PreparedStatements::default(),
             snapshot: None,
             more_results: false,
-            binary_rows: false,
+            binary: None,
             statement_failed: false,
             literals: Vec::new(),
             since: Instant::now(),
             collation: identity.collation,
             host: identity.host,
             doorman,
+            statement_timeout: Duration::ZERO,
         }
     }
 
@@ -178,13 +185,19 @@ impl Session {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::Close) => break,
                 Err(failure) => {
+                    // A session that failed holds nothing that others wait for while its client does not read.
+                    self.txn.abandon();
+                    let is_gone = matches!(failure, Failure::ClientGone);
                     self.say_goodbye(failure).await;
+                    if is_gone {
+                        return;
+                    }
                     break;
                 }
             }
         }
         self.txn.abandon();
-        self.client.stream.shutdown().await;
+        self.hang_up().await;
     }
 
     /// The next command, or nothing if the session is to end.
@@ -223,16 +236,6 @@ impl Session {
         self.shared.idle_limit()
     }
 
-    /// Tells the client why its session ends, if it is still there.
-    async fn say_goodbye(&mut self, failure: Failure) {
-        if let Failure::Sql(error) | Failure::Fatal(error) = failure {
-            self.shared.note_error(&error);
-            self.client.put_error(&error);
-            // It is told on a best effort: the connection closes in any case.
-            let _ = self.client.flush().await;
-        }
-    }
-
     /// The rules and backends that the next statement uses.
     fn snapshot(&mut self) -> Arc<Snapshot> {
         if !self.txn.holds_any() && !self.txn.is_active() {
@@ -269,7 +272,12 @@ impl Session {
 
     /// Queues an OK of the proxy's own.
     fn answer_ok(&mut self) {
-        let ok = OkPacket { status: self.status(), ..OkPacket::default() };
+        self.answer_ok_saying("");
+    }
+
+    /// Queues an OK of the proxy's own with a text.
+    fn answer_ok_saying(&mut self, info: &str) {
+        let ok = OkPacket { status: self.status(), info: info.as_bytes(), ..OkPacket::default() };
         self.client.put_ok(&ok);
         self.state.row_count = 0;
     }

@@ -10,12 +10,13 @@ use super::query::Text;
 use super::{Failure, Session, Snapshot};
 use crate::backend::{BackendError, Backends, StatementText};
 use crate::error::{Report, SqlError};
-use crate::execute::ExecuteError;
+use crate::execute::{ExecuteError, Watch};
 use crate::id::{IdError, KeyMaker, MAX_FETCHES};
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
 use crate::route::key::RawValue;
-use crate::sql::{LexMode, Scan, parse};
+use crate::sql::session_statement::{self, SessionStatement, Show};
+use crate::sql::{LexMode, Scan, Verb, parse};
 
 /// ER_PARSE_ERROR.
 const SYNTAX_ERROR: u16 = 1064;
@@ -58,6 +59,15 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         prepared: bool,
     ) -> Result<Arc<Plan>, Failure> {
+        if matches!(scanned.verb, Verb::Show | Verb::Explain) {
+            // Lists are queries over a view.
+            let view = match session_statement::parse(&text.sql, self.state.lex_mode) {
+                Some(SessionStatement::Show(Show::Triggers { .. })) => "TRIGGERS",
+                Some(SessionStatement::Show(Show::Events { .. })) => "EVENTS",
+                _ => "TABLES",
+            };
+            snapshot.catalog.table("information_schema", view).await?;
+        }
         self.load_tables(text, snapshot).await?;
         let plan = match self.plan_anew(text, scanned, snapshot, prepared) {
             Ok(plan) => Arc::new(plan),
@@ -90,19 +100,37 @@ impl Session {
     /// A text that the proxy cannot parse is prepared on a server, which runs nothing: if it cannot parse it either, its
     /// own error is what the client reads. If it can, the text is right, and only the proxy's understanding ends here.
     async fn syntax_error(&mut self, text: &Text, snapshot: &Arc<Snapshot>, error: PlanError) -> Failure {
-        let group = self.any_group(snapshot);
-        let Ok(mut lane) = self.lane_aside(group, snapshot).await else { return error.into() };
-        let prepared = lane.prepare_anew(&StatementText::new(&text.sql[..])).await;
-        self.settle(lane, snapshot);
-        match prepared {
-            Err(ExecuteError::Backend(BackendError::Server(server))) if server.errno == SYNTAX_ERROR => {
-                BackendError::Server(server).into()
-            }
-            Ok(_) | Err(ExecuteError::Backend(BackendError::Server(_))) if error.errno() == SYNTAX_ERROR => {
+        match self.ask_whether_right(text, snapshot).await {
+            Some(Err(failure)) => failure,
+            Some(Ok(())) if error.errno() == SYNTAX_ERROR => {
                 SqlError::client(NOT_SUPPORTED_YET, "42000", error.to_string()).into()
             }
             _ => error.into(),
         }
+    }
+
+    /// Whether a server can parse a text, else its error; nothing if none could be asked.
+    async fn ask_whether_right(&mut self, text: &Text, snapshot: &Arc<Snapshot>) -> Option<Result<(), Failure>> {
+        let group = self.any_group(snapshot);
+        let mut lane = self.lane_aside(group, snapshot).await.ok()?;
+        let statement = lane.kill_handle();
+        let watch = Watch { entry: &self.entry };
+        let asking = async { lane.prepare_anew(&StatementText::new(&text.sql[..])).await };
+        let prepared = watch.guard_killing(&self.client, statement.as_slice(), asking).await;
+        self.settle(lane, snapshot);
+        match prepared {
+            Err(ExecuteError::Backend(BackendError::Server(server))) if server.errno == SYNTAX_ERROR => {
+                Some(Err(BackendError::Server(server).into()))
+            }
+            Ok(_) | Err(ExecuteError::Backend(BackendError::Server(_))) => Some(Ok(())),
+            Err(_) => None,
+        }
+    }
+
+    /// Refuses a statement about the session that is not understood, if no server understands it either.
+    pub(super) async fn check_syntax(&mut self, text: &Text) -> Result<(), Failure> {
+        let snapshot = self.snapshot();
+        self.ask_whether_right(text, &snapshot).await.unwrap_or(Ok(()))
     }
 
     /// Loads the columns of the tables that a statement names.

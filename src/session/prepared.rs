@@ -4,18 +4,20 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::query::Text;
+use super::query::{Text, several_statements};
 use super::{Failure, Flow, Session};
 use crate::backend::{Role, Settings, StatementText};
 use crate::config::GroupId;
 use crate::error::SqlError;
+use crate::execute::Watch;
 use crate::execute::lane::Request;
 use crate::execute::relay::{Style, relay, renamed};
 use crate::protocol::command::code;
-use crate::protocol::execute::{ExecuteHead, ExecuteParams, cursor};
+use crate::protocol::execute::{ExecuteHead, ExecuteParams, cursor, put_execute};
 use crate::protocol::long_data::LongData;
 use crate::protocol::{ColumnDef, PrepareOk, ResponseKind, StatusFlags};
-use crate::sql::{Literal, Scan, Verb, scan, session_statement};
+use crate::sql::session_statement::SessionStatement;
+use crate::sql::{LexMode, Literal, Scan, Verb, scan, session_statement};
 use crate::txn::Want;
 
 /// The prepared statements of one session, of both protocols.
@@ -48,6 +50,24 @@ pub struct Prepared {
     pub cursor: Option<Cursor>,
 }
 
+impl Prepared {
+    /// A statement without parameters that stands inside of another one.
+    pub fn inside(text: Text, mode: LexMode) -> Self {
+        let mut literals = Vec::new();
+        let scan = scan(&text.sql, mode, &mut literals);
+        Self {
+            backend_text: StatementText::new(&text.sql[..]),
+            text,
+            scan,
+            literals,
+            is_local: false,
+            params: ExecuteParams::default(),
+            long_data: LongData::default(),
+            cursor: None,
+        }
+    }
+}
+
 /// An open cursor.
 #[derive(Debug)]
 pub enum Cursor {
@@ -61,6 +81,9 @@ pub enum Cursor {
     /// The proxy holds the rows of several shards.
     Rows(VecDeque<Bytes>),
 }
+
+/// Parameters and columns.
+pub(super) type Definitions = (Vec<ColumnDef>, Vec<ColumnDef>);
 
 impl PreparedStatements {
     /// Forgets all.
@@ -124,16 +147,20 @@ impl Session {
         self.prepared.long_data_limit_bytes = limits.max_allowed_packet_bytes;
         self.prepared.check_room(limits.max_prepared_statements)?;
         self.entry.begin(sql.clone(), self.since);
+        self.start_clock();
         self.forget_diagnostics();
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
         if scanned.next_statement.is_some() {
-            return Err(SqlError::client(1064, "42000", "A prepared statement holds one statement only").into());
+            return Err(several_statements(&sql[scanned.next_statement.unwrap_or(sql.len())..]));
         }
         let text = Text { sql: sql.slice(..scanned.statement_end) };
         let literals = self.literals.clone();
-        let is_local = is_local(&text, &scanned, self.state.lex_mode);
-        let (params, columns) =
-            if is_local { (Vec::new(), Vec::new()) } else { Box::pin(self.definitions(&text, &scanned)).await? };
+        let local = session_statement_of(&text, &scanned, self.state.lex_mode);
+        let is_local = local.is_some();
+        let (params, columns) = match local {
+            Some(statement) => Box::pin(self.local_definitions(&statement, &text)).await?,
+            None => Box::pin(self.definitions(&text, &scanned)).await?,
+        };
         let id = self.prepared.next_id();
         self.answer_prepare(id, &params, &columns);
         let backend_text = StatementText::new(&text.sql[..]);
@@ -151,8 +178,45 @@ impl Session {
         Ok(())
     }
 
+    /// The parameters and columns of a statement that the session runs itself: they are a server's where it passes the
+    /// statement on.
+    async fn local_definitions(&mut self, statement: &SessionStatement, text: &Text) -> Result<Definitions, Failure> {
+        match statement {
+            SessionStatement::Opaque(_) => self.check_syntax(text).await?,
+            SessionStatement::Prepare { .. }
+            | SessionStatement::Execute { .. }
+            | SessionStatement::ExecuteImmediate { .. }
+            | SessionStatement::Deallocate(_)
+            | SessionStatement::SetStatement { .. } => return Err(not_preparable()),
+            SessionStatement::Show(show) => {
+                if let Some(sql) = self.passed_on(show, text)? {
+                    return self.definitions_aside(&sql).await;
+                }
+            }
+            _ => {}
+        }
+        Ok(Definitions::default())
+    }
+
+    /// Prepares a statement on any server, to learn its parameters and columns.
+    async fn definitions_aside(&mut self, sql: &Bytes) -> Result<Definitions, Failure> {
+        let snapshot = self.snapshot();
+        let group = self.group_for(sql, &snapshot);
+        let mut lane = self.lane_aside(group, &snapshot).await?;
+        let statement = lane.kill_handle();
+        let watch = Watch { entry: &self.entry };
+        let asking = async { lane.prepare_anew(&StatementText::new(&sql[..])).await };
+        match watch.guard_killing(&self.client, statement.as_slice(), asking).await {
+            Ok((_, params, columns)) => {
+                self.settle(lane, &snapshot);
+                Ok((params, columns))
+            }
+            Err(error) => Err(self.lane_failed(lane, error, &snapshot)),
+        }
+    }
+
     /// Prepares a statement on one of its targets, to learn its parameters and columns.
-    async fn definitions(&mut self, text: &Text, scanned: &Scan) -> Result<(Vec<ColumnDef>, Vec<ColumnDef>), Failure> {
+    pub(super) async fn definitions(&mut self, text: &Text, scanned: &Scan) -> Result<Definitions, Failure> {
         let snapshot = self.snapshot();
         let plan = self.plan(text, scanned, &snapshot, true).await?;
         let shard = match plan.sample(&text.sql, &self.literals) {
@@ -165,14 +229,24 @@ impl Session {
         let settings = Settings::new(shard.schema.clone(), self.state.vars.clone());
         let flavour = self.flavour();
         let want = Want { group: shard.group, role: Role::Primary, flavour, settings: &settings, strict: false };
-        let mut lane = self.txn.lane(&snapshot.backends, want).await?;
-        let sql = shard.sql.bytes(&text.sql);
-        let prepared = lane.prepare_anew(&StatementText::new(sql)).await;
-        self.settle(lane, &snapshot);
-        let (_, params, mut columns) = prepared.map_err(|error| match &shard.names {
-            Some(names) => Failure::from(error).renamed(&**names),
-            None => error.into(),
-        })?;
+        let mut lane = self.take_lane(&snapshot, want).await?;
+        let statement = lane.kill_handle();
+        let watch = Watch { entry: &self.entry };
+        let asking = async { lane.prepare_anew(&StatementText::new(shard.sql.bytes(&text.sql))).await };
+        let prepared = watch.guard_killing(&self.client, statement.as_slice(), asking).await;
+        let (_, params, mut columns) = match prepared {
+            Ok(prepared) => {
+                self.settle(lane, &snapshot);
+                prepared
+            }
+            Err(error) => {
+                let failure = self.lane_failed(lane, error, &snapshot);
+                return Err(match &shard.names {
+                    Some(names) => failure.renamed(&**names),
+                    None => failure,
+                });
+            }
+        };
         columns.truncate(columns.len().saturating_sub(plan.hidden_columns()));
         if let Some(names) = &shard.names {
             columns = columns.iter().map(|column| renamed(column.view(), &**names).to_owned()).collect();
@@ -200,7 +274,7 @@ impl Session {
         let mut prepared =
             self.prepared.by_id.remove(&head.statement_id).ok_or_else(|| unknown(head.statement_id, "EXECUTE"))?;
         self.entry.begin(prepared.text.sql.clone(), self.since);
-        self.binary_rows = true;
+        self.start_clock();
         let result = self.execute_prepared(&mut prepared, &payload, head.cursor == cursor::READ_ONLY).await;
         prepared.long_data.clear();
         self.prepared.by_id.insert(head.statement_id, prepared);
@@ -224,6 +298,9 @@ impl Session {
         }
         prepared.params.read(payload, prepared.scan.placeholders as usize, &prepared.long_data)?;
         if prepared.is_local {
+            let mut own = BytesMut::with_capacity(payload.len());
+            put_execute(0, cursor::NONE, prepared.params.iter(payload, &prepared.long_data), &mut own);
+            self.binary = Some(own.freeze());
             let text = prepared.text.clone();
             return match session_statement::parse(&text.sql, self.state.lex_mode) {
                 Some(statement) => Box::pin(self.session_statement(statement, &text)).await,
@@ -243,6 +320,8 @@ impl Session {
     /// COM_STMT_FETCH.
     pub(super) async fn fetch(&mut self, id: u32, rows: u32) -> Result<(), Failure> {
         let mut prepared = self.prepared.by_id.remove(&id).ok_or_else(|| unknown(id, "FETCH"))?;
+        self.entry.begin(prepared.text.sql.clone(), self.since);
+        self.start_clock();
         let result = match &mut prepared.cursor {
             Some(Cursor::Rows(held)) => {
                 let last = held.len() <= rows as usize;
@@ -283,7 +362,7 @@ impl Session {
         payload.put_u32_le(rows);
         lane.send(&Request::Command(payload.freeze())).await?;
         let style = Style { kind: ResponseKind::Fetch, ..Style::PLAIN };
-        let watch = crate::execute::Watch { entry: &self.entry };
+        let watch = Watch { entry: &self.entry };
         relay(&mut lane, &mut self.client, watch, style).await?;
         let last = lane.outcome().status.contains(StatusFlags::LAST_ROW_SENT) || lane.outcome().error.is_some();
         self.settle(lane, &snapshot);
@@ -339,11 +418,28 @@ impl Session {
     }
 }
 
-/// Whether the session answers a statement itself. DDL and data go to the planner.
-fn is_local(text: &Text, scanned: &Scan, mode: crate::sql::LexMode) -> bool {
+/// A statement that the session answers itself. DDL and data go to the planner.
+pub(super) fn session_statement_of(text: &Text, scanned: &Scan, mode: LexMode) -> Option<SessionStatement> {
     use Verb::{Delete, Insert, Replace, Select, Update, With};
-    !matches!(scanned.verb, Select | Insert | Update | Delete | Replace | With)
-        && session_statement::parse(&text.sql, mode).is_some()
+    if matches!(scanned.verb, Select | Insert | Update | Delete | Replace | With) {
+        return None;
+    }
+    session_statement::parse(&text.sql, mode).filter(|statement| !is_about_tables(statement))
+}
+
+/// Whether a statement about tables goes through the planner, which knows their physical names.
+fn is_about_tables(statement: &SessionStatement) -> bool {
+    match statement {
+        SessionStatement::Describe(_) | SessionStatement::Explain(_) => true,
+        SessionStatement::Show(show) => show.is_about_tables(),
+        _ => false,
+    }
+}
+
+/// The error of a statement that no server prepares.
+pub(super) fn not_preparable() -> Failure {
+    let message = "This command is not supported in the prepared statement protocol yet";
+    SqlError::client(1295, "HY000", message).into()
 }
 
 fn unknown(id: u32, command: &str) -> Failure {

@@ -40,6 +40,7 @@ impl Session {
             self.more_results = scanned.next_statement.is_some();
             let statement = Text { sql: rest.slice(..scanned.statement_end) };
             self.statement_failed = false;
+            self.start_clock();
             let flow = self.statement(statement, scanned).await?;
             if self.lost_state() {
                 return Ok(Flow::Close);
@@ -84,7 +85,8 @@ impl Session {
     }
 }
 
-fn several_statements(rest: &[u8]) -> Failure {
+/// The error of a text with several statements where one may stand.
+pub(super) fn several_statements(rest: &[u8]) -> Failure {
     let near = String::from_utf8_lossy(&rest[..rest.len().min(80)]).into_owned();
     SqlError::client(
         1064,

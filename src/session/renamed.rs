@@ -26,10 +26,11 @@ impl Session {
         let names = bound.shards.first().and_then(|shard| shard.names.clone()).unwrap_or(none);
         let role = self.role(snapshot, plan);
         let (lanes, parts) = self.gather_lanes(snapshot, plan, bound, input, role).await?;
-        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let bounds = self.gather_bounds();
+        let limit_bytes = bounds.held_bytes;
         let watch = Watch { entry: &self.entry };
         let spec = Arc::new(MergeSpec::default());
-        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
+        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), bounds).await) };
         let mut gather = match watch.guard(&self.client, opening).await? {
             Ok(gather) => gather,
             Err((error, lanes)) => return Err(self.lanes_failed(lanes, with_names(error, &names), snapshot)),

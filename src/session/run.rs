@@ -72,6 +72,11 @@ impl Session {
         plan: &Arc<Plan>,
         text: &Text,
     ) -> Result<(), Failure> {
+        if let Some(payload) = self.binary.clone() {
+            // A statement inside of one that the session runs itself.
+            let mut prepared = Prepared::inside(text.clone(), self.state.lex_mode);
+            return Box::pin(self.run_prepared(snapshot, plan, &mut prepared, &payload, false)).await;
+        }
         let Some(bound) = self.bind_with_keys(snapshot, plan, &text.sql, &[]).await? else {
             return Box::pin(self.run_steps(snapshot, plan, text)).await;
         };
@@ -124,6 +129,8 @@ impl Session {
             self.note_way(plan, way);
             return result;
         }
+        self.check_user_variable_room(plan)?;
+        let announced = self.announcement(plan).is_some();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let vars = Arc::clone(&self.state.vars);
@@ -150,6 +157,9 @@ impl Session {
             Ok(_) => Way::Scatter,
         };
         self.note_way(plan, way);
+        if announced && !self.was_refused_as_read_only(&result) {
+            self.forget_announcement();
+        }
         match (result, names) {
             (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
             (result, Some(names)) => {
@@ -241,16 +251,21 @@ impl Session {
         shard: &ShardStatement,
         input: Input<'_>,
     ) -> Result<(), ExecuteError> {
+        let watch = Watch { entry: &self.entry };
         match input {
-            Input::Text(text) => lane.send_query(shard.sql.bytes(&text.sql)).await?,
-            Input::Execute { .. } => lane.send(&request(shard, input, input.wants_cursor())).await?,
+            Input::Text(text) => watch.guard(&self.client, lane.send_query(shard.sql.bytes(&text.sql))).await?,
+            Input::Execute { .. } => {
+                // It may have to be prepared first, which waits for locks on its tables.
+                let statement = lane.kill_handle();
+                let request = request(shard, input, input.wants_cursor());
+                watch.guard_killing(&self.client, statement.as_slice(), lane.send(&request)).await?;
+            }
         }
         let style = Style {
             more_results: self.more_results,
             names: shard.names.as_deref().map(|names| names as &dyn Names),
             ..Style::PLAIN
         };
-        let watch = Watch { entry: &self.entry };
         relay(lane, &mut self.client, watch, style).await
     }
 
@@ -276,14 +291,15 @@ impl Session {
         let outcome = lane.outcome().clone();
         let last_insert_id = if plan.gives_id { LastInsertId::Kept } else { bound.last_insert_id() };
         self.note_outcome(&outcome, last_insert_id, !plan.tables.is_empty());
-        if outcome.warnings > 0 {
-            Box::pin(self.fetch_warnings(&mut lane)).await;
-        }
         if outcome.error.is_none() {
+            // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
             if plan.reads_back() {
                 Box::pin(self.read_back(&mut lane, plan)).await;
             }
             self.pin_for(plan, &mut lane);
+        }
+        if outcome.warnings > 0 {
+            Box::pin(self.fetch_warnings(&mut lane)).await;
         }
         if plan.access == Access::Write {
             self.note_write();
@@ -327,10 +343,10 @@ impl Session {
         if spec.limit.is_none() && select_limit.is_some() {
             Arc::make_mut(&mut spec).limit = select_limit;
         }
-        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let bounds = self.gather_bounds();
         let watch = Watch { entry: &self.entry };
         let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), limit_bytes).await) };
+        let opening = async { Ok(Gather::open(lanes, parts, &spec, input.format(), bounds).await) };
         let mut gather = match watch.guard_killing(&self.client, &statements, opening).await? {
             Ok(gather) => gather,
             // As in `run_single`: pooled connections may have been closed by their server.
@@ -489,9 +505,10 @@ impl Session {
         self.client.put_columns(columns.iter(), status);
         let mut frames = Frames { out: BytesMut::new(), seq: self.client.stream.seq() };
         let mut is_first = true;
+        let statements = gather.kill_handles();
         loop {
             let watch = Watch { entry: &self.entry };
-            let progress = match watch.guard(&self.client, gather.advance(&mut frames)).await {
+            let progress = match watch.guard_killing(&self.client, &statements, gather.advance(&mut frames)).await {
                 Ok(progress) => progress,
                 Err(error) => {
                     if is_first {
@@ -520,7 +537,9 @@ impl Session {
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };
-        if watch.guard(&self.client, gather.advance(&mut kept)).await? == Progress::SinkFull {
+        let statements = gather.kill_handles();
+        let advanced = watch.guard_killing(&self.client, &statements, gather.advance(&mut kept)).await?;
+        if advanced == Progress::SinkFull {
             return Err(ExecuteError::TooLarge { limit_bytes });
         }
         let status = self.status().with(StatusFlags::CURSOR_EXISTS);
@@ -540,7 +559,7 @@ impl Session {
         let flavour = self.flavour();
         let strict = plan.access != Access::Read;
         let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
-        let mut lane = self.txn.lane(&snapshot.backends, want).await?;
+        let mut lane = self.take_lane(snapshot, want).await?;
         self.queue_user_variables(plan, &mut lane)?;
         Ok(lane)
     }
@@ -569,7 +588,7 @@ impl Session {
             lane.queue_prelude(prelude.as_bytes())?;
             lane.conn()?.mark_dirty();
         }
-        Ok(())
+        self.queue_session_values(plan, lane)
     }
 
     /// The lane to a group whose connection is held.
@@ -578,7 +597,7 @@ impl Session {
         let settings = Settings::new(schema, Arc::clone(&self.state.vars));
         let flavour = self.flavour();
         let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
-        Ok(self.txn.lane(&snapshot.backends, want).await?)
+        self.take_lane(snapshot, want).await
     }
 
     /// A statement failed on a lane: what state is lost with it, and what the client reads.

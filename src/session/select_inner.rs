@@ -79,10 +79,11 @@ impl Session {
             part.request = in_binary(&part.request);
         }
         let spec = bound.merge.clone().unwrap_or_default();
-        let limit_bytes = self.shared.limits().max_buffered_bytes;
+        let bounds = self.gather_bounds();
+        let limit_bytes = bounds.held_bytes;
         let watch = Watch { entry: &self.entry };
         let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let opening = async { Ok(Gather::open(lanes, parts, &spec, RowFormat::Binary, limit_bytes).await) };
+        let opening = async { Ok(Gather::open(lanes, parts, &spec, RowFormat::Binary, bounds).await) };
         let mut gather = match watch.guard_killing(&self.client, &statements, opening).await? {
             Ok(gather) => gather,
             Err((error, lanes)) => return Err(self.inner_failed(lanes, error, &bound, &snapshot).await),

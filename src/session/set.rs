@@ -4,9 +4,11 @@
 //! assignment runs on a backend first, in one statement, so that a wrong name or value gets the server's own error; what the
 //! server then reports as the variable's value is what is replayed.
 
+use super::announce::too_many_user_variables;
 use super::literal::{literal_of, quote};
 use super::{Failure, Session};
 use crate::error::SqlError;
+use crate::protocol::charset;
 use crate::session::state::MAX_USER_VARIABLES;
 use crate::sql::names::tables;
 use crate::sql::session_statement::{Scope, SetItem, SetTransaction, SetValue, ValueKind};
@@ -20,6 +22,18 @@ const NOT_FOLLOWED: &[&str] =
 enum Change {
     System(String, Option<String>),
     User(String, String),
+    /// For the next transaction alone.
+    NextIsolation(Isolation),
+    NextAccess(Access),
+}
+
+/// Assignments on their way to a server, and what is asked back.
+#[derive(Default)]
+struct Question {
+    assignments: Vec<String>,
+    system: Vec<(String, Scope)>,
+    user: Vec<String>,
+    sets_insert_id: bool,
 }
 
 impl Session {
@@ -37,6 +51,9 @@ impl Session {
             self.refuse_sharded_query(sql)?;
             changes.extend(self.ask_backend(&asked, sql).await?);
         }
+        for change in &changes {
+            check_client_charset(change)?;
+        }
         for change in changes {
             self.apply(change).await?;
         }
@@ -48,19 +65,12 @@ impl Session {
         let isolation = set.isolation.map(isolation_of);
         let access = set.read_only.map(|read_only| if read_only { Access::ReadOnly } else { Access::ReadWrite });
         match set.scope {
-            None if self.txn.is_active() => {
-                return Err(SqlError::client(
-                    1568,
-                    "25001",
-                    "Transaction characteristics can't be changed while a transaction is in progress",
-                )
-                .into());
-            }
             None => {
+                self.check_no_transaction()?;
                 self.state.next_isolation = isolation.or(self.state.next_isolation);
                 self.state.next_access = access.unwrap_or(self.state.next_access);
             }
-            Some(Scope::Session) => {
+            Some(Scope::Session | Scope::Unsaid) => {
                 if let Some(isolation) = isolation {
                     let value = quote(isolation.variable_value().as_bytes());
                     self.state.set_variable("transaction_isolation", Some(&value));
@@ -92,20 +102,11 @@ impl Session {
                 let on = on_off(&value.kind);
                 on.map(|on| vec![Change::System(name.clone(), Some(u8::from(on).to_string()))])
             }
-            SetItem::System { name, value, .. }
-                if matches!(name.as_str(), "transaction_isolation" | "tx_isolation")
-                    && isolation_value(&value.kind).is_some() =>
-            {
-                isolation_value(&value.kind).map(|value| {
-                    vec![Change::System("transaction_isolation".to_owned(), Some(quote(value.as_bytes())))]
-                })
+            SetItem::System { name, value, scope } if is_isolation(name) && self.knows_variable(name) => {
+                isolation_value(&value.kind).map(|isolation| vec![isolation_change(*scope, isolation)])
             }
-            SetItem::System { name, value, .. }
-                if matches!(name.as_str(), "transaction_read_only" | "tx_read_only")
-                    && on_off(&value.kind).is_some() =>
-            {
-                on_off(&value.kind)
-                    .map(|on| vec![Change::System("transaction_read_only".to_owned(), Some(u8::from(on).to_string()))])
+            SetItem::System { name, value, scope } if is_access(name) && self.knows_variable(name) => {
+                on_off(&value.kind).map(|read_only| vec![access_change(*scope, read_only)])
             }
             SetItem::User { name, value } => {
                 simple_literal(&value.kind).map(|literal| vec![Change::User(name.clone(), literal)])
@@ -116,51 +117,90 @@ impl Session {
 
     /// Runs the assignments on a backend and reads back what they came to.
     async fn ask_backend(&mut self, items: &[SetItem], sql: &[u8]) -> Result<Vec<Change>, Failure> {
-        let mut assignments = Vec::new();
-        let mut system = Vec::new();
-        let mut user = Vec::new();
+        let mut question = Question::default();
         for item in items {
-            match item {
-                SetItem::User { name, value } => {
-                    assignments.push(format!("@`{name}` = {}", text_of(value, sql)));
-                    user.push(name.clone());
-                }
-                SetItem::System { name, value, .. } => {
-                    let name = name.as_str();
-                    assignments.push(format!("SESSION {name} = {}", text_of(value, sql)));
-                    system.push(name.to_owned());
-                }
-                SetItem::Names { charset, collation } => {
-                    assignments.push(names_clause(charset.as_deref(), collation.as_deref()));
-                    system.extend(NAMES_VARIABLES.map(str::to_owned));
-                }
-                SetItem::CharacterSet(charset) => {
-                    let charset = charset.as_deref().map_or_else(|| "DEFAULT".to_owned(), |c| quote(c.as_bytes()));
-                    assignments.push(format!("CHARACTER SET {charset}"));
-                    system.extend(NAMES_VARIABLES.map(str::to_owned));
-                }
-            }
+            self.ask_for(item, sql, &mut question).await?;
         }
-        let set = format!("SET {}", assignments.join(", "));
-        let reads = system.iter().map(|name| format!("@@SESSION.{name}"));
-        let reads = reads.chain(user.iter().map(|name| format!("@`{name}`"))).collect::<Vec<_>>().join(", ");
-        let values = self.run_aside(&set, &format!("SELECT {reads}")).await?;
-        let (columns, row) = values;
+        let set = format!("SET {}", question.assignments.join(", "));
+        let system = question.system.iter().map(|(name, _)| format!("@@SESSION.{name}"));
+        let user = question.user.iter().map(|name| format!("@`{name}`"));
+        let insert_id = question.sets_insert_id.then(|| "LAST_INSERT_ID()".to_owned());
+        let reads = system.chain(user).chain(insert_id).collect::<Vec<_>>().join(", ");
+        let (columns, row) = self.run_aside(&set, &format!("SELECT {reads}")).await?;
         let literals = columns.iter().zip(row).map(|(column, cell)| literal_of(column, cell.as_deref()));
-        let system_changes = system.into_iter().map(|name| (name, true));
-        Ok(system_changes
-            .chain(user.into_iter().map(|name| (name, false)))
-            .zip(literals)
-            .map(
-                |((name, is_system), literal)| {
-                    if is_system { Change::System(name, Some(literal)) } else { Change::User(name, literal) }
+        let system = question.system.into_iter().map(Some).chain(std::iter::repeat(None));
+        let user = question.user.into_iter();
+        let mut names = user.map(Some).chain(std::iter::repeat(None));
+        Ok(literals
+            .zip(system)
+            .map(|(literal, system)| match (system, &literal) {
+                (Some((name, scope)), _) => asked_change(name, scope, literal),
+                (None, _) => match names.next().flatten() {
+                    Some(name) => Change::User(name, literal),
+                    None => Change::System("last_insert_id".to_owned(), Some(literal)),
                 },
-            )
+            })
             .collect())
     }
 
+    async fn ask_for(&mut self, item: &SetItem, sql: &[u8], question: &mut Question) -> Result<(), Failure> {
+        match item {
+            SetItem::User { name, value } => {
+                let value = self.value_text(value, sql, question).await?;
+                question.assignments.push(format!("@`{name}` = {value}"));
+                question.user.push(name.clone());
+            }
+            SetItem::System { name, value, scope } => {
+                let value = self.value_text(value, sql, question).await?;
+                question.assignments.push(format!("SESSION {name} = {value}"));
+                question.system.push((name.clone(), *scope));
+            }
+            SetItem::Names { charset, collation } => {
+                question.assignments.push(names_clause(charset.as_deref(), collation.as_deref()));
+                question.system.extend(NAMES_VARIABLES.map(|name| (name.to_owned(), Scope::Session)));
+            }
+            SetItem::CharacterSet(charset) => {
+                let charset = charset.as_deref().map_or_else(|| "DEFAULT".to_owned(), |c| quote(c.as_bytes()));
+                question.assignments.push(format!("CHARACTER SET {charset}"));
+                question.system.extend(NAMES_VARIABLES.map(|name| (name.to_owned(), Scope::Session)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of a value for a server.
+    async fn value_text(&mut self, value: &SetValue, sql: &[u8], question: &mut Question) -> Result<String, Failure> {
+        let text = text_of(value, sql);
+        if !matches!(value.kind, ValueKind::Expression | ValueKind::SystemVariable { .. }) {
+            return Ok(text.into_owned());
+        }
+        let snapshot = self.snapshot();
+        let group = self.group_for(sql, &snapshot);
+        let bound = self.bound_expression(&text, group).await?;
+        question.user.extend(bound.assigned.iter().map(|name| name.to_lowercase()));
+        question.sets_insert_id |= bound.sets_insert_id;
+        Ok(bound.sql)
+    }
+
+    /// Whether the server that the proxy stands for has a characteristic of transactions under this name.
+    fn knows_variable(&self, name: &str) -> bool {
+        let version = self.shared.server_version_number();
+        match (self.shared.is_mariadb(), name.starts_with("tx_")) {
+            (true, old) => old || version >= 110_101,
+            (false, old) => !old || version < 80_003,
+        }
+    }
+
+    fn check_no_transaction(&self) -> Result<(), Failure> {
+        if !self.txn.is_active() {
+            return Ok(());
+        }
+        let message = "Transaction characteristics can't be changed while a transaction is in progress";
+        Err(SqlError::client(1568, "25001", message).into())
+    }
+
     /// A query in a value runs as it is on one server, which holds a part of a sharded table only.
-    fn refuse_sharded_query(&self, sql: &[u8]) -> Result<(), Failure> {
+    pub(super) fn refuse_sharded_query(&self, sql: &[u8]) -> Result<(), Failure> {
         let names = tables(sql, self.state.lex_mode);
         if !names.iter().any(|name| name.text.eq_ignore_ascii_case("SELECT")) {
             return Ok(());
@@ -189,18 +229,35 @@ impl Session {
             }
             Change::User(name, literal) => {
                 if self.state.user_vars.len() >= MAX_USER_VARIABLES && !self.state.user_vars.contains_key(&name) {
-                    return Err(SqlError::client(
-                        1105,
-                        "HY000",
-                        format!("More than {MAX_USER_VARIABLES} user variables in one session"),
-                    )
-                    .into());
+                    return Err(too_many_user_variables());
                 }
                 self.state.user_vars.insert(name, literal);
+            }
+            Change::NextIsolation(isolation) => {
+                self.check_no_transaction()?;
+                self.state.next_isolation = Some(isolation);
+            }
+            Change::NextAccess(access) => {
+                self.check_no_transaction()?;
+                self.state.next_access = access;
             }
         }
         Ok(())
     }
+}
+
+/// Statements are read byte by byte, which some character sets do not allow.
+fn check_client_charset(change: &Change) -> Result<(), Failure> {
+    let Change::System(name, Some(literal)) = change else { return Ok(()) };
+    let charset = literal.trim_matches('\'');
+    if name != "character_set_client" || charset::is_readable(charset) {
+        return Ok(());
+    }
+    let message = format!(
+        "Variable 'character_set_client' can't be set to the value of '{charset}': Shardloom reads no statements in it; use \
+         utf8mb4"
+    );
+    Err(SqlError::client(1231, "42000", message).into())
 }
 
 /// What SET NAMES and SET CHARACTER SET change.
@@ -245,7 +302,39 @@ fn on_off_word(word: &[u8]) -> Option<bool> {
     (word.eq_ignore_ascii_case(b"off") || word.eq_ignore_ascii_case(b"false")).then_some(false)
 }
 
-fn isolation_value(kind: &ValueKind) -> Option<&'static str> {
+fn is_isolation(name: &str) -> bool {
+    matches!(name, "transaction_isolation" | "tx_isolation")
+}
+
+fn is_access(name: &str) -> bool {
+    matches!(name, "transaction_read_only" | "tx_read_only")
+}
+
+fn isolation_change(scope: Scope, isolation: Isolation) -> Change {
+    if scope == Scope::Unsaid {
+        return Change::NextIsolation(isolation);
+    }
+    Change::System("transaction_isolation".to_owned(), Some(quote(isolation.variable_value().as_bytes())))
+}
+
+fn access_change(scope: Scope, read_only: bool) -> Change {
+    if scope == Scope::Unsaid {
+        return Change::NextAccess(if read_only { Access::ReadOnly } else { Access::ReadWrite });
+    }
+    Change::System("transaction_read_only".to_owned(), Some(u8::from(read_only).to_string()))
+}
+
+/// What a server made of a system variable's value.
+fn asked_change(name: String, scope: Scope, literal: String) -> Change {
+    let text = ValueKind::Text(literal.trim_matches('\'').as_bytes().to_vec());
+    match isolation_value(&text) {
+        Some(isolation) if is_isolation(&name) => isolation_change(scope, isolation),
+        _ if is_access(&name) => access_change(scope, literal != "0"),
+        _ => Change::System(name, Some(literal)),
+    }
+}
+
+fn isolation_value(kind: &ValueKind) -> Option<Isolation> {
     let text = match kind {
         ValueKind::Word(word) => word.as_bytes(),
         ValueKind::Text(text) => text,
@@ -253,8 +342,7 @@ fn isolation_value(kind: &ValueKind) -> Option<&'static str> {
     };
     [Isolation::ReadUncommitted, Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable]
         .into_iter()
-        .map(Isolation::variable_value)
-        .find(|value| text.eq_ignore_ascii_case(value.as_bytes()))
+        .find(|isolation| text.eq_ignore_ascii_case(isolation.variable_value().as_bytes()))
 }
 
 fn isolation_of(isolation: crate::sql::session_statement::Isolation) -> Isolation {

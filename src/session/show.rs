@@ -8,9 +8,13 @@ use bytes::Bytes;
 use super::answer::{Cell, Column};
 use super::query::Text;
 use super::{Failure, Flow, Session};
+use crate::backend::StatementText;
 use crate::error::SqlError;
+use crate::execute::lane::Request;
+use crate::execute::relay::{Style, relay};
+use crate::execute::{ExecuteError, Lane, Watch};
 use crate::sql::scan;
-use crate::sql::session_statement::{Describe, Explain, Filter, Show, ShowCreate};
+use crate::sql::session_statement::{Describe, Explain, Filter, Show};
 
 /// How much of a statement SHOW PROCESSLIST shows without FULL (*SHOW PROCESSLIST Statement*).
 const SHORT_INFO_CHARS: usize = 100;
@@ -26,25 +30,12 @@ impl Session {
             }
             Show::ProcessList { full } => self.process_list(full).await?,
             Show::ShardloomTransactions => self.show_transactions().await?,
-            Show::Databases(filter) => return self.show_databases(&filter, text).await,
-            Show::CreateDatabase { name, .. } => return self.show_create_database(&name.text, text).await,
-            Show::Create { kind: ShowCreate::Table | ShowCreate::View, .. }
-            | Show::Tables { .. }
-            | Show::TableStatus { .. }
-            | Show::Columns { .. }
-            | Show::Index { .. } => return self.run_planned_show(text).await,
-            Show::Triggers { .. } => return self.run_planned_list("TRIGGERS", text).await,
-            Show::Events { .. } => return self.run_planned_list("EVENTS", text).await,
-            // The proxy has none open; those of the servers have physical names.
-            Show::OpenTables { .. } => {
-                return self.pass_through(&Bytes::from_static(b"SHOW OPEN TABLES WHERE FALSE")).await;
+            show if show.is_about_tables() => return self.run_planned_show(text).await,
+            show => {
+                if let Some(sql) = self.passed_on(&show, text)? {
+                    return self.pass_through(&sql).await;
+                }
             }
-            Show::Variables { .. }
-            | Show::Status { .. }
-            | Show::Collation(_)
-            | Show::CharacterSet(_)
-            | Show::Create { .. }
-            | Show::Other(_) => return self.pass_through(&text.sql).await,
         }
         Ok(Flow::Continue)
     }
@@ -53,16 +44,27 @@ impl Session {
         self.run_planned_show(text).await
     }
 
-    /// A statement about tables goes through the planner, which knows their physical names.
-    async fn run_planned_show(&mut self, text: &Text) -> Result<Flow, Failure> {
-        self.run_planned_list("TABLES", text).await
+    /// What is sent to any one server for a SHOW that it can answer; nothing for one that the session answers itself.
+    pub(super) fn passed_on(&self, show: &Show, text: &Text) -> Result<Option<Bytes>, Failure> {
+        match show {
+            Show::Warnings { .. }
+            | Show::CountWarnings { .. }
+            | Show::ProcessList { .. }
+            | Show::ShardloomTransactions => Ok(None),
+            Show::Databases(filter) => Ok(Some(self.databases_query(filter, text))),
+            Show::CreateDatabase { name, .. } if self.shared.snapshot.load().rules.schema(&name.text).is_none() => {
+                Err(SqlError::client(1049, "42000", format!("Unknown database '{}'", name.text)).into())
+            }
+            // The proxy has none open; those of the servers have physical names.
+            Show::OpenTables { .. } => Ok(Some(Bytes::from_static(b"SHOW OPEN TABLES WHERE FALSE"))),
+            _ => Ok(Some(text.sql.clone())),
+        }
     }
 
-    /// Lists are queries over a view.
-    async fn run_planned_list(&mut self, view: &str, text: &Text) -> Result<Flow, Failure> {
+    /// A statement about tables goes through the planner, which knows their physical names.
+    async fn run_planned_show(&mut self, text: &Text) -> Result<Flow, Failure> {
         let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
         let snapshot = self.snapshot();
-        snapshot.catalog.table("information_schema", view).await?;
         let plan = self.plan(text, &scanned, &snapshot, false).await?;
         self.run_text(&snapshot, &plan, text).await?;
         Ok(Flow::Continue)
@@ -89,14 +91,7 @@ impl Session {
         let snapshot = self.snapshot();
         let group = self.group_for(sql, &snapshot);
         let mut lane = self.lane_aside(group, &snapshot).await?;
-        let result = async {
-            lane.send_query(sql).await?;
-            let style =
-                crate::execute::relay::Style { more_results: self.more_results, ..crate::execute::relay::Style::PLAIN };
-            let watch = crate::execute::Watch { entry: &self.entry };
-            crate::execute::relay::relay(&mut lane, &mut self.client, watch, style).await
-        }
-        .await;
+        let result = self.relay_as_it_is(&mut lane, sql).await;
         if let Err(error) = result {
             return Err(self.lane_failed(lane, error, &snapshot));
         }
@@ -106,9 +101,22 @@ impl Session {
         Ok(Flow::Continue)
     }
 
+    /// In the protocol of the client's statement.
+    async fn relay_as_it_is(&mut self, lane: &mut Lane, sql: &Bytes) -> Result<(), ExecuteError> {
+        let watch = Watch { entry: &self.entry };
+        let statement = lane.kill_handle();
+        let request = match &self.binary {
+            None => Request::Query(sql.clone()),
+            Some(payload) => Request::Execute { text: StatementText::new(&sql[..]), payload: payload.clone() },
+        };
+        watch.guard_killing(&self.client, statement.as_slice(), lane.send(&request)).await?;
+        let style = Style { more_results: self.more_results, ..Style::PLAIN };
+        relay(lane, &mut self.client, watch, style).await
+    }
+
     /// The logical schemas that the user may use. A server filters them, since it knows what LIKE and WHERE mean.
-    async fn show_databases(&mut self, filter: &Filter, text: &Text) -> Result<Flow, Failure> {
-        let snapshot = self.snapshot();
+    fn databases_query(&self, filter: &Filter, text: &Text) -> Bytes {
+        let snapshot = self.shared.snapshot.load();
         let names = snapshot.rules.schemas.values().map(|schema| schema.name.clone());
         let mut names: Vec<String> = names
             .filter(|name| self.shared.may_use(&self.entry.user, name))
@@ -134,15 +142,7 @@ impl Session {
             rows[0],
             rows[1..].iter().map(|row| format!(" UNION ALL SELECT {row}")).collect::<String>(),
         );
-        self.pass_through(&Bytes::from(sql)).await
-    }
-
-    async fn show_create_database(&mut self, name: &str, text: &Text) -> Result<Flow, Failure> {
-        let snapshot = self.snapshot();
-        if snapshot.rules.schema(name).is_none() {
-            return Err(SqlError::client(1049, "42000", format!("Unknown database '{name}'")).into());
-        }
-        self.pass_through(&text.sql).await
+        Bytes::from(sql)
     }
 
     fn diagnostics(&self, errors_only: bool) -> Vec<&super::Diagnostic> {

@@ -5,33 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::backend::{Variables, default_collation};
-use crate::execute::write::Warning;
+use crate::execute::Diagnostic;
 use crate::protocol::charset;
 use crate::sql::LexMode;
 use crate::txn::{Access, Isolation};
 
 /// How many user variables a session may have; each is sent along with statements that name one.
 pub const MAX_USER_VARIABLES: usize = 1_000;
-/// How many diagnostics are kept: the server's own default of `max_error_count`.
-pub const MAX_DIAGNOSTICS: usize = 64;
-
-/// One row of SHOW WARNINGS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// `Note`, `Warning` or `Error`.
-    pub level: String,
-    /// The error number.
-    pub code: u16,
-    /// The text.
-    pub message: String,
-}
-
-impl From<Warning> for Diagnostic {
-    fn from(warning: Warning) -> Self {
-        Self { level: warning.level, code: warning.code, message: warning.message }
-    }
-}
-
 /// Session state that does not depend on a connection to a backend.
 #[derive(Debug)]
 pub struct State {

@@ -4,62 +4,97 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::query::Text;
+use super::prepared::{not_preparable, session_statement_of};
+use super::query::{Text, several_statements};
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
 use crate::sql::lexer::{LexMode, Lexer, TokenKind};
 use crate::sql::scan;
-use crate::sql::session_statement::{self, PrepareSource, SessionStatement};
+use crate::sql::session_statement::{Argument, PrepareSource, SessionStatement};
 
 impl Session {
-    pub(super) async fn prepare_named(&mut self, name: String, source: PrepareSource) -> Result<(), Failure> {
-        let text = match source {
-            PrepareSource::Text(text) => Bytes::from(text),
-            PrepareSource::Variable(variable) => self.text_of_variable(&variable).await?,
-            PrepareSource::Expression(_) => {
-                return Err(
-                    SqlError::not_supported("PREPARE from an expression", "put the text into a variable").into()
-                );
-            }
-        };
-        let scanned = scan(&text, self.state.lex_mode, &mut self.literals);
-        if scanned.next_statement.is_some() {
-            return Err(SqlError::client(1064, "42000", "PREPARE takes one statement").into());
-        }
-        // A statement that runs itself would never end.
-        if let Some(
-            SessionStatement::Prepare { .. } | SessionStatement::Execute { .. } | SessionStatement::Deallocate(_),
-        ) = session_statement::parse(&text, self.state.lex_mode)
-        {
-            self.prepared.remove_named(&name);
-            let message = "This command is not supported in the prepared statement protocol yet";
-            return Err(SqlError::client(1295, "HY000", message).into());
-        }
+    /// PREPARE: what is wrong with the statement is told now, and a statement of the same name is gone in any case.
+    pub(super) async fn prepare_named(
+        &mut self,
+        name: String,
+        source: PrepareSource,
+        statement: &Text,
+    ) -> Result<(), Failure> {
+        self.prepared.remove_named(&name);
+        let text = self.text_to_prepare(source, statement).await?;
+        self.check_preparable(&text).await?;
         self.prepared.insert_named(name, text, self.shared.limits().max_prepared_statements)
     }
 
-    async fn text_of_variable(&mut self, variable: &str) -> Result<Bytes, Failure> {
-        let (_, row) = self.run_aside("DO 0", &format!("SELECT @`{variable}`")).await?;
-        let text = row.into_iter().next().flatten();
-        text.ok_or_else(|| SqlError::client(1064, "42000", format!("The variable @{variable} is NULL")).into())
+    /// EXECUTE IMMEDIATE: PREPARE, EXECUTE and DEALLOCATE in one.
+    pub(super) async fn execute_immediate(
+        &mut self,
+        source: PrepareSource,
+        using: &[Argument],
+        statement: &Text,
+    ) -> Result<Flow, Failure> {
+        let text = self.text_to_prepare(source, statement).await?;
+        self.check_preparable(&text).await?;
+        self.execute_text(&text, using, statement).await
+    }
+
+    /// The text that PREPARE names.
+    async fn text_to_prepare(&mut self, source: PrepareSource, statement: &Text) -> Result<Bytes, Failure> {
+        let expression = match source {
+            PrepareSource::Text(text) => return Ok(Bytes::from(text)),
+            PrepareSource::Variable(variable) => format!("@`{variable}`"),
+            PrepareSource::Expression(range) => {
+                String::from_utf8_lossy(statement.sql.get(range).unwrap_or_default()).into_owned()
+            }
+        };
+        let (_, row) = self.values_of(&[&expression]).await?;
+        // As the servers do it: the word is no statement, and that is the error.
+        Ok(row.into_iter().next().flatten().unwrap_or(Bytes::from_static(b"NULL")))
+    }
+
+    /// Refuses what cannot be prepared, with the server's own error where it is the server's business.
+    async fn check_preparable(&mut self, text: &Bytes) -> Result<(), Failure> {
+        let scanned = scan(text, self.state.lex_mode, &mut self.literals);
+        if let Some(next) = scanned.next_statement {
+            return Err(several_statements(&text[next..]));
+        }
+        let text = Text { sql: text.slice(..scanned.statement_end) };
+        if text.sql.trim_ascii().is_empty() {
+            return Err(SqlError::client(1065, "42000", "Query was empty").into());
+        }
+        match session_statement_of(&text, &scanned, self.state.lex_mode) {
+            // A statement that runs itself would never end.
+            Some(
+                SessionStatement::Prepare { .. }
+                | SessionStatement::Execute { .. }
+                | SessionStatement::ExecuteImmediate { .. }
+                | SessionStatement::Deallocate(_),
+            ) => Err(not_preparable()),
+            Some(SessionStatement::Opaque(_)) => self.check_syntax(&text).await,
+            Some(_) => Ok(()),
+            None => Box::pin(self.definitions(&text, &scanned)).await.map(drop),
+        }
     }
 
     pub(super) async fn execute_named(
         &mut self,
         name: &str,
-        using: Option<Vec<String>>,
-        _text: &Text,
+        using: &[Argument],
+        statement: &Text,
     ) -> Result<Flow, Failure> {
-        let Some(using) = using else {
-            return Err(
-                SqlError::not_supported("EXECUTE … USING an expression", "put the value into a variable").into()
-            );
-        };
         let Some(text) = self.prepared.named(name) else { return Err(unknown(name, "EXECUTE")) };
-        let values = using.iter().map(|variable| self.state.user_vars.get(variable).map_or("NULL", String::as_str));
-        let sql = fill_placeholders(&text, &values.collect::<Vec<_>>(), self.state.lex_mode)?;
+        self.execute_text(&text, using, statement).await
+    }
+
+    async fn execute_text(&mut self, text: &Bytes, using: &[Argument], statement: &Text) -> Result<Flow, Failure> {
+        let arguments: Vec<String> =
+            using.iter().map(|range| String::from_utf8_lossy(&statement.sql[range.clone()]).into_owned()).collect();
+        let values = self.literals_of(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let sql = fill_placeholders(text, &values, self.state.lex_mode)?;
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
-        Box::pin(self.statement(Text { sql }, scanned)).await
+        let statement = Text { sql: sql.slice(..scanned.statement_end) };
+        Box::pin(self.statement(statement, scanned)).await
     }
 
     pub(super) fn deallocate(&mut self, name: &str) -> Result<(), Failure> {

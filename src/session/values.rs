@@ -51,10 +51,11 @@ pub(super) fn is_strict(state: &State) -> bool {
 impl Asked<'_> {
     fn function(&self, function: SessionFunction) -> Option<String> {
         Some(match function {
-            SessionFunction::LastInsertId => self.state.last_insert_id.to_string(),
-            SessionFunction::FoundRows => self.state.found_rows.to_string(),
-            SessionFunction::RowCount => self.state.row_count.to_string(),
-            SessionFunction::ConnectionId => self.connection_id.to_string(),
+            SessionFunction::LastInsertId => unsigned(self.state.last_insert_id),
+            SessionFunction::FoundRows => format!("CAST({} AS SIGNED)", unsigned(self.state.found_rows)),
+            SessionFunction::RowCount => format!("CAST(({}|0) AS SIGNED)", self.state.row_count),
+            SessionFunction::ConnectionId if self.shared.is_mariadb() => self.connection_id.to_string(),
+            SessionFunction::ConnectionId => unsigned(u64::from(self.connection_id)),
             SessionFunction::Database if self.schema_is_physical => return None,
             SessionFunction::Database => {
                 self.state.schema.as_ref().map_or_else(|| "NULL".to_owned(), |schema| quote(schema.as_bytes()))
@@ -74,13 +75,18 @@ impl Asked<'_> {
     /// Variables that have no meaning on a pooled connection; all others are replayed there and read from it.
     fn variable(&self, name: &str) -> Option<String> {
         match name {
-            "last_insert_id" | "identity" => Some(self.state.last_insert_id.to_string()),
+            "last_insert_id" | "identity" => Some(unsigned(self.state.last_insert_id)),
             "warning_count" => Some(self.diagnostics().len().to_string()),
             "error_count" => Some(self.diagnostics().iter().filter(|d| d.level == "Error").count().to_string()),
             "pseudo_thread_id" => Some(self.connection_id.to_string()),
             _ => None,
         }
     }
+}
+
+/// A constant of type BIGINT UNSIGNED, as the functions are: a plain number would have the type of its size.
+fn unsigned(value: u64) -> String {
+    format!("({value}|0)")
 }
 
 impl Session {

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::atomic::Within;
 use super::prepared::Prepared;
 use super::run::{Input, request};
-use super::{Diagnostic, Failure, Session, Snapshot};
+use super::{Failure, Session, Snapshot};
 use crate::backend::KillHandle;
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
@@ -81,7 +81,7 @@ impl Session {
             self.commit().await?;
         }
         self.answer_write(&outcome, &bound);
-        self.state.diagnostics = warnings.into_iter().map(Diagnostic::from).collect();
+        self.state.diagnostics = warnings;
         Ok(())
     }
 

@@ -39,14 +39,14 @@ fn set_in_its_many_spellings() {
         ),
         (
             "SET @@global.a := TRUE, @@local.b = 'x', `c` = y, @@`d`=1",
-            &["Global a=Integer(1)", "Session b=Text([120])", "Session c=Word(\"y\")", "Session d=Integer(1)"],
+            &["Global a=Integer(1)", "Session b=Text([120])", "Session c=Word(\"y\")", "Unsaid d=Integer(1)"],
         ),
         (
             "SET @A = 1, @'b c' := @a, @`D`=@@sql_mode, @e=@@global.x",
             &[
                 "@a=Integer(1)",
                 "@b c=UserVariable(\"a\")",
-                "@d=SystemVariable { scope: Session, name: \"sql_mode\" }",
+                "@d=SystemVariable { scope: Unsaid, name: \"sql_mode\" }",
                 "@e=SystemVariable { scope: Global, name: \"x\" }",
             ],
         ),
@@ -64,7 +64,7 @@ fn set_in_its_many_spellings() {
         (
             "/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */",
             &[
-                "@old_unique_checks=SystemVariable { scope: Session, name: \"unique_checks\" }",
+                "@old_unique_checks=SystemVariable { scope: Unsaid, name: \"unique_checks\" }",
                 "Session unique_checks=Integer(0)",
             ],
         ),
@@ -229,7 +229,7 @@ fn kill() {
     assert_eq!(read("KILL QUERY 5"), S::Kill(Kill { query: true, connection_id: 5 }));
     assert_eq!(read("KILL 5"), S::Kill(Kill { query: false, connection_id: 5 }));
     assert_eq!(read("kill connection 5"), S::Kill(Kill { query: false, connection_id: 5 }));
-    assert_eq!(read("KILL CONNECTION_ID()"), S::Opaque(Verb::Kill));
+    assert_eq!(read("KILL CONNECTION_ID()"), S::KillExpression { query: false, connection_id: 5..20 });
 }
 
 #[test]
@@ -242,13 +242,18 @@ fn prepared_statements_by_text() {
         read("prepare s from @Sql"),
         S::Prepare { name: "s".into(), source: PrepareSource::Variable("sql".into()) }
     );
+    assert_eq!(read("EXECUTE s USING @a, @B"), S::Execute { name: "s".into(), using: vec![16..18, 20..22] });
+    assert_eq!(read("EXECUTE s"), S::Execute { name: "s".into(), using: vec![] });
+    assert_eq!(read("EXECUTE s USING f(1, 2), 3"), S::Execute { name: "s".into(), using: vec![16..23, 25..26] });
     assert_eq!(
-        read("EXECUTE s USING @a, @B"),
-        S::Execute { name: "s".into(), using: Some(vec!["a".into(), "b".into()]) }
+        read("EXECUTE IMMEDIATE 'SELECT ?' USING 1, @a"),
+        S::ExecuteImmediate { source: PrepareSource::Text(b"SELECT ?".to_vec()), using: vec![35..36, 38..40] }
     );
-    assert_eq!(read("EXECUTE s"), S::Execute { name: "s".into(), using: Some(vec![]) });
-    assert_eq!(read("EXECUTE s USING 1, @b"), S::Execute { name: "s".into(), using: None });
-    assert_eq!(read("EXECUTE IMMEDIATE 'SELECT 1'"), S::Opaque(Verb::Execute));
+    assert_eq!(
+        read("EXECUTE IMMEDIATE CONCAT('SELECT ', @a)"),
+        S::ExecuteImmediate { source: PrepareSource::Expression(18..39), using: vec![] }
+    );
+    assert_eq!(read("EXECUTE s USING"), S::Opaque(Verb::Execute));
     assert_eq!(read("DEALLOCATE PREPARE s"), S::Deallocate("s".into()));
     assert_eq!(read("DROP PREPARE S"), S::Deallocate("s".into()));
 }

@@ -61,6 +61,18 @@ pub struct Begin {
 }
 
 impl Begin {
+    /// `SET TRANSACTION` for a statement that is a transaction of its own; nothing if it is as all others.
+    pub fn announcement(&self) -> Option<String> {
+        let isolation = self.isolation.map(|isolation| format!("ISOLATION LEVEL {}", isolation.keywords()));
+        let access = match self.access {
+            Access::Default => None,
+            Access::ReadWrite => Some("READ WRITE".to_owned()),
+            Access::ReadOnly => Some("READ ONLY".to_owned()),
+        };
+        let parts: Vec<String> = isolation.into_iter().chain(access).collect();
+        (!parts.is_empty()).then(|| format!("SET TRANSACTION {}", parts.join(", ")))
+    }
+
     /// The statements that begin it on the anchor, or on a group that only it may write to.
     pub fn statements(&self) -> Vec<String> {
         let mut statements = Vec::with_capacity(2);
@@ -104,11 +116,13 @@ mod tests {
     #[test]
     fn statements_say_all_that_was_asked() {
         assert_eq!(Begin::default().statements(), ["START TRANSACTION "]);
+        assert_eq!(Begin::default().announcement(), None);
         let begin =
             Begin { access: Access::ReadOnly, consistent_snapshot: true, isolation: Some(Isolation::ReadCommitted) };
         assert_eq!(
             begin.statements(),
             ["SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"]
         );
+        assert_eq!(begin.announcement().as_deref(), Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY"));
     }
 }

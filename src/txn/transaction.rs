@@ -11,7 +11,7 @@ use super::coordinator::{Coordinator, Entry, Participant};
 use super::error::{CommitError, TransactionError};
 use super::xid::{GroupTag, Xid};
 use super::{Access, Begin};
-use crate::backend::{Backends, Flavour, Lease, Role, Settings};
+use crate::backend::{Backends, Flavour, KillHandle, Lease, Role, Settings};
 use crate::config::GroupId;
 use crate::execute::{ExecuteError, Lane};
 use crate::protocol::StatusFlags;
@@ -68,6 +68,8 @@ struct Member {
     group: GroupId,
     /// Of a branch; a plain transaction has none.
     xid: Option<Xid>,
+    /// The server's id of its connection.
+    thread_id: u32,
 }
 
 /// A transaction over several groups.
@@ -146,6 +148,16 @@ impl Transaction {
         self.held.iter().map(|held| held.group)
     }
 
+    /// What it takes to stop what runs on the connections that are held.
+    pub fn kill_handles(&self) -> impl Iterator<Item = KillHandle> {
+        self.held.iter().map(|held| held.lease.kill_handle())
+    }
+
+    /// Whether it is over several groups: then its end goes in steps that nothing may come between.
+    pub fn is_global(&self) -> bool {
+        self.global.is_some()
+    }
+
     /// The default schema of the connection that is held to a group.
     pub fn held_schema(&self, group: GroupId) -> Option<Arc<str>> {
         self.held.iter().find(|held| held.group == group).and_then(|held| held.lease.settings().schema)
@@ -214,6 +226,9 @@ impl Transaction {
     /// A lane to a group: the held connection, or one from the pool. What must come before the statement (session
     /// state, BEGIN, savepoints) is queued on it, or done where the statement depends on it.
     pub async fn lane(&mut self, backends: &Arc<Backends>, want: Want<'_>) -> Result<Lane, ExecuteError> {
+        if let Some(global) = &self.global {
+            global.entry.set_busy();
+        }
         let held = self.held.iter().position(|held| held.group == want.group);
         let (mut lane, in_transaction) = match held.map(|index| self.held.swap_remove(index)) {
             Some(held) => (self.lane_of(&held.group, held.lease, held.in_transaction), held.in_transaction),
@@ -273,19 +288,19 @@ impl Transaction {
         if xid.is_some() {
             lane.set_branch();
         }
-        self.members.push(Member { group, xid });
+        self.members.push(Member { group, xid, thread_id: lane.thread_id() });
         Ok(true)
     }
 
     /// The name of the branch of a group that joins. The first time, the transaction gets its own name.
-    async fn new_branch(&mut self, backends: &Arc<Backends>, lane: &mut Lane) -> Result<Xid, ExecuteError> {
+    async fn new_branch(&mut self, backends: &Arc<Backends>, lane: &Lane) -> Result<Xid, ExecuteError> {
         let group = lane.group();
         let tag = self.coordinator.tag(backends, group).await?;
         if self.global.is_none() {
             let anchor = self.members.first().map_or(group, |member| member.group);
             let anchor_tag = self.coordinator.tag(backends, anchor).await?;
             let entry = self.coordinator.enter(self.session);
-            entry.joined(participant(backends, anchor, self.held.iter().find(|held| held.group == anchor)));
+            entry.joined(participant(backends, anchor, self.members.first().map_or(0, |member| member.thread_id)));
             self.global = Some(Global {
                 entry,
                 backends: Arc::clone(backends),
@@ -299,12 +314,7 @@ impl Transaction {
         let xid = Xid { gtrid: global.entry.gtrid, anchor: global.anchor_tag, branch: global.next_branch };
         global.next_branch += 1;
         global.branches.push((group, tag));
-        let server = backends.group(group);
-        global.entry.joined(Participant {
-            group: Arc::clone(server.name()),
-            server: Arc::clone(server.primary().server().label()),
-            thread_id: lane.conn()?.thread_id(),
-        });
+        global.entry.joined(participant(backends, group, lane.thread_id()));
         Ok(xid)
     }
 
@@ -329,6 +339,9 @@ impl Transaction {
     /// Gives a lane back after its statement: held while it has a transaction open or the session is pinned to it, else
     /// back to the pool.
     pub fn settle(&mut self, lane: Lane, pinned: bool) {
+        if let Some(global) = &self.global {
+            global.entry.set_idle();
+        }
         let (group, in_transaction) = (lane.group(), lane.in_transaction());
         let member = self.members.iter().position(|member| member.group == group);
         match member {
@@ -338,7 +351,7 @@ impl Transaction {
                 self.lost_member = true;
             }
             // Without autocommit, the statement began a transaction.
-            None if in_transaction => self.members.push(Member { group, xid: None }),
+            None if in_transaction => self.members.push(Member { group, xid: None, thread_id: lane.thread_id() }),
             _ => {}
         }
         if let Some((lease, group)) = lane.into_lease().filter(|_| in_transaction || pinned) {
@@ -502,12 +515,8 @@ impl Transaction {
     }
 }
 
-/// The anchor as others see it.
-fn participant(backends: &Backends, group: GroupId, held: Option<&Held>) -> Participant {
+/// A group that takes part, as others see it.
+fn participant(backends: &Backends, group: GroupId, thread_id: u32) -> Participant {
     let server = backends.group(group);
-    Participant {
-        group: Arc::clone(server.name()),
-        server: Arc::clone(server.primary().server().label()),
-        thread_id: held.map_or(0, |held| held.lease.thread_id()),
-    }
+    Participant { group: Arc::clone(server.name()), server: Arc::clone(server.primary().server().label()), thread_id }
 }

@@ -90,7 +90,7 @@ fn the_playground_takes_its_servers_from_the_environment() {
     ]);
     let rules = Rules::read(&source::read_folder(&folder).unwrap(), &environment).unwrap();
     assert_eq!(rules.proxy.listen.mysql[0].to_string(), "127.0.0.1:4000");
-    assert_eq!(rules.user("app").unwrap().password.reveal(), "p}:{w");
+    assert_eq!(rules.user("app").unwrap().password, Password::Plain(Secret::new("p}:{w")));
     let replica = &rules.groups[1].replicas[0];
     assert_eq!(
         (replica.address.to_string().as_str(), &*replica.user, &*replica.name),

@@ -11,7 +11,7 @@ fn the_example_is_read_as_it_is_meant() {
     assert_eq!(g0.primary.address.to_string(), "127.0.0.1:3311");
     assert_eq!(&*g0.primary.user, "app");
     assert_eq!((g0.replicas.len(), g0.replicas[0].weight), (1, 2));
-    assert_eq!(rules.user("app").unwrap().password.reveal(), "secret");
+    assert_eq!(rules.user("app").unwrap().password, Password::Plain(Secret::new("secret")));
     assert!(rules.user("app").unwrap().may_use("shop") && !rules.user("app").unwrap().may_use("other"));
     let shop = rules.schema("shop").unwrap();
     let orders = shop.table("Orders").unwrap();
@@ -252,5 +252,5 @@ fn a_folder_is_read_with_its_files() {
     std::fs::write(folder.path().join(".hidden.yaml"), "nonsense: 1").unwrap();
     std::fs::write(folder.path().join("notes.txt"), "nonsense: 1").unwrap();
     let rules = Rules::load(folder.path()).unwrap();
-    assert_eq!(rules.user("app").unwrap().password.reveal(), "from file");
+    assert_eq!(rules.user("app").unwrap().password, Password::Plain(Secret::new("from file")));
 }

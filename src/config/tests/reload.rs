@@ -94,7 +94,7 @@ async fn asking_reads_secrets_again() {
     running.write("pw", "two");
     running.watcher.reload();
     running.wait(|status| status.applied >= 2).await;
-    assert_eq!(running.rules.load().user("app").unwrap().password.reveal(), "two");
+    assert_eq!(running.rules.load().user("app").unwrap().password, Password::Plain(Secret::new("two")));
 }
 
 #[tokio::test]

@@ -71,6 +71,8 @@ pub(crate) struct Met {
     pub effect: Option<String>,
     /// One of those leaves something on the connection: `SETVAL`, `LAST_INSERT_ID(x)`.
     pub leaves_state: bool,
+    /// `LAST_INSERT_ID(x)`.
+    pub sets_insert_id: bool,
     /// Something that only one server can do, and that the tree does not tell: its name.
     pub only_one_shard: Option<&'static str>,
     /// A function that is not the server's own: the first one's name.

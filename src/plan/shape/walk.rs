@@ -185,6 +185,7 @@ impl Builder<'_> {
                 let waits =
                     ["sleep", "benchmark", "load_file"].iter().any(|harmless| name.eq_ignore_ascii_case(harmless));
                 met.leaves_state |= !waits;
+                met.sets_insert_id |= name.eq_ignore_ascii_case("last_insert_id");
                 met.effect.get_or_insert(name);
             }
             FunctionKind::Unknown => {

@@ -9,7 +9,7 @@ use crate::plan::compose::{EvaluatedValues, InsertRows};
 use crate::plan::{Bound, LastInsertId};
 use crate::session::query::Text;
 use crate::session::run::Input;
-use crate::session::{Diagnostic, Failure, Session};
+use crate::session::{Failure, Session};
 use crate::sql::scan;
 
 /// A chunk of rows is sent when it is that long: short enough for the parser, long enough to be worth a round trip.
@@ -116,7 +116,7 @@ impl Session {
             self.settle(lane, &snapshot);
         }
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
-        let diagnostics = warnings.into_iter().map(Diagnostic::from).map(|mut diagnostic| {
+        let diagnostics = warnings.into_iter().map(|mut diagnostic| {
             diagnostic.message = counted_from(&diagnostic.message, before);
             if let Some(names) = &names {
                 diagnostic.message = crate::execute::relay::Names::restore_text(&**names, &diagnostic.message);

@@ -10,10 +10,10 @@ use super::Done;
 use super::change::{ChosenRow, key_of};
 use super::nodes::{NodeStatement, restored};
 use crate::error::SqlError;
+use crate::execute::own_query::query_rows;
 use crate::plan::Plan;
 use crate::plan::compose::Target;
 use crate::protocol::Value;
-use crate::session::aside::query_rows;
 use crate::session::{Failure, Session, Snapshot};
 
 impl Session {

@@ -65,7 +65,7 @@ impl Session {
         for lane in lanes {
             self.settle(lane, snapshot);
         }
-        Ok((outcome, warnings.into_iter().map(Diagnostic::from).collect()))
+        Ok((outcome, warnings))
     }
 
     /// A lane to a group, in the schema of the table's nodes there.

@@ -29,6 +29,9 @@ pub struct Kill {
     pub connection_id: u64,
 }
 
+/// A value given to `EXECUTE … USING` or `KILL`: the place of its expression.
+pub type Argument = Range<usize>;
+
 /// What `PREPARE` prepares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrepareSource {
@@ -89,6 +92,13 @@ pub enum SessionStatement {
     ExplainRoute(Range<usize>),
     /// `KILL …`.
     Kill(Kill),
+    /// `KILL …` with an expression for the id.
+    KillExpression {
+        /// `KILL QUERY`.
+        query: bool,
+        /// The connection id.
+        connection_id: Argument,
+    },
     /// `PREPARE name FROM …`.
     Prepare {
         /// The statement's name, in lower case.
@@ -100,8 +110,15 @@ pub enum SessionStatement {
     Execute {
         /// The statement's name, in lower case.
         name: String,
-        /// The variables (in lower case, without `@`), or nothing if one of the arguments is another expression.
-        using: Option<Vec<String>>,
+        /// What stands in the places of its `?`.
+        using: Vec<Argument>,
+    },
+    /// `EXECUTE IMMEDIATE 'text' [USING …]` (MariaDB).
+    ExecuteImmediate {
+        /// The statement's text.
+        source: PrepareSource,
+        /// What stands in the places of its `?`.
+        using: Vec<Argument>,
     },
     /// `DEALLOCATE PREPARE name`, `DROP PREPARE name`; in lower case.
     Deallocate(String),
@@ -201,7 +218,12 @@ fn kill(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
     if !query {
         cursor.word("connection");
     }
-    Some(SessionStatement::Kill(Kill { query, connection_id: cursor.integer()? }))
+    let mut ahead = cursor.clone();
+    if let Some(connection_id) = ahead.integer().filter(|_| ahead.at_end()) {
+        *cursor = ahead;
+        return Some(SessionStatement::Kill(Kill { query, connection_id }));
+    }
+    Some(SessionStatement::KillExpression { query, connection_id: cursor.expression()? })
 }
 
 /// `PREPARE name FROM 'text' | @variable`
@@ -210,38 +232,47 @@ fn prepare(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
     if !cursor.word("from") {
         return None;
     }
-    let source = match cursor.peek_kind() {
-        Some(TokenKind::UserVariable) if cursor.remaining() == 1 => PrepareSource::Variable(cursor.user_variable()?),
-        Some(TokenKind::String) if cursor.remaining() == 1 => PrepareSource::Text(cursor.string()?),
-        Some(_) => PrepareSource::Expression(cursor.rest()),
-        None => return None,
-    };
+    let source = prepare_source(cursor)?;
     Some(SessionStatement::Prepare { name, source })
 }
 
-/// `EXECUTE name [USING @a, @b]`
+fn prepare_source(cursor: &mut Cursor<'_>) -> Option<PrepareSource> {
+    let mut ahead = cursor.clone();
+    let simple = match ahead.peek_kind() {
+        Some(TokenKind::UserVariable) => ahead.user_variable().map(PrepareSource::Variable),
+        Some(TokenKind::String) => ahead.string().map(PrepareSource::Text),
+        _ => None,
+    };
+    if let Some(source) = simple.filter(|_| ahead.at_end() || ahead.peek_word("using")) {
+        *cursor = ahead;
+        return Some(source);
+    }
+    cursor.expression_until(&["using"]).map(PrepareSource::Expression)
+}
+
+/// `EXECUTE name [USING a, b]`, `EXECUTE IMMEDIATE 'text' [USING a, b]`
 fn execute(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
     if cursor.skip().clone().word("immediate") && cursor.remaining() > 1 {
-        return None;
+        cursor.word("immediate");
+        let source = prepare_source(cursor)?;
+        return Some(SessionStatement::ExecuteImmediate { source, using: arguments(cursor)? });
     }
     let name = cursor.name()?.text.to_lowercase();
-    let mut using = Some(Vec::new());
+    Some(SessionStatement::Execute { name, using: arguments(cursor)? })
+}
+
+/// `[USING a, b]`
+fn arguments(cursor: &mut Cursor<'_>) -> Option<Vec<Argument>> {
+    let mut using = Vec::new();
     if cursor.word("using") {
         loop {
-            let argument = cursor.user_variable();
-            if argument.is_none() {
-                cursor.expression();
-            }
-            using = using.zip(argument).map(|(mut using, argument)| {
-                using.push(argument);
-                using
-            });
+            using.push(cursor.expression()?);
             if !cursor.symbol(b',') {
                 break;
             }
         }
     }
-    Some(SessionStatement::Execute { name, using })
+    Some(using)
 }
 
 /// `{DEALLOCATE | DROP} PREPARE name`

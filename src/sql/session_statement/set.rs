@@ -11,6 +11,8 @@ use std::ops::Range;
 pub enum Scope {
     /// The session's, said so or not.
     Session,
+    /// `@@name`: the session's, but for the characteristics of transactions, which it sets for the next one alone.
+    Unsaid,
     /// `GLOBAL`: that of all sessions to come.
     Global,
     /// `PERSIST`: global, and written down.
@@ -219,7 +221,7 @@ fn system_variable(cursor: &mut Cursor<'_>) -> Option<(Scope, String)> {
     while cursor.symbol(b'.') {
         parts.push(cursor.name()?.text.to_lowercase());
     }
-    (!parts.is_empty()).then(|| (scope.unwrap_or(Scope::Session), parts.join(".")))
+    (!parts.is_empty()).then(|| (scope.unwrap_or(Scope::Unsaid), parts.join(".")))
 }
 
 fn charset(cursor: &mut Cursor<'_>) -> Option<Option<String>> {

@@ -151,6 +151,22 @@ pub enum Show {
     Other(Vec<String>),
 }
 
+impl Show {
+    /// Whether it is about tables, whose names the planner knows.
+    pub fn is_about_tables(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { kind: ShowCreate::Table | ShowCreate::View, .. }
+                | Self::Tables { .. }
+                | Self::TableStatus { .. }
+                | Self::Columns { .. }
+                | Self::Index { .. }
+                | Self::Triggers { .. }
+                | Self::Events { .. }
+        )
+    }
+}
+
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
     cursor.skip();
     let before = cursor.clone();

@@ -32,9 +32,9 @@ pub(super) fn begin(cursor: &mut Cursor<'_>) -> Option<SessionStatement> {
         loop {
             if cursor.words(&["with", "consistent", "snapshot"]) {
                 begin.consistent_snapshot = true;
-            } else if cursor.words(&["read", "only"]) {
+            } else if begin.read_only.is_none() && cursor.words(&["read", "only"]) {
                 begin.read_only = Some(true);
-            } else if cursor.words(&["read", "write"]) {
+            } else if begin.read_only.is_none() && cursor.words(&["read", "write"]) {
                 begin.read_only = Some(false);
             } else {
                 break;

@@ -1,0 +1,75 @@
+//! Expressions in statements about the session: a server computes them, with the session's own values in the places of
+//! what a pooled connection would answer otherwise (`SET @id = LAST_INSERT_ID()`).
+
+use bytes::Bytes;
+
+use super::literal::literal_of;
+use super::query::Text;
+use super::{Failure, Session};
+use crate::config::GroupId;
+use crate::execute::own_query::Cells;
+use crate::protocol::column::ColumnDef;
+use crate::sql::scan;
+
+/// What an expression is put between, so that it can be planned as a query.
+const BEFORE: &str = "SELECT (";
+const BEHIND: &str = ") AS `value`";
+
+/// An expression, ready for a server.
+#[derive(Debug, Default)]
+pub(super) struct Expression {
+    /// Its text.
+    pub(super) sql: String,
+    /// The user variables that it assigns.
+    pub(super) assigned: Vec<String>,
+    /// It holds LAST_INSERT_ID(x).
+    pub(super) sets_insert_id: bool,
+}
+
+impl Session {
+    /// Puts the session's values into an expression that is to run on `group`. What the planner does not understand stays
+    /// as it is: the server has an error for it, or the answer.
+    pub(super) async fn bound_expression(&mut self, text: &str, group: GroupId) -> Result<Expression, Failure> {
+        let as_it_is = || Expression { sql: text.to_owned(), ..Expression::default() };
+        let sql = Bytes::from(format!("{BEFORE}{text}{BEHIND}"));
+        let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
+        if scanned.next_statement.is_some() || scanned.statement_end != sql.len() {
+            return Ok(as_it_is());
+        }
+        let snapshot = self.snapshot();
+        let query = Text { sql };
+        let Ok(plan) = self.plan(&query, &scanned, &snapshot, false).await else { return Ok(as_it_is()) };
+        let bound = self.bind(&plan, &query.sql, &[])?;
+        let [shard] = bound.shards.as_slice() else { return Ok(as_it_is()) };
+        let bytes = shard.sql.bytes(&query.sql);
+        let inner = bytes.strip_prefix(BEFORE.as_bytes()).and_then(|rest| rest.strip_suffix(BEHIND.as_bytes()));
+        let is_here = shard.group == group || plan.tables.is_empty();
+        let Some(inner) = inner.filter(|_| is_here) else { return Ok(as_it_is()) };
+        Ok(Expression {
+            sql: String::from_utf8_lossy(inner).into_owned(),
+            assigned: plan.assigned_variables.to_vec(),
+            sets_insert_id: plan.pins.insert_id,
+        })
+    }
+
+    /// The values of expressions, as text and as what their columns say they are.
+    pub(super) async fn values_of(&mut self, expressions: &[&str]) -> Result<(Vec<ColumnDef>, Cells), Failure> {
+        let snapshot = self.snapshot();
+        let group = self.any_group(&snapshot);
+        let mut parts = Vec::with_capacity(expressions.len());
+        for expression in expressions {
+            self.refuse_sharded_query(expression.as_bytes())?;
+            parts.push(self.bound_expression(expression, group).await?.sql);
+        }
+        self.run_aside("DO 0", &format!("SELECT {}", parts.join(", "))).await
+    }
+
+    /// The values of expressions as literals.
+    pub(super) async fn literals_of(&mut self, expressions: &[&str]) -> Result<Vec<String>, Failure> {
+        if expressions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (columns, row) = self.values_of(expressions).await?;
+        Ok(columns.iter().zip(row).map(|(column, cell)| literal_of(column, cell.as_deref())).collect())
+    }
+}
