@@ -64,6 +64,7 @@ fn columns() -> Columns {
         nullable: false,
         auto_increment: false,
         generated: false,
+        is_json_text: false,
         invisible: false,
         default: None,
         is_json_text: false,
@@ -129,6 +130,15 @@ impl Fixture {
     }
 }
 
+/// Two bound tables and two broadcast ones, on the shards of one user.
+const JOIN_OF_FOUR: &str = "SELECT o.order_id, i.name, c.name FROM orders o JOIN order_items i ON i.user_id = o.user_id \
+     AND i.order_id = o.order_id JOIN country c ON c.code = o.code LEFT JOIN country d ON d.code = i.code \
+     WHERE o.user_id = 7 AND o.total > 10 ORDER BY i.name";
+/// The same on all shards, in groups.
+const SCATTERED_JOIN_OF_FOUR: &str = "SELECT c.name, COUNT(*), SUM(i.total) FROM orders o JOIN order_items i ON \
+     i.user_id = o.user_id AND i.order_id = o.order_id JOIN country c ON c.code = o.code LEFT JOIN country d ON \
+     d.code = i.code WHERE o.total > 10 GROUP BY c.name ORDER BY c.name LIMIT 10";
+
 /// Digest, cache and binding, as for each statement that was seen before.
 fn hit(c: &mut Criterion) {
     let fixture = Fixture::new();
@@ -139,6 +149,9 @@ fn hit(c: &mut Criterion) {
         ("point_update", "UPDATE users SET name = 'Ann' WHERE id = 4711"),
         ("insert_one_row", "INSERT INTO users (id, name, total, code) VALUES (4711, 'Ann', 3.5, 'de')"),
         ("scatter_order_limit", "SELECT id, total FROM users WHERE total > 100 ORDER BY total DESC LIMIT 10"),
+        ("scatter_in_list", "SELECT name FROM users WHERE id IN (4711, 4712, 4713, 4714, 4715, 4716, 4717, 4718)"),
+        ("join_of_four", JOIN_OF_FOUR),
+        ("join_of_four_scattered", SCATTERED_JOIN_OF_FOUR),
     ];
     for (name, sql) in statements {
         let cache = PlanCache::new(1000, 1 << 20);
@@ -182,12 +195,8 @@ fn miss(c: &mut Criterion) {
     let statements = [
         ("point_select", "SELECT name FROM users WHERE id = 4711"),
         ("scatter_order_limit", "SELECT id, total FROM users WHERE total > 100 ORDER BY total DESC LIMIT 10"),
-        (
-            "join_of_four",
-            "SELECT o.order_id, i.name, c.name FROM orders o JOIN order_items i ON i.user_id = o.user_id AND \
-             i.order_id = o.order_id JOIN country c ON c.code = o.code LEFT JOIN country d ON d.code = i.code \
-             WHERE o.user_id = 7 AND o.total > 10 ORDER BY i.name",
-        ),
+        ("join_of_four", JOIN_OF_FOUR),
+        ("join_of_four_scattered", SCATTERED_JOIN_OF_FOUR),
         ("insert_one_row", "INSERT INTO users (id, name, total, code) VALUES (4711, 'Ann', 3.5, 'de')"),
     ];
     for (name, sql) in statements {

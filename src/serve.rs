@@ -11,7 +11,7 @@ use crate::admin::{self, Admin};
 use crate::backend::Backends;
 use crate::config::{Address, ClientTls, ClientTlsFiles, GroupId, Rules, watch::Watcher};
 use crate::error::SqlError;
-use crate::execute::Client;
+use crate::execute::{Client, Interrupt};
 use crate::observe::Metrics;
 use crate::observe::logging::{self, LogOptions};
 use crate::server::{Accepted, ListenAddress, Server, ServerHandle, ServerOptions, TlsFiles, TlsPolicy};
@@ -117,6 +117,7 @@ async fn serve(folder: PathBuf) -> Result<(), ServeError> {
     shared.metrics.rules_loaded(rules.version);
     let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), &version));
     tokio::spawn(Arc::clone(&shared.recovery).run(recovery_source(&shared)));
+    watch_for_deadlocks(&shared);
     let server = Server::bind(options(&rules), directory).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");
@@ -261,6 +262,19 @@ async fn server_version(rules: &Rules, backends: &Backends) -> Arc<str> {
         }
     }
     DEFAULT_SERVER_VERSION.into()
+}
+
+/// Ends deadlocks over several groups.
+fn watch_for_deadlocks(shared: &Arc<Shared>) {
+    let backends = Arc::downgrade(shared);
+    let source = move || Some(Arc::clone(&backends.upgrade()?.snapshot.load().backends));
+    let registry = Arc::clone(&shared.registry);
+    let end = move |session| {
+        if let Some(session) = registry.find(session) {
+            session.interrupt(Interrupt::Deadlock);
+        }
+    };
+    tokio::spawn(crate::txn::deadlock::run(Arc::clone(&shared.coordinator), source, end));
 }
 
 /// What recovery looks at: the rules in force, for as long as the proxy runs.

@@ -180,15 +180,14 @@ fn a_proxy_that_was_halted_too_long_is_overtaken() {
         let url = halted.url();
         let client = thread::spawn(move || {
             let mut client = connect(&url).unwrap();
+            // Group 2 is the anchor.
             transfer(&mut client, number, 2, 3, 10)
         });
-        let decision = if step == "Prepared" { "abort" } else { "commit" };
-        poll_until("it is decided", RECOVERY, || {
-            let decisions = |group: &support::backends::GroupUrls| {
-                let sql = format!("SELECT COUNT(*) FROM shardloom.decisions WHERE decision = '{decision}'");
-                connect(&group.primary).unwrap().rows(&sql).scalar().unwrap() != "0"
-            };
-            books.backends.groups.iter().any(decisions)
+        poll_until("the proxy halts", RECOVERY, || is_halted(halted.pid()));
+        poll_until("another proxy gives it up", RECOVERY, || {
+            // It had been decided by the one that is halted, or is now.
+            let sql = "SELECT COUNT(*) FROM shardloom.decisions WHERE decision = 'abort'";
+            step == "Decided" || connect(&books.backends.groups[2].primary).unwrap().rows(sql).scalar().unwrap() == "1"
         });
         halted.signal(Signal::CONT);
         let told = client.join().unwrap();
@@ -198,6 +197,11 @@ fn a_proxy_that_was_halted_too_long_is_overtaken() {
         }
     }
     books.check(&healthy.url(), &BTreeSet::from([2]));
+}
+
+fn is_halted(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.starts_with('T')
 }
 
 /// What the threads of the long test share.

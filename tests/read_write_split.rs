@@ -8,21 +8,12 @@ use std::time::Duration;
 
 use shardloom::playground::cluster::ClusterSpec;
 use support::backends::{Backends, Url, block_on};
-use support::poll_until;
 use support::proxy::{ProxyProcess, Rules};
 use support::raw::response::Response;
 use support::raw::{Options, RawClient};
+use support::{items, poll_until};
 
 const SCHEMA: &str = "split_shop";
-const SCHEMA_RULES: &str = "
-    default_group: g0
-    tables:
-      items:
-        data_nodes: g{0..1}.items
-        strategy: {columns: [id], algorithm: by_id}
-    algorithms:
-      by_id: {type: mod}
-";
 const SOON: Duration = Duration::from_secs(20);
 
 struct Fixture {
@@ -34,11 +25,9 @@ impl Fixture {
     fn start(proxy_settings: &str) -> Self {
         let backends = Backends::start(&ClusterSpec { replicas: 1, ..ClusterSpec::default() });
         let rules =
-            Rules { proxy: proxy_settings.to_owned(), with_replicas: true, ..Rules::schema(SCHEMA, SCHEMA_RULES) };
+            Rules { proxy: proxy_settings.to_owned(), with_replicas: true, ..Rules::schema(SCHEMA, items::RULES) };
         let proxy = ProxyProcess::start(&backends, &rules);
-        let mut client = connect(&proxy.url());
-        client.run("CREATE TABLE items (id INT NOT NULL PRIMARY KEY, name VARCHAR(40))");
-        client.run("INSERT INTO items VALUES (0, 'zero'), (1, 'one'), (2, 'two'), (3, 'three')");
+        items::fill(&mut connect(&proxy.url()));
         let fixture = Self { backends, proxy };
         poll_until("the rows are on the replicas", SOON, || fixture.replicas().all(has_row));
         fixture

@@ -128,14 +128,7 @@ fn scatters_share_a_small_pool() {
 #[test]
 fn a_read_that_finds_no_connection_leaves_the_transaction_whole() {
     let _alone = alone();
-    let hogs: Vec<RawClient> = (0..2)
-        .map(|_| {
-            let mut hog = client();
-            hog.run("BEGIN");
-            hog.rows("SELECT v FROM one WHERE id = 1");
-            hog
-        })
-        .collect();
+    let hogs = hogs();
     let mut writer = client();
     writer.run("BEGIN");
     writer.run("UPDATE one SET v = 'kept' WHERE id = 2");
@@ -219,6 +212,17 @@ fn a_write_beside_an_open_cursor_goes_to_the_primary() {
     assert_eq!(scalar(&mut primary, &format!("SELECT v FROM {other}.one WHERE id = 1")).as_deref(), Some("after"));
 }
 
+/// Sessions that hold all connections of the pool to g1.
+fn hogs() -> Vec<RawClient> {
+    let hog = |_| {
+        let mut hog = client();
+        hog.run("BEGIN");
+        hog.rows("SELECT v FROM one WHERE id = 1");
+        hog
+    };
+    (0..2).map(hog).collect()
+}
+
 /// A statement that waits for a lock, stopped by KILL QUERY.
 fn killed_while_waiting(victim: &mut RawClient, sql: &str) -> u16 {
     let mut locker = client();
@@ -299,14 +303,7 @@ fn a_statement_beside_a_transaction_goes_where_its_tables_are() {
 #[test]
 fn a_group_that_gave_no_connection_was_not_written_to() {
     let _alone = alone();
-    let hogs: Vec<RawClient> = (0..2)
-        .map(|_| {
-            let mut hog = client();
-            hog.run("BEGIN");
-            hog.rows("SELECT v FROM one WHERE id = 1");
-            hog
-        })
-        .collect();
+    let hogs = hogs();
     let mut writer = client();
     writer.run("BEGIN");
     assert_eq!(writer.query("UPDATE one SET v = 'no' WHERE id = 1").err().errno, 1040);

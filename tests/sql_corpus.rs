@@ -4,6 +4,9 @@
 //! `sqllogictest/*.test`, the share that parses is measured and printed (`cargo test --test sql_corpus -- --nocapture`);
 //! without it there is nothing to measure. `SHARDLOOM_CORPORA_FAILURES` names a file for the statements that fail.
 
+#[path = "support/sql_cover.rs"]
+mod sql_cover;
+
 use shardloom::sql::session_statement::{self, SessionStatement};
 use shardloom::sql::{LexMode, ParseError, ddl, parse, scan};
 use std::collections::BTreeMap;
@@ -28,24 +31,6 @@ fn what_servers_accept_is_understood() {
     let failures: Vec<String> =
         statements.filter_map(|sql| understood(sql).err().map(|error| format!("{sql}\n    {error}"))).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-/// The statements of a `sql_cover` file.
-fn sql_cover(text: &str) -> Vec<String> {
-    let mut statements = Vec::new();
-    let mut joined: Option<Vec<&str>> = None;
-    for line in text.lines() {
-        if line.starts_with("#!multiline") {
-            joined = Some(Vec::new());
-        } else if line.starts_with("#end multiline") {
-            statements.extend(joined.take().map(|lines| lines.join("\n")));
-        } else if let Some(lines) = &mut joined {
-            lines.push(line);
-        } else if !line.trim().is_empty() && !line.starts_with('#') {
-            statements.push(line.trim().to_owned());
-        }
-    }
-    statements
 }
 
 /// The statements of a sqllogictest file, without those that MySQL is to skip.
@@ -81,7 +66,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 #[test]
 fn the_corpora_parse() {
     let Some(folder) = std::env::var_os("SHARDLOOM_CORPORA").map(PathBuf::from) else { return };
-    let sources = [("sql_cover", "sql", sql_cover as Reader), ("sqllogictest", "test", sqllogictest)];
+    let sources = [("sql_cover", "sql", sql_cover::statements as Reader), ("sqllogictest", "test", sqllogictest)];
     let mut failures: Vec<String> = Vec::new();
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     for (name, extension, read) in sources {

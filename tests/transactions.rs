@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shardloom::playground::cluster::ClusterSpec;
 use support::backends::{Backends, Url};
@@ -229,4 +229,41 @@ fn single_group_schemas_refuse_a_second_group() {
     assert_eq!(client.rows("SELECT * FROM accounts").rows.len(), 1);
     client.run("COMMIT");
     assert_eq!(client.rows("SELECT balance FROM accounts").scalar().unwrap(), "2");
+}
+
+#[test]
+fn a_deadlock_over_two_groups_ends_its_youngest_transaction() {
+    let bank = Bank::open(Rules::default());
+    let (mut older, mut younger) = (bank.client(), bank.client());
+    let mut bystander = bank.client();
+    for (client, first) in [(&mut older, 0), (&mut younger, 1)] {
+        client.run("BEGIN");
+        client.rows("SELECT balance FROM accounts WHERE id IN (3, 4)");
+        client.run(&format!("UPDATE accounts SET balance = balance + 1 WHERE id = {first}"));
+    }
+    let begun = Instant::now();
+    older.send_query("UPDATE accounts SET balance = balance + 1 WHERE id = 1");
+    younger.send_query("UPDATE accounts SET balance = balance + 1 WHERE id = 0");
+    let error = younger.read_response().unwrap().err();
+    assert_eq!((error.errno, error.sqlstate.as_str()), (1213, "40001"), "{error}");
+    older.read_response().unwrap().ok();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    older.run("COMMIT");
+    // The session of the victim goes on, without a transaction.
+    assert_eq!(balances(&mut younger)[..2], ["101", "101"]);
+    younger.run("UPDATE accounts SET balance = 5 WHERE id = 1");
+    assert_eq!(balances(&mut bystander)[..2], ["101", "5"]);
+    assert_eq!(bank.metric("shardloom_transaction_deadlocks_total"), 1);
+    // Who waits without a circle is left alone.
+    older.run("BEGIN");
+    older.run("UPDATE accounts SET balance = 6 WHERE id IN (0, 1)");
+    younger.run("BEGIN");
+    younger.rows("SELECT balance FROM accounts WHERE id = 2");
+    younger.send_query("UPDATE accounts SET balance = 7 WHERE id IN (0, 1)");
+    let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE time >= 2 AND info LIKE 'UPDATE accounts%'";
+    poll_until("it has waited", SOON, || bank.server(0).rows(waits).scalar().unwrap() != "0");
+    older.run("COMMIT");
+    younger.read_response().unwrap().ok();
+    younger.run("COMMIT");
+    assert_eq!(balances(&mut bystander)[..2], ["7", "7"]);
 }

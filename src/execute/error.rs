@@ -17,6 +17,9 @@ fn time_up_text(is_mariadb: bool) -> &'static str {
     }
 }
 
+/// [`Report::kind`] of [`ExecuteError::Deadlock`].
+pub const DEADLOCK_KIND: &str = "deadlock";
+
 /// What can go wrong while a statement runs on its shards.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
@@ -38,6 +41,9 @@ pub enum ExecuteError {
         /// Whether the client takes the proxy for a MariaDB.
         is_mariadb: bool,
     },
+    /// The transaction was chosen to end a deadlock over several groups, and is rolled back: `ER_LOCK_DEADLOCK`.
+    #[error("Deadlock found when trying to get lock; try restarting transaction")]
+    Deadlock,
     /// Rows that had to be held in memory passed the limit.
     #[error(
         "The answer needs more than {limit_bytes} bytes of the proxy's memory; \
@@ -95,7 +101,11 @@ impl ExecuteError {
 
     /// Whether a server has rolled the transaction back (ER_LOCK_DEADLOCK).
     pub fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Backend(BackendError::Server(error)) if error.errno == 1213)
+        match self {
+            Self::Deadlock => true,
+            Self::Backend(BackendError::Server(error)) => error.errno == 1213,
+            _ => false,
+        }
     }
 
     /// Whether a backend connection broke, and with it the state it held.
@@ -113,6 +123,7 @@ impl Report for ExecuteError {
             Self::Interrupted => QUERY_INTERRUPTED,
             Self::TimeUp { is_mariadb: true } => 1969,
             Self::TimeUp { is_mariadb: false } => 3024,
+            Self::Deadlock => 1213,
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
             Self::ScratchBusy { .. } => 1105,
             Self::ScratchTimeout { .. } => 3024,
@@ -125,6 +136,7 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.sqlstate(),
             Self::ClientLost(e) => e.sqlstate(),
             Self::Interrupted | Self::TimeUp { is_mariadb: true } => "70100",
+            Self::Deadlock => "40001",
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
             Self::TimeUp { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
         }
@@ -137,6 +149,7 @@ impl Report for ExecuteError {
             Self::ClientLost(_) => "client_lost",
             Self::Interrupted => "interrupted",
             Self::TimeUp { .. } => "statement_timeout",
+            Self::Deadlock => DEADLOCK_KIND,
             Self::TooLarge { .. } => "buffer_limit",
             Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
@@ -146,7 +159,7 @@ impl Report for ExecuteError {
         match self {
             Self::Backend(e) => e.fault(),
             Self::Merge(e) => e.fault(),
-            Self::ClientLost(_) | Self::Interrupted | Self::TimeUp { .. } => Fault::Client,
+            Self::ClientLost(_) | Self::Interrupted | Self::TimeUp { .. } | Self::Deadlock => Fault::Client,
             Self::TooLarge { .. }
             | Self::ScratchLimit { .. }
             | Self::ScratchBusy { .. }
@@ -157,7 +170,7 @@ impl Report for ExecuteError {
     fn retryable(&self) -> bool {
         match self {
             Self::Backend(e) => e.retryable(),
-            Self::ScratchBusy { .. } => true,
+            Self::ScratchBusy { .. } | Self::Deadlock => true,
             _ => false,
         }
     }

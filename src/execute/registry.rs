@@ -18,13 +18,16 @@ use super::deadline::{Deadline, TimeLimit};
 pub enum Interrupt {
     /// `KILL QUERY`: end the running statement, keep the connection.
     Query,
+    /// The session's transaction was chosen to end a deadlock: end the statement, roll back, keep the connection.
+    Deadlock,
     /// `KILL [CONNECTION]`: end the statement and close the connection.
     Connection,
 }
 
 const NOTHING: u8 = 0;
 const QUERY: u8 = 1;
-const CONNECTION: u8 = 2;
+const DEADLOCK: u8 = 2;
+const CONNECTION: u8 = 3;
 
 /// One session as the others see it.
 #[derive(Debug)]
@@ -60,7 +63,9 @@ impl SessionEntry {
         activity.statement = Some(statement);
         activity.since = now;
         // A KILL QUERY that came while nothing ran has no effect.
-        let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+        for stale in [QUERY, DEADLOCK] {
+            let _ = self.interrupt.compare_exchange(stale, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 
     /// The time of a statement begins to run, if there is a limit to it.
@@ -93,7 +98,11 @@ impl SessionEntry {
 
     /// Asks the session to stop what it does.
     pub fn interrupt(&self, what: Interrupt) {
-        let code = if what == Interrupt::Query { QUERY } else { CONNECTION };
+        let code = match what {
+            Interrupt::Query => QUERY,
+            Interrupt::Deadlock => DEADLOCK,
+            Interrupt::Connection => CONNECTION,
+        };
         self.interrupt.fetch_max(code, Ordering::AcqRel);
         self.wake.wake();
     }
@@ -102,6 +111,10 @@ impl SessionEntry {
     pub fn take_interrupt(&self) -> Option<Interrupt> {
         match self.interrupt.load(Ordering::Acquire) {
             CONNECTION => Some(Interrupt::Connection),
+            DEADLOCK => {
+                let _ = self.interrupt.compare_exchange(DEADLOCK, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+                Some(Interrupt::Deadlock)
+            }
             QUERY => {
                 let _ = self.interrupt.compare_exchange(QUERY, NOTHING, Ordering::AcqRel, Ordering::Acquire);
                 Some(Interrupt::Query)

@@ -129,6 +129,8 @@ impl Watch<'_> {
             match what {
                 Interrupt::Query => stop_all(statements).await,
                 Interrupt::Connection => return Err(ExecuteError::Interrupted.into()),
+                // Its locks go with its end.
+                Interrupt::Deadlock => {}
             }
         }
     }
@@ -182,6 +184,8 @@ enum Disturbance {
     ClientGone,
     /// `KILL`: the session ends.
     End,
+    /// The transaction is rolled back, so that another one can go on.
+    Deadlock,
     /// The servers are to stop their statements.
     Stop(Cause),
     /// They were told, and one does not.
@@ -193,6 +197,7 @@ impl From<Interrupt> for Disturbance {
         match what {
             Interrupt::Query => Self::Stop(Cause::Killed),
             Interrupt::Connection => Self::End,
+            Interrupt::Deadlock => Self::Deadlock,
         }
     }
 }
@@ -202,6 +207,7 @@ impl From<Disturbance> for ExecuteError {
         match disturbance {
             Disturbance::ClientGone => Self::ClientLost(NetError::Closed),
             Disturbance::End => Self::Interrupted,
+            Disturbance::Deadlock => Self::Deadlock,
             Disturbance::Stop(cause) | Disturbance::GivenUp(cause) => cause.into(),
         }
     }

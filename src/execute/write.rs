@@ -1,9 +1,13 @@
 //! Writes on several shards: run everywhere, counts added up.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
+use super::diagnostics::{Diagnostic, MAX_DIAGNOSTICS};
 use super::lane::{Head, Outcome, Request};
 use super::{ExecuteError, Lane};
+use crate::backend::{BackendError, ServerError};
 
 /// How the reports of several shards become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,56 +15,177 @@ pub enum Sum {
     /// Each shard changed rows of its own.
     Added,
     /// As `Added`, for an INSERT: a shard that got one row reports no counts in its text.
-    OfRows,
+    OfRows {
+        /// A row that changed nothing is a duplicate that was left out (IGNORE).
+        unchanged_is_duplicate: bool,
+    },
     /// Each shard changed the same rows: one report stands for all.
     Same,
 }
 
-/// Runs each lane's requests in their order, all lanes at once, and puts together what they report. All lanes are waited
-/// for, also after an error: what a shard has done must be known before it can be undone.
-pub async fn run(lanes: &mut [Lane], requests: Vec<Vec<Request>>, sum: Sum) -> Result<Outcome, ExecuteError> {
-    let results = join_all(lanes.iter_mut().zip(requests).map(|(lane, requests)| run_lane(lane, requests))).await;
-    let mut total = Outcome::default();
-    let mut info = Info::default();
-    let mut reports = 0;
-    for result in results {
-        for outcome in result? {
-            if sum == Sum::Same && reports > 0 {
-                continue;
-            }
-            reports += 1;
-            match sum {
-                Sum::OfRows if outcome.info.is_empty() => info.add_single_row(outcome.affected_rows),
-                _ => info.add(&outcome.info),
-            }
-            total.affected_rows = total.affected_rows.saturating_add(outcome.affected_rows);
-            total.warnings = total.warnings.saturating_add(outcome.warnings);
-            total.status = outcome.status;
-            // A server reports the value of the last row; rows are mostly given in ascending order.
-            total.insert_id = total.insert_id.max(outcome.insert_id);
-        }
-    }
-    total.info = info.text(total.warnings);
-    Ok(total)
+/// A statement for a lane.
+#[derive(Debug)]
+pub struct Step {
+    /// What is sent.
+    pub request: Request,
+    /// The numbers that its rows have in the client's statement; none where they do not matter.
+    pub rows: Arc<[u32]>,
 }
 
-async fn run_lane(lane: &mut Lane, requests: Vec<Request>) -> Result<Vec<Outcome>, ExecuteError> {
-    let mut outcomes = Vec::with_capacity(requests.len());
-    let mut requests = requests.into_iter().peekable();
-    while let Some(request) = requests.next() {
-        lane.send(&request).await?;
-        if let Head::Rows(_) = lane.read_head().await? {
-            while lane.read_row().await?.is_some() {}
-        }
-        if !matches!(request, Request::UseSchema(_) | Request::Command(_)) {
-            outcomes.push(lane.outcome().clone());
-        }
-        if requests.peek().is_some() {
-            // The next one would take their place.
-            lane.keep_warnings().await;
+impl Step {
+    /// A statement whose rows are not counted.
+    pub fn new(request: Request) -> Self {
+        Self { request, rows: Arc::default() }
+    }
+}
+
+/// What the lanes' statements came to together.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Counts, insert id and info.
+    pub outcome: Outcome,
+    /// The first warnings, in the order of the rows where that is told.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What one statement came to.
+struct Report {
+    outcome: Outcome,
+    warnings: Vec<Diagnostic>,
+    rows: Arc<[u32]>,
+}
+
+/// Runs each lane's statements in their order, all lanes at once, and puts together what they report. All lanes are waited
+/// for, also after an error: what a shard has done must be known before it can be undone. Of several errors that of the
+/// earliest row counts.
+pub async fn run(lanes: &mut [Lane], steps: Vec<Vec<Step>>, sum: Sum) -> Result<Written, ExecuteError> {
+    let results = join_all(lanes.iter_mut().zip(steps).map(|(lane, steps)| run_lane(lane, steps))).await;
+    let mut reports = Vec::new();
+    let mut first: Option<(u32, ExecuteError)> = None;
+    for result in results {
+        match result {
+            Ok(of_lane) => reports.extend(of_lane),
+            Err((row, error)) => {
+                if first.as_ref().is_none_or(|(known, _)| row < *known) {
+                    first = Some((row, error));
+                }
+            }
         }
     }
-    Ok(outcomes)
+    match first {
+        Some((_, error)) => Err(error),
+        None => Ok(put_together(reports, sum)),
+    }
+}
+
+fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
+    let mut total = Outcome::default();
+    let mut info = Info::default();
+    let mut warnings: Vec<Diagnostic> = Vec::new();
+    // the greatest number of a row so far
+    let mut last_row = 0;
+    for (index, report) in reports.into_iter().enumerate() {
+        if sum == Sum::Same && index > 0 {
+            continue;
+        }
+        let outcome = report.outcome;
+        match sum {
+            Sum::OfRows { unchanged_is_duplicate } if outcome.info.is_empty() => {
+                info.add_single_row(outcome.affected_rows, unchanged_is_duplicate);
+            }
+            _ => info.add(&outcome.info),
+        }
+        total.affected_rows = total.affected_rows.saturating_add(outcome.affected_rows);
+        total.warnings = total.warnings.saturating_add(outcome.warnings);
+        total.status = outcome.status;
+        // a server reports the value of the last row
+        match report.rows.last() {
+            Some(row) if outcome.insert_id != 0 && *row >= last_row => {
+                (last_row, total.insert_id) = (*row, outcome.insert_id);
+            }
+            Some(_) => {}
+            None => total.insert_id = total.insert_id.max(outcome.insert_id),
+        }
+        warnings.extend(report.warnings);
+    }
+    if warnings.iter().all(|warning| row_of(&warning.message).is_some()) {
+        warnings.sort_by_key(|warning| row_of(&warning.message));
+    }
+    warnings.truncate(MAX_DIAGNOSTICS);
+    total.info = info.text(total.warnings);
+    Written { outcome: total, warnings }
+}
+
+/// Runs a lane's statements. An error comes with the number of the row that it is about, or of the first one that its
+/// statement has.
+async fn run_lane(lane: &mut Lane, steps: Vec<Step>) -> Result<Vec<Report>, (u32, ExecuteError)> {
+    let mut reports = Vec::with_capacity(steps.len());
+    for step in steps {
+        let outcome = run_step(lane, &step.request).await.map_err(|error| of_row(error, &step.rows))?;
+        if matches!(step.request, Request::UseSchema(_) | Request::Command(_)) {
+            continue;
+        }
+        let warnings = match outcome.warnings {
+            0 => Vec::new(),
+            _ => warnings_of(lane, &step.rows).await,
+        };
+        lane.restore_outcome(outcome.clone());
+        reports.push(Report { outcome, warnings, rows: step.rows });
+    }
+    Ok(reports)
+}
+
+async fn run_step(lane: &mut Lane, request: &Request) -> Result<Outcome, ExecuteError> {
+    lane.send(request).await?;
+    if let Head::Rows(_) = lane.read_head().await? {
+        while lane.read_row().await?.is_some() {}
+    }
+    Ok(lane.outcome().clone())
+}
+
+/// The warnings of the statement that just ran, their rows counted over the whole statement.
+async fn warnings_of(lane: &mut Lane, rows: &[u32]) -> Vec<Diagnostic> {
+    lane.keep_warnings().await;
+    let warnings = std::mem::take(lane.diagnostics());
+    let renumbered = |warning: Diagnostic| Diagnostic { message: at_row(&warning.message, rows), ..warning };
+    warnings.into_iter().map(renumbered).collect()
+}
+
+/// An error, with the row that it names counted over the whole statement.
+fn of_row(error: ExecuteError, rows: &[u32]) -> (u32, ExecuteError) {
+    let begin = rows.first().copied().unwrap_or(u32::MAX);
+    match error {
+        ExecuteError::Backend(BackendError::Server(server)) => {
+            let message = at_row(&server.message, rows);
+            let row = row_of(&message).filter(|_| !rows.is_empty()).unwrap_or(begin);
+            (row, ExecuteError::Backend(BackendError::Server(ServerError { message, ..server })))
+        }
+        // what took a connection down hides what else went wrong
+        other => (0, other),
+    }
+}
+
+/// Where the number of a row stands in a server's text: `at row 2`, `Row 2 …`.
+fn row_place(message: &str) -> Option<std::ops::Range<usize>> {
+    let begins = message.starts_with("Row ").then_some("Row ".len());
+    let at = message.rfind(" at row ").map(|at| at + " at row ".len()).or(begins)?;
+    let digits = message[at..].bytes().take_while(u8::is_ascii_digit).count();
+    (digits > 0).then_some(at..at + digits)
+}
+
+fn row_of(message: &str) -> Option<u32> {
+    message[row_place(message)?].parse().ok()
+}
+
+/// A server's text about a row of the part that it got, with the number that the row has in the whole. `rows` are the
+/// numbers of the part's rows.
+pub fn at_row(message: &str, rows: &[u32]) -> String {
+    let renumbered = || {
+        let place = row_place(message)?;
+        let row = rows.get(message[place.clone()].parse::<usize>().ok()?.checked_sub(1)?)?;
+        Some(format!("{}{row}{}", &message[..place.start], &message[place.end..]))
+    };
+    renumbered().unwrap_or_else(|| message.to_owned())
 }
 
 /// The numbers of `Rows matched: 1  Changed: 1  Warnings: 0` or `Records: 3  Duplicates: 0  Warnings: 0`, added up.
@@ -84,11 +209,13 @@ impl Info {
         self.labels = Some(FORMS[0]);
     }
 
-    /// A row on its own: 2 affected rows mean that it replaced or changed another, 0 that it was a duplicate.
-    fn add_single_row(&mut self, affected_rows: u64) {
+    /// A row on its own: 2 affected rows mean that it replaced or changed another, 0 that it was a duplicate which was
+    /// left out, or that it changed nothing.
+    fn add_single_row(&mut self, affected_rows: u64, unchanged_is_duplicate: bool) {
         self.labels = Some(FORMS[1]);
         self.first = self.first.saturating_add(1);
-        self.second = self.second.saturating_add(u64::from(affected_rows != 1));
+        let duplicate = affected_rows > 1 || (affected_rows == 0 && unchanged_is_duplicate);
+        self.second = self.second.saturating_add(u64::from(duplicate));
     }
 
     /// Adds the numbers of one text.
@@ -107,21 +234,6 @@ impl Info {
         self.labels.map_or_else(String::new, |(first, second)| {
             format!("{first}: {}  {second}: {}  Warnings: {warnings}", self.first, self.second)
         })
-    }
-}
-
-/// A server's text about a row of the part that it got, with the number that the row has in the whole: `at row 2`,
-/// `Row 2 …`. `rows` are the numbers of the part's rows.
-pub fn at_row(message: &str, rows: &[u32]) -> String {
-    let begins = if message.starts_with("Row ") { Some(4) } else { None };
-    let Some(at) = message.rfind(" at row ").map(|at| at + " at row ".len()).or(begins) else {
-        return message.to_owned();
-    };
-    let digits = message[at..].bytes().take_while(u8::is_ascii_digit).count();
-    let row = message[at..at + digits].parse::<usize>().ok().and_then(|row| rows.get(row.checked_sub(1)?));
-    match row {
-        Some(row) => format!("{}{row}{}", &message[..at], &message[at + digits..]),
-        None => message.to_owned(),
     }
 }
 

@@ -58,6 +58,7 @@ enum Running {
     Sum { source: Source, total: Total },
     Average { sum: Source, total: Total, count: Source, rows: i128 },
     Extreme(Box<Extreme>),
+    Different(Box<Different>),
     Bits { source: Source, bits: Bits, value: u64 },
 }
 
@@ -70,6 +71,15 @@ struct Extreme {
     key_slot: usize,
     best: Option<(KeyValue, Vec<u8>)>,
     best_value: Vec<u8>,
+}
+
+/// How many different keys there were, of rows that are sorted by them; the last one and its cell.
+#[derive(Debug)]
+struct Different {
+    column: KeyColumn,
+    key_slot: usize,
+    last: Option<(KeyValue, Vec<u8>)>,
+    count: i128,
 }
 
 /// A column whose numbers are read.
@@ -139,6 +149,7 @@ fn needed_columns(aggregate: &AggregateColumn) -> Vec<usize> {
         AggregateFunction::Min { weight: Some(weight) } | AggregateFunction::Max { weight: Some(weight) } => {
             vec![aggregate.column, weight.column]
         }
+        AggregateFunction::CountDistinct { key } => vec![key.compared_column()],
         _ => vec![aggregate.column],
     }
 }
@@ -235,6 +246,15 @@ impl Running {
                 let total = Total::of(&columns[target.column], target)?;
                 Ok(Self::Sum { source: source(target.column)?, total })
             }
+            AggregateFunction::CountDistinct { .. } if !target.kind.is_integer() => {
+                Err(MergeError::Plan("a count is no integer"))
+            }
+            AggregateFunction::CountDistinct { key } => {
+                let weight = key.weight.as_ref();
+                let column = KeyColumn::new(columns, target.format, key.column, weight, Rounded::Refused)?;
+                let key_slot = locator.slot(key.compared_column());
+                Ok(Self::Different(Box::new(Different { column, key_slot, last: None, count: 0 })))
+            }
             AggregateFunction::Min { weight } => extreme(Ordering::Less, weight),
             AggregateFunction::Max { weight } => extreme(Ordering::Greater, weight),
             AggregateFunction::Avg { sum_column, count_column } => {
@@ -263,6 +283,7 @@ impl Running {
                 *rows = 0;
             }
             Self::Extreme(extreme) => extreme.best = None,
+            Self::Different(different) => (different.last, different.count) = (None, 0),
             Self::Bits { bits, value, .. } => *value = if matches!(bits, Bits::And) { u64::MAX } else { 0 },
         }
     }
@@ -276,6 +297,7 @@ impl Running {
                 Ok(())
             }
             Self::Extreme(extreme) => extreme.add(row, cells),
+            Self::Different(different) => different.add(row, cells),
             Self::Bits { source, bits, value } => {
                 if let Some(more) = source.integer(row, cells)? {
                     // The column is a BIGINT, signed or not: the bits are those of its two's complement.
@@ -300,6 +322,7 @@ impl Running {
             },
             Self::Average { total, rows, .. } => average(total, *rows, target),
             Self::Extreme(extreme) => Ok(extreme.best.is_some().then(|| extreme.best_value.clone())),
+            Self::Different(different) => target.integer(different.count).map(Some),
             Self::Bits { value, .. } if target.unsigned => target.integer((*value).into()).map(Some),
             Self::Bits { value, .. } => target.integer((*value as i64).into()).map(Some),
         }
@@ -418,19 +441,44 @@ impl Extreme {
             Some((best, best_bytes)) => self.column.compare(row, key, best_bytes, *best) == self.keep,
         };
         if better {
-            let (_, mut bytes) = self.best.take().unwrap_or((KeyValue::Null, Vec::new()));
-            bytes.clear();
-            bytes.extend_from_slice(key_cell.of(row).unwrap_or_default());
-            let key = match key {
-                KeyValue::Bytes(_) => KeyValue::Bytes(Cell::whole(&bytes)?),
-                number => number,
-            };
-            self.best = Some((key, bytes));
+            self.best = Some(kept(self.best.take(), key, key_cell.of(row))?);
             self.best_value.clear();
             self.best_value.extend_from_slice(value);
         }
         Ok(())
     }
+}
+
+impl Different {
+    fn add(&mut self, row: &[u8], cells: &[Cell]) -> Result<(), MergeError> {
+        let cell = cells[self.key_slot];
+        let key = self.column.decode(row, cell)?;
+        if key == KeyValue::Null {
+            return Ok(());
+        }
+        let is_same = |(last, bytes): &(KeyValue, Vec<u8>)| self.column.compare(row, key, bytes, *last).is_eq();
+        if !self.last.as_ref().is_some_and(is_same) {
+            self.count += 1;
+            self.last = Some(kept(self.last.take(), key, cell.of(row))?);
+        }
+        Ok(())
+    }
+}
+
+/// A key with the bytes of its cell, which outlive their row; takes the room of an old one.
+fn kept(
+    old: Option<(KeyValue, Vec<u8>)>,
+    key: KeyValue,
+    cell: Option<&[u8]>,
+) -> Result<(KeyValue, Vec<u8>), MergeError> {
+    let mut bytes = old.map(|(_, bytes)| bytes).unwrap_or_default();
+    bytes.clear();
+    bytes.extend_from_slice(cell.unwrap_or_default());
+    let key = match key {
+        KeyValue::Bytes(_) => KeyValue::Bytes(Cell::whole(&bytes)?),
+        number => number,
+    };
+    Ok((key, bytes))
 }
 
 fn refused(target: &Target, what: &str) -> MergeError {

@@ -91,7 +91,7 @@ pub struct AggregateColumn {
 }
 
 /// The aggregates whose partial values can be put together exactly. None of them may be DISTINCT, except MIN and MAX,
-/// where it changes nothing.
+/// where it changes nothing, and COUNT by a way of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AggregateFunction {
     /// COUNT: partial counts are added.
@@ -115,6 +115,12 @@ pub enum AggregateFunction {
         sum_column: usize,
         /// The column with COUNT(x).
         count_column: usize,
+    },
+    /// COUNT(DISTINCT x): a row for each x that a shard has in a group. `order` goes on with this key behind those of the
+    /// group, so that equal ones of several shards come one after the other; NULL does not count.
+    CountDistinct {
+        /// x.
+        key: SortKey,
     },
     /// BIT_AND of integers.
     BitAnd,

@@ -324,7 +324,7 @@ impl Routed {
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
         let node = label.unwrap_or(&self.home.label).clone();
-        ShardStatement { node, group: target.group, schema, sql, params, names, rows: 0 }
+        ShardStatement { node, group: target.group, schema, sql, params, names, rows: Arc::default() }
     }
 
     /// The statement for some node, whatever the values.
@@ -446,7 +446,7 @@ impl Everywhere {
                 sql,
                 params,
                 names: self.names.clone(),
-                rows: 0,
+                rows: Arc::default(),
             });
         }
         Ok(())

@@ -33,7 +33,16 @@ impl Plan {
         for read in &scratch.reads {
             let _ = writeln!(text, "{} as {}:", read.table.name, read.visible);
             for shard in &read.shards {
-                let _ = writeln!(text, "  {}: {}", shard.node, String::from_utf8_lossy(shard.sql.bytes(sql)));
+                let statement = String::from_utf8_lossy(shard.sql.bytes(sql));
+                let _ = writeln!(text, "  {}: {statement}{}", shard.node, read.lock);
+            }
+            for link in &read.links {
+                let Some(other) = scratch.reads.get(link.other) else { continue };
+                let _ = writeln!(
+                    text,
+                    "  if {} is read before and small: where {} is in its {}",
+                    other.visible, link.column, link.other_column
+                );
             }
         }
         let places: Vec<&str> = scratch.places.iter().map(|place| &*place.label).collect();
@@ -125,6 +134,9 @@ fn aggregated(column: usize, function: &AggregateFunction) -> String {
         AggregateFunction::Max { .. } => format!("column {column} = greatest"),
         AggregateFunction::Avg { sum_column, count_column } => {
             format!("column {column} = sum {} / count {}", sum_column + 1, count_column + 1)
+        }
+        AggregateFunction::CountDistinct { key } => {
+            format!("column {column} = how many different in column {}", key.compared_column() + 1)
         }
         AggregateFunction::BitAnd => format!("column {column} = and of bits"),
         AggregateFunction::BitOr => format!("column {column} = or of bits"),

@@ -192,15 +192,10 @@ impl LoadPlan {
         if let Some((_, range)) = &load.ignored {
             edits.push((range.clone(), Vec::new()));
         }
-        if let Some((maker, None)) = &self.generated {
-            match &load.columns {
-                Some((_, range)) => {
-                    let column = format!(", {})", quoted(&maker.column));
-                    edits.push((range.end - 1..range.end, column.into_bytes()));
-                }
-                // without a list all columns are loaded, the generated one among them
-                None => {}
-            }
+        // without a list all columns are loaded, the generated one among them
+        if let (Some((maker, None)), Some((_, range))) = (&self.generated, &load.columns) {
+            let column = format!(", {})", quoted(&maker.column));
+            edits.push((range.end - 1..range.end, column.into_bytes()));
         }
         edits.sort_by_key(|(range, _)| range.start);
         let mut out = Vec::with_capacity(sql.len() + 64);

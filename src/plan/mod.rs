@@ -106,6 +106,8 @@ pub struct Plan {
     action: Action,
     /// What the session does where the action cannot be bound.
     pub(crate) compose: Option<Arc<compose::Compose>>,
+    /// An INSERT that gives its AUTO_INCREMENT column values: LAST_INSERT_ID() stays what it was.
+    pub(crate) gives_id: bool,
 }
 
 impl Plan {

@@ -102,6 +102,11 @@ pub struct LogicalTable {
 
 /// The values of the session that a statement reads, as SQL text.
 pub trait SessionValues {
+    /// Whether a write that meets a wrong value fails (`sql_mode`).
+    fn is_strict(&self) -> bool {
+        true
+    }
+
     /// The text of a value; `None` leaves the call to the server.
     fn value(&self, what: &SessionValue) -> Option<String>;
 
@@ -182,6 +187,8 @@ pub struct Bound {
     pub keeps_last_insert_id: bool,
     /// What a server would report as the insert id is not [`insert_id`](Self::insert_id): the proxy answers itself.
     pub answers_insert_id: bool,
+    /// A row of an INSERT that changes nothing is a duplicate that was left out.
+    pub unchanged_is_duplicate: bool,
     /// Affected rows are those of one shard, not their sum: each shard changed the same rows (broadcast tables).
     pub same_rows: bool,
     /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
@@ -229,8 +236,38 @@ pub struct ScratchRead {
     pub name: Arc<str>,
     /// The name by which the statement knows it.
     pub visible: Arc<str>,
-    /// What is read, and where.
+    /// What is read, and where; without `lock`.
     pub shards: Vec<ShardStatement>,
+    /// The statements have a WHERE.
+    pub filtered: bool,
+    /// What locks the rows: ` FOR UPDATE` and its kin, at the end of each statement.
+    pub lock: &'static str,
+    /// Its rows matter only where they have values that other reads have.
+    pub links: Vec<ScratchLink>,
+}
+
+/// An equality between columns of two reads: of the one, only rows matter whose column has a value that stands in the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchLink {
+    /// The column.
+    pub column: Box<str>,
+    /// The other read.
+    pub other: usize,
+    /// The column there.
+    pub other_column: Box<str>,
+    /// How its values are written.
+    pub values: LinkValues,
+}
+
+/// How the values of a column are written into a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkValues {
+    /// As they are.
+    Numbers,
+    /// As string literals that need no escapes.
+    Dates,
+    /// As UTF-8.
+    Texts,
 }
 
 /// A temporary table that stands for a table reference.
@@ -302,8 +339,8 @@ pub struct ShardStatement {
     pub params: Params,
     /// What to rename in metadata and errors.
     pub names: Option<Arc<NameMap>>,
-    /// How many rows of VALUES it has. (A server says `Records: n` for several rows, nothing for one.)
-    pub rows: u32,
+    /// The numbers that its rows have in the client's INSERT, from 1; none where it has them all, or is no INSERT.
+    pub rows: Arc<[u32]>,
 }
 
 /// The text of a statement for a shard.

@@ -1,11 +1,14 @@
 //! Capability flags (`group__group__cs__capabilities__flags.html`), with MariaDB's extended ones in the high half.
 
 use std::fmt;
-use std::ops::{BitAnd, BitOr};
+
+use super::flags::flag_set;
 
 /// A set of capabilities. The low 32 bits are MySQL's; the high 32 are MariaDB's extended capabilities.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Capabilities(pub u64);
+
+flag_set!(Capabilities);
 
 impl Capabilities {
     /// No capability.
@@ -110,22 +113,6 @@ impl Capabilities {
             | Self::DEPRECATE_EOF.0,
     );
 
-    /// Whether all of `other` is set.
-    #[inline]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// With `other` set.
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// With `other` cleared.
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
     /// MySQL's half, as it stands in the packets.
     pub const fn low(self) -> u32 {
         self.0 as u32
@@ -134,20 +121,6 @@ impl Capabilities {
     /// MariaDB's half.
     pub const fn extended(self) -> u32 {
         (self.0 >> 32) as u32
-    }
-}
-
-impl BitOr for Capabilities {
-    type Output = Self;
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl BitAnd for Capabilities {
-    type Output = Self;
-    fn bitand(self, other: Self) -> Self {
-        Self(self.0 & other.0)
     }
 }
 

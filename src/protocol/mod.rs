@@ -16,6 +16,7 @@ pub mod eof;
 pub mod err;
 pub mod error;
 pub mod execute;
+mod flags;
 pub mod frame;
 pub mod frame_writer;
 pub mod handshake;

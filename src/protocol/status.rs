@@ -1,11 +1,14 @@
 //! Server status flags (`mysql__com_8h.html#SERVER_STATUS_flags_enum`), in every OK and EOF packet.
 
 use std::fmt;
-use std::ops::{BitAnd, BitOr};
+
+use super::flags::flag_set;
 
 /// A set of status flags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct StatusFlags(pub u16);
+
+flag_set!(StatusFlags);
 
 impl StatusFlags {
     /// No flag.
@@ -40,36 +43,6 @@ impl StatusFlags {
     pub const SESSION_STATE_CHANGED: Self = Self(0x4000);
     /// MariaDB: ANSI_QUOTES is on.
     pub const ANSI_QUOTES: Self = Self(0x8000);
-
-    /// Whether all of `other` is set.
-    #[inline]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// With `other` set.
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// With `other` cleared.
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-}
-
-impl BitOr for StatusFlags {
-    type Output = Self;
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl BitAnd for StatusFlags {
-    type Output = Self;
-    fn bitand(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
 }
 
 impl fmt::Debug for StatusFlags {

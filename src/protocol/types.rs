@@ -1,5 +1,7 @@
 //! Column types and flags (`field__types_8h.html`, `group__group__cs__column__definition__flags.html`).
 
+use super::flags::flag_set;
+
 /// The type byte of a column definition or of a statement parameter. A plain byte, so that a type which a newer
 /// server invents passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -91,6 +93,8 @@ impl ColumnType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ColumnFlags(pub u16);
 
+flag_set!(ColumnFlags);
+
 impl ColumnFlags {
     /// NOT NULL.
     pub const NOT_NULL: Self = Self(1);
@@ -122,21 +126,6 @@ impl ColumnFlags {
     pub const ON_UPDATE_NOW: Self = Self(8192);
     /// A number.
     pub const NUM: Self = Self(32768);
-
-    /// Whether all of `other` is set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// With `other` set.
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// With `other` cleared.
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{Failure, Flow, Pins, Session, State};
 use crate::error::SqlError;
 use crate::execute::ExecuteError;
 use crate::execute::deadline::Cause;
+use crate::execute::error::DEADLOCK_KIND;
 use crate::protocol::session_track::put_schema;
 use crate::protocol::{Capabilities, Command, OkPacket, ProtocolError};
 use crate::sql::session_statement::Kill;
@@ -19,6 +20,13 @@ impl Session {
         self.entry.end(self.since);
         let lost = self.lost_state();
         let flow = match result {
+            // Its transaction is gone, as a deadlock takes it, and nothing else that the client relies on.
+            Err(Failure::Sql(error) | Failure::Fatal(error)) if error.kind == DEADLOCK_KIND && !self.pins.any() => {
+                self.txn.abandon();
+                self.note_failure(&error);
+                self.client.put_error(&error);
+                Flow::Continue
+            }
             // Its answer has left; on one server the connection would be gone with what it held.
             Ok(_) if lost => Flow::Close,
             Err(failure) if lost => return Err(failure.fatal()),

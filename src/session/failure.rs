@@ -34,6 +34,15 @@ impl Failure {
         }
     }
 
+    /// The same failure with another text.
+    pub fn map_message(self, text: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Sql(error) => Self::Sql(SqlError { message: text(error.message), ..error }),
+            Self::Fatal(error) => Self::Fatal(SqlError { message: text(error.message), ..error }),
+            Self::ClientGone => Self::ClientGone,
+        }
+    }
+
     /// The same failure, unless it is a server's that its statement was killed: then `cause` is what the client reads, with
     /// what the proxy has said beside it.
     pub fn with_cause_of_kill(self, cause: &SqlError) -> Self {
@@ -47,15 +56,6 @@ impl Failure {
         match self {
             Self::Sql(error) => Self::Sql(explain(error)),
             Self::Fatal(error) => Self::Fatal(explain(error)),
-            Self::ClientGone => Self::ClientGone,
-        }
-    }
-
-    /// The same failure with another text.
-    pub fn map_message(self, text: impl FnOnce(String) -> String) -> Self {
-        match self {
-            Self::Sql(error) => Self::Sql(SqlError { message: text(error.message), ..error }),
-            Self::Fatal(error) => Self::Fatal(SqlError { message: text(error.message), ..error }),
             Self::ClientGone => Self::ClientGone,
         }
     }

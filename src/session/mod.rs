@@ -28,6 +28,7 @@ mod query;
 mod renamed;
 mod run;
 mod scratch;
+mod scratch_order;
 mod select_inner;
 mod set;
 mod shared;

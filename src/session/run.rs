@@ -291,15 +291,16 @@ impl Session {
         input: Input<'_>,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        let last_insert_id = self.state.last_insert_id;
-        self.note_outcome(&outcome, bound.last_insert_id(), !plan.tables.is_empty());
+        let previous = self.state.last_insert_id;
+        let last_insert_id = if plan.gives_id { LastInsertId::Kept } else { bound.last_insert_id() };
+        self.note_outcome(&outcome, last_insert_id, !plan.tables.is_empty());
         if outcome.error.is_none() {
             if outcome.insert_id != 0
                 && plan.kind == StatementKind::Insert
-                && bound.last_insert_id() == LastInsertId::AsReported
+                && last_insert_id == LastInsertId::AsReported
                 && may_give(input, outcome.insert_id, plan, &self.literals)
             {
-                Box::pin(self.check_insert_id(&mut lane, last_insert_id)).await;
+                Box::pin(self.check_insert_id(&mut lane, previous)).await;
             }
             // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
             if plan.reads_back() {

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::prepared::Cursor;
 use super::query::Text;
 use super::run::{Input, PART_KEY, of_cursor, request};
+use super::scratch_order::{Filled, ready_read};
 use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{BackendError, KillHandle, Role, Settings, StatementText, Variables};
@@ -293,9 +294,15 @@ impl Session {
         let (mut lane, place) = self.scratch_lane(snapshot, scratch).await?;
         let mut budget = Budget::new(rules.max_rows, rules.max_bytes);
         let mut read = Vec::new();
-        for one in &scratch.reads {
-            let columns = self.bring(snapshot, plan, one, &mut lane, &mut budget, deadline).await?;
-            read.push(Brought::new(one, columns));
+        let mut filled = Filled::new(scratch.reads.len());
+        while let Some(next) = filled.next(&scratch.reads) {
+            let one = &scratch.reads[next];
+            let condition = filled.condition(&mut lane, &scratch.reads, one).await?;
+            let one = ready_read(one, condition.as_deref());
+            let before = budget.used().0;
+            let columns = self.bring(snapshot, plan, &one, &mut lane, &mut budget, deadline).await?;
+            filled.note(next, budget.used().0 - before);
+            read.push(Brought::new(&one, columns));
         }
         let (rows, bytes) = budget.used();
         tracing::debug!(server = %place.label, tables = read.len(), rows, bytes, "temporary tables are filled");
@@ -308,7 +315,7 @@ impl Session {
             sql: scratch.sql.clone(),
             params: scratch.params.clone(),
             names: None,
-            rows: 0,
+            rows: Arc::default(),
         };
         Ok((lane, Ready { statement, names: names(scratch, place), read, _permit: permit }))
     }
@@ -451,8 +458,7 @@ impl Session {
             let spec = Arc::new(MergeSpec::default());
             let watch = Watch { entry: &self.entry };
             let handles: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
-            let bounds = self.gather_bounds();
-            let opening = Gather::open(lanes, parts, &spec, RowFormat::Text, bounds);
+            let opening = Gather::open(lanes, parts, &spec, RowFormat::Text, self.gather_bounds());
             let opening = async { Ok(deadline.watch(&handles, opening).await) };
             match watch.guard_killing(&self.client, &handles, opening).await? {
                 Ok(gather) => return Ok(gather),

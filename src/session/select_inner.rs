@@ -159,12 +159,9 @@ impl Session {
         }
     }
 
-    /// Whether a write that meets a wrong value fails: `sql_mode` is strict, as it is where nobody set it.
+    /// Whether a write that meets a wrong value fails.
     pub(super) fn is_strict(&self) -> bool {
-        self.state.vars.get("sql_mode").is_none_or(|mode| {
-            let mode = mode.to_ascii_uppercase();
-            ["STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"].iter().any(|strict| mode.contains(strict))
-        })
+        super::values::is_strict(&self.state)
     }
 }
 

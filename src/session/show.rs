@@ -47,7 +47,10 @@ impl Session {
     /// What is sent to any one server for a SHOW that it can answer; nothing for one that the session answers itself.
     pub(super) fn passed_on(&self, show: &Show, text: &Text) -> Result<Option<Bytes>, Failure> {
         match show {
-            Show::Warnings { .. } | Show::CountWarnings { .. } | Show::ProcessList { .. } => Ok(None),
+            Show::Warnings { .. }
+            | Show::CountWarnings { .. }
+            | Show::ProcessList { .. }
+            | Show::ShardloomTransactions => Ok(None),
             Show::Databases(filter) => Ok(Some(self.databases_query(filter, text))),
             // The proxy has none open; those of the servers have physical names.
             Show::OpenTables { .. } => Ok(Some(Bytes::from_static(b"SHOW OPEN TABLES WHERE FALSE"))),

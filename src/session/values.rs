@@ -23,6 +23,10 @@ pub(super) struct Asked<'a> {
 }
 
 impl SessionValues for Asked<'_> {
+    fn is_strict(&self) -> bool {
+        is_strict(self.state)
+    }
+
     fn value(&self, what: &SessionValue) -> Option<String> {
         match what {
             SessionValue::Function(function) => self.function(*function),
@@ -34,6 +38,14 @@ impl SessionValues for Asked<'_> {
     fn may_use(&self, schema: &str) -> bool {
         self.shared.may_use(self.user, schema)
     }
+}
+
+/// Whether a write that meets a wrong value fails: `sql_mode` is strict, as it is where nobody set it.
+pub(super) fn is_strict(state: &State) -> bool {
+    state.vars.get("sql_mode").is_none_or(|mode| {
+        let mode = mode.to_ascii_uppercase();
+        ["STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"].iter().any(|strict| mode.contains(strict))
+    })
 }
 
 impl Asked<'_> {

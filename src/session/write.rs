@@ -15,7 +15,7 @@ use super::{Failure, Session, Snapshot};
 use crate::backend::KillHandle;
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
-use crate::execute::write::Sum;
+use crate::execute::write::{Step, Sum, Written};
 use crate::execute::{ExecuteError, Lane, Watch, write};
 use crate::plan::types::{ParamSource, StatementKind};
 use crate::plan::{Bound, LastInsertId, Plan};
@@ -49,7 +49,7 @@ impl Session {
         }
         let sum = match plan.kind {
             _ if bound.same_rows => Sum::Same,
-            StatementKind::Insert => Sum::OfRows,
+            StatementKind::Insert => Sum::OfRows { unchanged_is_duplicate: bound.unchanged_is_duplicate },
             _ => Sum::Added,
         };
         let watch = Watch { entry: &self.entry };
@@ -64,11 +64,10 @@ impl Session {
                 return Err(self.undo_and_fail(lanes, error, within, snapshot).await);
             }
         };
-        let outcome = match written {
-            Ok(outcome) => outcome,
+        let Written { outcome, warnings } = match written {
+            Ok(written) => written,
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         };
-        let warnings = self.collect_warnings(&mut lanes).await;
         if within == Within::Client {
             let released = join_all(lanes.iter_mut().map(|lane| lane.run(RELEASE))).await;
             if let Err(error) = released.into_iter().collect::<Result<(), _>>() {
@@ -112,9 +111,9 @@ impl Session {
         plan: &Plan,
         bound: &Bound,
         input: Input<'_>,
-    ) -> Result<(Vec<Lane>, Vec<Vec<Request>>), Failure> {
+    ) -> Result<(Vec<Lane>, Vec<Vec<Step>>), Failure> {
         let mut lanes: Vec<Lane> = Vec::new();
-        let mut requests: Vec<Vec<Request>> = Vec::new();
+        let mut requests: Vec<Vec<Step>> = Vec::new();
         // The schema that each lane is in once its requests so far have run.
         let mut schemas: Vec<Option<Arc<str>>> = Vec::new();
         for shard in &bound.shards {
@@ -134,10 +133,10 @@ impl Session {
                 }
             };
             if let Some(schema) = shard.schema.as_ref().filter(|schema| schemas[index].as_ref() != Some(schema)) {
-                requests[index].push(Request::UseSchema(Arc::clone(schema)));
+                requests[index].push(Step::new(Request::UseSchema(Arc::clone(schema))));
                 schemas[index] = Some(Arc::clone(schema));
             }
-            requests[index].push(request(shard, input, false));
+            requests[index].push(Step { request: request(shard, input, false), rows: Arc::clone(&shard.rows) });
         }
         Ok((lanes, requests))
     }

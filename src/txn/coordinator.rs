@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use tokio::sync::RwLock;
@@ -56,6 +56,8 @@ pub struct Running {
     /// When its second group joined.
     pub since: Instant,
     phase: AtomicU8,
+    /// Since when a statement of it runs.
+    busy_since: Mutex<Option<Instant>>,
     participants: Mutex<Vec<Participant>>,
 }
 
@@ -90,6 +92,19 @@ impl Running {
 
     pub(super) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// For how long its statement has been running, if one is.
+    pub fn busy_for(&self) -> Option<Duration> {
+        self.busy_since.lock().map(|since| since.elapsed())
+    }
+
+    pub(super) fn set_busy(&self) {
+        self.busy_since.lock().get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn set_idle(&self) {
+        *self.busy_since.lock() = None;
     }
 
     /// Who takes part.
@@ -155,6 +170,7 @@ impl Coordinator {
             session,
             since: Instant::now(),
             phase: AtomicU8::new(Phase::Active as u8),
+            busy_since: Mutex::new(Some(Instant::now())),
             participants: Mutex::default(),
         });
         self.running.lock().insert(running.gtrid, Arc::clone(&running));

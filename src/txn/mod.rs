@@ -18,6 +18,7 @@ mod begin;
 mod commit;
 mod coordinator;
 mod cut;
+pub mod deadlock;
 mod error;
 mod ledger;
 mod recovery;

@@ -44,6 +44,7 @@ pub async fn reached(step: Step) {
         return;
     }
     let signal = if what == "stop" { rustix::process::Signal::STOP } else { rustix::process::Signal::KILL };
-    // The process does not go on before the signal is there.
     let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+    // The signal may reach another thread first: this one must not go on meanwhile.
+    std::thread::sleep(std::time::Duration::from_millis(200));
 }

@@ -224,6 +224,9 @@ impl Transaction {
     /// A lane to a group: the held connection, or one from the pool. What must come before the statement (session
     /// state, BEGIN, savepoints) is queued on it, or done where the statement depends on it.
     pub async fn lane(&mut self, backends: &Arc<Backends>, want: Want<'_>) -> Result<Lane, ExecuteError> {
+        if let Some(global) = &self.global {
+            global.entry.set_busy();
+        }
         let held = self.held.iter().position(|held| held.group == want.group);
         let (mut lane, in_transaction) = match held.map(|index| self.held.swap_remove(index)) {
             Some(held) => (self.lane_of(&held.group, held.lease, held.in_transaction), held.in_transaction),
@@ -339,6 +342,9 @@ impl Transaction {
     /// Gives a lane back after its statement: held while it has a transaction open or the session is pinned to it, else
     /// back to the pool.
     pub fn settle(&mut self, lane: Lane, pinned: bool) {
+        if let Some(global) = &self.global {
+            global.entry.set_idle();
+        }
         let (group, in_transaction) = (lane.group(), lane.in_transaction());
         let member = self.members.iter().position(|member| member.group == group);
         match member {

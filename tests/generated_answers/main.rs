@@ -40,7 +40,8 @@ struct Tally {
     statements: usize,
     same: usize,
     errors: usize,
-    refused: BTreeMap<String, usize>,
+    /// How often, and the shortest statement.
+    refused: BTreeMap<String, (usize, String)>,
     differ: BTreeMap<String, usize>,
     cases: Vec<String>,
 }
@@ -106,7 +107,7 @@ fn run_round(backends: &Backends, flavour: Flavour, seed: u64, queries: u64, sho
         for layout in 0..LAYOUTS.len() {
             let (difference, got) = round.against(&want, &statement, tree.order(), mode, layout);
             if let Some(reason) = got.refusal() {
-                *tally.refused.entry(kind_of_refusal(reason)).or_default() += 1;
+                tally.refuse(kind_of_refusal(reason), &statement.text);
             }
             let Some(kind) = difference else {
                 tally.same += usize::from(got.refusal().is_none());
@@ -131,8 +132,16 @@ fn run_round(backends: &Backends, flavour: Flavour, seed: u64, queries: u64, sho
 }
 
 impl Tally {
+    fn refuse(&mut self, kind: String, sql: &str) {
+        let (count, shortest) = self.refused.entry(kind).or_insert_with(|| (0, sql.to_owned()));
+        *count += 1;
+        if sql.len() < shortest.len() {
+            *shortest = sql.to_owned();
+        }
+    }
+
     fn report(&self) {
-        let refused: usize = self.refused.values().sum();
+        let refused: usize = self.refused.values().map(|(count, _)| count).sum();
         let differ: usize = self.differ.values().sum();
         println!(
             "{} statements ({} of them errors) in {} layouts: {} alike, {refused} refused, {differ} differ",
@@ -141,10 +150,9 @@ impl Tally {
             LAYOUTS.len(),
             self.same
         );
-        for (title, counts) in [("refused", &self.refused), ("differ", &self.differ)] {
-            let mut counts: Vec<_> = counts.iter().collect();
-            counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-            counts.iter().take(40).for_each(|(name, count)| println!("    {title} {count} × {name}"));
-        }
+        let mut kinds: Vec<_> = self.refused.iter().collect();
+        kinds.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        kinds.iter().take(40).for_each(|(kind, (count, sql))| println!("    refused {count} × {kind}\n        {sql}"));
+        self.differ.iter().for_each(|(kind, count)| println!("    differ {count} × {kind}"));
     }
 }

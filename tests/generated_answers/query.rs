@@ -281,7 +281,8 @@ impl Writer<'_> {
 
     fn group_concat(&mut self, sort: Sort, own: Sight) -> Tree {
         let kind = *self.dice.pick(&[&Kind::Int, &Kind::Int, &Kind::Date, &Kind::Text(1)]);
-        let value = self.value(kind, own, 0);
+        // A column: MySQL miscounts the parameters of DISTINCT ? ORDER BY ?, and sends a broken answer to PREPARE.
+        let value = self.column(kind, own).unwrap_or_else(|| self.some_column(own));
         let distinct = self.dice.pick(&["", "DISTINCT "]);
         let direction = self.dice.pick(&["", " DESC"]);
         let separator = self.dice.pick(&["", " SEPARATOR '|'"]);

@@ -41,11 +41,10 @@ impl Round {
         let through = proxy.url();
         let side = |url, schema: &str| Side::connect(Options::new(url).schema(schema).without(drop));
         let mut copies: Vec<Side> = (1..LAYOUTS.len()).map(|layout| side(&backends.plain, &name(layout))).collect();
-        let mut third = side(&backends.plain, &name(0));
-        third.run("DROP DATABASE IF EXISTS gen_copy");
-        third.run("CREATE DATABASE gen_copy");
-        third.run("USE gen_copy");
-        copies.push(third);
+        let mut maker = side(&backends.plain, &name(0));
+        maker.run("DROP DATABASE IF EXISTS gen_copy");
+        maker.run("CREATE DATABASE gen_copy");
+        copies.push(side(&backends.plain, "gen_copy"));
         let mut round = Self {
             plain: side(&backends.plain, &name(0)),
             copies,

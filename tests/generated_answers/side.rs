@@ -42,6 +42,9 @@ impl Side {
     /// Runs a query; a connection that breaks is an answer too, and is made again.
     pub fn ask(&mut self, statement: &Statement, mode: Mode) -> Answer {
         let answer = catch_unwind(AssertUnwindSafe(|| self.try_ask(statement, mode)));
+        if answer.is_err() {
+            println!("not understood from {}: {}", self.options.url, statement.text);
+        }
         let broken = |_| Err(std::io::Error::other(format!("not understood: {}", statement.text)));
         match answer.unwrap_or_else(broken) {
             Ok(response) => Answer::new(&response, mode),

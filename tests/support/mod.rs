@@ -3,9 +3,11 @@
 
 pub mod backends;
 pub mod dice;
+pub mod items;
 pub mod proxy;
 pub mod raw;
 pub mod slt;
+pub mod sql_cover;
 
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@
 //! Words after these: `text` (not prepared), `open` (the proxy may refuse it with 1235, but not answer otherwise), `loose`
 //! (of columns only names and classes of types are compared, of errors only number and state, of OK all but the insert
 //! id; a reason stands in a comment), `warned` (of warnings only whether there are some: each shard counts those of the
-//! statement itself). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
+//! statement itself), `quiet` (not even that: the proxy answers what the server warns of). A line `params 1, 'a', NULL` runs the statement prepared with these parameters. A line of its own
 //! `connection b` makes the records after it use another connection. `#` begins a comment.
 
 use super::backends::Url;
@@ -56,6 +56,7 @@ struct Record {
     loose: bool,
     open: bool,
     warned: bool,
+    quiet: bool,
     params: Option<Vec<Param>>,
     connection: String,
     sql: String,
@@ -210,7 +211,11 @@ fn check(record: &Record, want: &[Response], got: &[Response]) -> Result<(), Str
 
 fn normalise(answer: Response, bag: bool, record: &Record) -> Response {
     let loose = record.loose;
-    let warnings = |count: u16| if record.warned { count.min(1) } else { count };
+    let warnings = |count: u16| match count {
+        _ if record.quiet => 0,
+        count if record.warned => count.min(1),
+        count => count,
+    };
     match answer {
         Response::Ok(mut ok) => {
             ok.warnings = warnings(ok.warnings);
@@ -325,6 +330,7 @@ fn parse_head(head: &str, line: usize, connection: &str) -> Record {
         loose: words.contains(&"loose"),
         open: words.contains(&"open"),
         warned: words.contains(&"warned"),
+        quiet: words.contains(&"quiet"),
         params: None,
         connection: connection.to_owned(),
         sql: String::new(),

@@ -51,7 +51,7 @@ impl OnlyComposed {
             sql: Text::Rewritten(Bytes::from(sql)),
             params: Params::Same,
             names: None,
-            rows: 0,
+            rows: Arc::default(),
         }
     }
 }

@@ -39,6 +39,10 @@ pub(crate) struct InsertAction {
     pub explicit_row: bool,
     /// It is VALUES, not SET.
     pub has_parentheses: bool,
+    /// A row may be written as a query: it is VALUES without an alias.
+    pub may_be_select: bool,
+    /// A row that changes nothing was left out as a duplicate.
+    pub unchanged_is_duplicate: bool,
     /// ON DUPLICATE KEY UPDATE sets LAST_INSERT_ID().
     pub sets_last_insert_id: bool,
     /// The server reports what it is to report: of one row with an AUTO_INCREMENT column, or where it knows better.
@@ -92,6 +96,8 @@ pub(crate) struct Row {
     pub generated: Cell,
     /// Its AUTO_INCREMENT column that no generator fills.
     pub numbered: Option<Cell>,
+    /// It has DEFAULT, which only VALUES may hold.
+    pub has_default: bool,
     /// Its text, without parentheses.
     pub pieces: Vec<Piece>,
 }
@@ -131,15 +137,21 @@ impl InsertAction {
         let as_it_is = used.len() == 1 && generated.iter().all(Option::is_none);
         let template = if as_it_is { &self.relay } else { &self.split };
         let shards = used.iter().map(|node| {
-            let filling = Rows { action: self, rows: &by_node[*node], generated: &generated, values };
-            let rows = u32::try_from(by_node[*node].len()).unwrap_or(u32::MAX);
-            self.statement(template, *node, values, session, Some(&filling), rows)
+            let rows = &by_node[*node];
+            // non-strict, a server converts a NULL for a NOT NULL column in one of several rows, yet refuses it in a single one
+            let alone = rows.len() == 1 && self.rows.len() > 1 && !session.is_strict() && self.may_be_select;
+            let as_select = alone && !self.rows[rows[0]].has_default;
+            let filling = Rows { action: self, rows, generated: &generated, values, as_select };
+            let number = |row: &usize| u32::try_from(row + 1).unwrap_or(u32::MAX);
+            let numbers = if used.len() > 1 { rows.iter().map(number).collect() } else { Arc::default() };
+            self.statement(template, *node, values, session, Some(&filling), numbers)
         });
         let insert_id = generated.iter().flatten().find_map(|key| key.int());
         Ok(Bound {
             shards: shards.collect(),
             insert_id,
             given_key: self.given_key(values),
+            unchanged_is_duplicate: self.unchanged_is_duplicate,
             // the proxy makes all keys that are made: what a server reports was in the statement
             keeps_last_insert_id: insert_id.is_none() && !self.sets_last_insert_id,
             answers_insert_id: insert_id.is_some() && !self.reports_insert_id,
@@ -149,7 +161,7 @@ impl InsertAction {
 
     /// The statement for some node, whatever the values.
     pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
-        Ok(self.statement(&self.relay, 0, values, &NoSession, None, 0))
+        Ok(self.statement(&self.relay, 0, values, &NoSession, None, Arc::default()))
     }
 
     fn statement(
@@ -159,7 +171,7 @@ impl InsertAction {
         values: &Values<'_>,
         session: &dyn SessionValues,
         insert: Option<&dyn InsertFilling>,
-        rows: u32,
+        rows: Arc<[u32]>,
     ) -> ShardStatement {
         let unit = &self.unit[0];
         let data_node = &unit.place.nodes()[node];
@@ -300,20 +312,27 @@ struct Rows<'r, 'v> {
     rows: &'r [usize],
     generated: &'r [Option<Key>],
     values: &'r Values<'v>,
+    /// The row is written as a query.
+    as_select: bool,
 }
 
 impl InsertFilling for Rows<'_, '_> {
     fn rows(&self, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         let set = self.action.generated.as_ref().and_then(|generated| generated.set.as_deref());
         let is_set = !self.action.has_parentheses;
+        match is_set {
+            true => {}
+            false if self.as_select => out.extend_from_slice(b"SELECT "),
+            false => out.extend_from_slice(b"VALUES "),
+        }
         for (count, index) in self.rows.iter().enumerate() {
             if count > 0 {
                 out.extend_from_slice(b", ");
             }
-            if self.action.explicit_row {
+            if self.action.explicit_row && !self.as_select {
                 out.extend_from_slice(b"ROW");
             }
-            if !is_set {
+            if !is_set && !self.as_select {
                 out.push(b'(');
             }
             let id = self.generated.get(*index).copied().flatten();
@@ -327,7 +346,9 @@ impl InsertFilling for Rows<'_, '_> {
                 out.extend_from_slice(format!(", {name}").as_bytes());
                 generated.write(id, out);
             }
-            if !is_set {
+            if self.as_select {
+                out.extend_from_slice(b" FROM DUAL");
+            } else if !is_set {
                 out.push(b')');
             }
         }

@@ -55,7 +55,23 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     let action = action.or_else(|refused| subject.only_composed(refused, compose.as_ref()))?;
     let mut plan = subject.plan(StatementKind::Insert, &builder.shape.met, &keys, action);
     plan.compose = compose.map(Arc::new);
+    plan.gives_id = gives_id(subject, &builder, &place, insert, columns.as_deref());
     Ok(plan)
+}
+
+/// Whether all rows have a value for the AUTO_INCREMENT column, and nothing else sets LAST_INSERT_ID().
+fn gives_id(
+    subject: &Subject<'_>,
+    builder: &Builder<'_>,
+    place: &Place,
+    insert: &Insert,
+    columns: Option<&[String]>,
+) -> bool {
+    let info = subject.context.catalog.table(place.schema(), place.table());
+    let numbered = info.as_deref().and_then(TableInfo::auto_increment).map(|column| column.name.to_lowercase());
+    let position = numbered.and_then(|name| columns?.iter().position(|column| *column == name));
+    let is_values = values_of(insert).is_some() || insert.source.is_none();
+    insert.on.is_none() && is_values && position.is_some_and(|position| builder.gives_value(insert, position))
 }
 
 /// The steps of an INSERT … SELECT.

@@ -1,9 +1,9 @@
 //! The rows of an INSERT into a sharded table: where the sharding key of each stands, and where its text.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Insert};
+use sqlparser::ast::{Expr, Insert, visit_expressions};
 
 use super::action::{Cell, Generated, InsertAction, Piece, Row};
 use super::{is_default, values_of};
@@ -106,6 +106,8 @@ pub(super) fn plan(
         names: name_map(keys),
         explicit_row: values_of(insert).is_some_and(|values| values.explicit_row),
         has_parentheses: values_of(insert).is_some(),
+        may_be_select: values_of(insert).is_some() && insert.insert_alias.is_none(),
+        unchanged_is_duplicate: parsed.notes.ignore && insert.on.is_none(),
         sets_last_insert_id: builder.shape.met.leaves_state,
         reports_insert_id: (numbers && row_count == 1) || insert.on.is_some() || returns,
     })
@@ -191,12 +193,10 @@ fn region(subject: &Subject<'_>, insert: &Insert) -> Result<Range<usize>, PlanEr
     if let Some(values) = values_of(insert) {
         let first = values.rows.first().and_then(|row| spans::range_of(row.opening_token.0.span)).ok_or_else(lost)?;
         let last = values.rows.last().and_then(|row| spans::range_of(row.closing_token.0.span)).ok_or_else(lost)?;
-        let mut start = first.start;
-        if values.explicit_row {
-            let index = subject.outline.index_at(start).checked_sub(1).ok_or_else(lost)?;
-            start = subject.outline.tokens()[index].start;
-        }
-        return Ok(start..last.end);
+        // VALUES, or VALUE, stands in front
+        let steps = if values.explicit_row { 2 } else { 1 };
+        let index = subject.outline.index_at(first.start).checked_sub(steps).ok_or_else(lost)?;
+        return Ok(subject.outline.tokens()[index].start..last.end);
     }
     set_region(subject, insert)
 }
@@ -222,6 +222,15 @@ fn set_region(subject: &Subject<'_>, insert: &Insert) -> Result<Range<usize>, Pl
         index += 1;
     }
     Ok(first.start..end)
+}
+
+/// `DEFAULT` or `DEFAULT(column)`.
+fn has_default(expr: &Expr) -> bool {
+    visit_expressions(expr, |inner| {
+        let is_call = matches!(inner, Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("default"));
+        if is_call || is_default(inner) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .is_break()
 }
 
 /// Reads rows.
@@ -294,6 +303,7 @@ impl Reader<'_, '_> {
             keys: self.keys.iter().map(|place| cell(*place)).collect(),
             generated: self.generated.map_or(Cell::Missing, |place| cell(Some(place))),
             numbered: self.numbered.map(|place| cell(Some(place))),
+            has_default: exprs.iter().any(|expr| has_default(expr)),
             pieces,
         })
     }

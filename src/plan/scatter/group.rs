@@ -9,7 +9,7 @@ use sqlparser::ast::{
 use super::items::{Item, PLACE};
 use super::key::{Clause, Key, is_descending, of_merge};
 use super::{Weave, refused};
-use crate::merge::{AggregateColumn, AggregateFunction, KeyExpression, Weight};
+use crate::merge::{AggregateColumn, AggregateFunction, KeyExpression, SortKey, Weight};
 use crate::plan::error::PlanError;
 use crate::plan::functions::{FunctionKind, classify};
 use crate::plan::shape::{ColumnId, bare, is_aggregated, is_constant};
@@ -42,6 +42,21 @@ impl Weave<'_, '_> {
             let item = self.items[index].clone();
             self.group_item(&item, implicit, whole.get(index) == Some(&true))?;
         }
+        let adds_up = |call: &Function, whole: bool| {
+            let distinct = matches!(&call.args, FunctionArguments::List(list)
+                if list.duplicate_treatment == Some(DuplicateTreatment::Distinct));
+            let name = call.name.to_string().to_ascii_uppercase();
+            !(distinct && whole && matches!(name.as_str(), "COUNT" | "SUM"))
+        };
+        if self.distinct_of.is_some()
+            && !self.items.iter().enumerate().all(|(index, item)| match self.expr_of(item).map(bare) {
+                Some(Expr::Function(call)) => adds_up(call, whole.get(index) == Some(&true)),
+                _ => true,
+            })
+        {
+            // of a group that the shards cut into smaller ones
+            return Err(refused("several aggregates with DISTINCT"));
+        }
         // ORDER BY of the one row of an aggregate orders nothing
         if implicit { Ok(()) } else { self.group_keys() }
     }
@@ -51,7 +66,7 @@ impl Weave<'_, '_> {
         let position = item.position.ok_or(PlanError::Internal("an item without place"))?;
         match bare(&expr) {
             Expr::Function(function) if is_aggregate(function) => {
-                let function = self.aggregate(function, item, whole)?;
+                let function = self.aggregate(function, item, implicit, whole)?;
                 self.spec.aggregates.push(AggregateColumn { column: position, function });
                 Ok(())
             }
@@ -61,12 +76,22 @@ impl Weave<'_, '_> {
         }
     }
 
-    fn aggregate(&mut self, call: &Function, item: &Item, whole: bool) -> Result<AggregateFunction, PlanError> {
+    fn aggregate(
+        &mut self,
+        call: &Function,
+        item: &Item,
+        implicit: bool,
+        whole: bool,
+    ) -> Result<AggregateFunction, PlanError> {
         let name = call.name.to_string().to_ascii_uppercase();
         let distinct = matches!(&call.args, FunctionArguments::List(list)
             if list.duplicate_treatment == Some(DuplicateTreatment::Distinct));
-        if distinct && !(whole && matches!(name.as_str(), "COUNT" | "SUM")) && !matches!(name.as_str(), "MIN" | "MAX") {
-            return Err(refused(&format!("{name}(DISTINCT …)")));
+        if distinct && !matches!(name.as_str(), "MIN" | "MAX") {
+            match name.as_str() {
+                "COUNT" | "SUM" if whole => {}
+                "COUNT" if !implicit => return self.count_distinct(call),
+                _ => return Err(refused(&format!("{name}(DISTINCT …)"))),
+            }
         }
         match name.as_str() {
             "COUNT" => Ok(AggregateFunction::Count),
@@ -84,6 +109,42 @@ impl Weave<'_, '_> {
             }
             _ => Err(refused(&name)),
         }
+    }
+
+    /// COUNT(DISTINCT column): the shards group by the column too, so that it is counted where the groups are merged.
+    fn count_distinct(&mut self, call: &Function) -> Result<AggregateFunction, PlanError> {
+        let unclear = || refused("COUNT(DISTINCT …) of something else than one column");
+        let [argument] = arguments(call)[..] else { return Err(unclear()) };
+        let column = self.builder.resolve_expr(argument, self.main).ok_or_else(unclear)?;
+        if self.builder.shape.blocks[self.main].group_columns.contains(&column) {
+            return Err(refused("COUNT(DISTINCT …) of a GROUP BY key"));
+        }
+        if *self.distinct_of.get_or_insert(column) != column {
+            return Err(refused("COUNT(DISTINCT …) of several columns"));
+        }
+        // which column of the shards' rows holds it is known when all others are
+        Ok(AggregateFunction::CountDistinct { key: SortKey::ascending(usize::MAX) })
+    }
+
+    /// Adds what COUNT(DISTINCT …) counts to the keys of the groups; gives what the shards order by.
+    fn group_by_distinct(&mut self, column: ColumnId) -> Result<Piece, PlanError> {
+        let unknown = || refused("COUNT(DISTINCT …) of a column of unknown type");
+        let text = self.column_text(column).ok_or_else(unknown)?;
+        let form = self.form_of_column(column)?;
+        let text = vec![Piece::from(&*text)];
+        let key = Key { position: None, column: Some(column), text: text.clone(), range: 0..0, form };
+        let sort = self.group_key(&key, false)?;
+        for aggregate in &mut self.spec.aggregates {
+            if let AggregateFunction::CountDistinct { key } = &mut aggregate.function {
+                key.clone_from(&sort);
+            }
+        }
+        self.spec.order.push(sort);
+        let last = self.clauses.group.last().ok_or(PlanError::Internal("groups without a key"))?.end;
+        self.template.pieces(last..last, std::iter::once(Piece::from(", ")).chain(text.clone()));
+        // the first groups of a shard may be in many rows
+        self.limit_shards = false;
+        text.into_iter().next().ok_or_else(unknown)
     }
 
     /// The weight that MIN and MAX of some types need.
@@ -151,10 +212,17 @@ impl Weave<'_, '_> {
             }
             rest.push(Piece::Copy(group.range.clone()));
         }
+        self.spec.group.clone_from(&self.spec.order);
+        if let Some(column) = self.distinct_of {
+            let key = self.group_by_distinct(column)?;
+            if !rest.is_empty() {
+                rest.push(Piece::from(", "));
+            }
+            rest.push(key);
+        }
         if !rest.is_empty() {
             self.add_order(rest);
         }
-        self.spec.group.clone_from(&self.spec.order);
         Ok(())
     }
 

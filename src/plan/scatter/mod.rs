@@ -51,6 +51,8 @@ struct Weave<'w, 'a> {
     spec: MergeSpec,
     /// The first rows of each shard are enough for LIMIT.
     limit_shards: bool,
+    /// What COUNT(DISTINCT …) of groups that lie on several shards counts.
+    distinct_of: Option<ColumnId>,
     pinned: &'w mut Vec<PinnedLiteral>,
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn plan<'a>(
         hidden: Vec::new(),
         spec: MergeSpec::default(),
         limit_shards,
+        distinct_of: None,
         pinned,
     };
     weave.read_items()?;

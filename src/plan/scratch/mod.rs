@@ -6,6 +6,7 @@
 
 mod columns;
 mod condition;
+mod links;
 mod push;
 mod statement;
 mod table;
@@ -24,7 +25,8 @@ use super::shape::{Builder, Met, RefKind};
 use super::system::View;
 use super::template::{Filling, Template};
 use super::types::{
-    NameMap, Params, ScratchBound, ScratchPlace, ScratchRead, ScratchTable, SessionValues, ShardStatement, Text,
+    NameMap, Params, ScratchBound, ScratchLink, ScratchPlace, ScratchRead, ScratchTable, SessionValues, ShardStatement,
+    Text,
 };
 use super::unit::Unit;
 use crate::config::{GroupId, ScratchPlace as Rule};
@@ -59,6 +61,7 @@ struct Read {
     views: Option<Arc<[View]>>,
     conditions: Vec<Condition>,
     lock: Option<&'static str>,
+    links: Vec<ScratchLink>,
 }
 
 /// Plans a query over temporary tables.
@@ -87,7 +90,10 @@ pub(crate) fn plan(
         }
         let reference = &builder.shape.refs[id];
         let (visible, views) = (reference.visible_name().into(), views(builder, reference)?);
-        reads.push(Read { table: Arc::clone(table), visible, partition, views, conditions, lock });
+        reads.push(Read { table: Arc::clone(table), visible, partition, views, conditions, lock, links: Vec::new() });
+    }
+    for (read, id) in reads.iter_mut().zip(&keys.refs) {
+        read.links = links::links(&builder.shape, subject.context, keys, *id);
     }
     let places = places(subject, keys)?;
     Ok(ScratchPlan {
@@ -233,7 +239,6 @@ impl ScratchPlan {
                 behind.truncate(start);
             }
         }
-        behind.extend_from_slice(read.lock.unwrap_or_default().as_bytes());
         let nodes: Vec<usize> = match unit.place.sharded() {
             // a contradiction: any node gives no row
             Some(_) => {
@@ -251,6 +256,9 @@ impl ScratchPlan {
             name: unit.place.table().into(),
             visible: Arc::from(&*read.visible),
             shards,
+            filtered: !behind.is_empty(),
+            lock: read.lock.unwrap_or_default(),
+            links: read.links.clone(),
         }
     }
 
@@ -282,7 +290,7 @@ impl ScratchPlan {
             sql: Text::Rewritten(Bytes::from(sql)),
             params: Params::Same,
             names: self.names.clone(),
-            rows: 0,
+            rows: Arc::default(),
         })
     }
 }

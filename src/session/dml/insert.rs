@@ -46,7 +46,8 @@ impl Session {
             count += 1;
             if chunk.len() >= CHUNK_BYTES || count >= CHUNK_ROWS || index + 1 == read.rows.len() {
                 let sql = [head.as_slice(), b" VALUES ", &chunk, b" ", &tail].concat();
-                self.insert_inner(sql.into(), done).await?;
+                let before = u32::try_from(index + 1 - count).unwrap_or(u32::MAX);
+                self.insert_inner(sql.into(), done, before).await?;
                 chunk.clear();
                 count = 0;
             }
@@ -54,15 +55,15 @@ impl Session {
         Ok(())
     }
 
-    /// Runs an INSERT of the session's own, on connections of the open transaction.
-    async fn insert_inner(&mut self, sql: Bytes, done: &mut Done) -> Result<(), Failure> {
+    /// Runs an INSERT of the session's own, on connections of the open transaction. Before its rows came so many others.
+    async fn insert_inner(&mut self, sql: Bytes, done: &mut Done, before: u32) -> Result<(), Failure> {
         let outer = std::mem::take(&mut self.literals);
-        let result = self.insert_rows(sql, done).await;
+        let result = self.insert_rows(sql, done, before).await;
         self.literals = outer;
         result
     }
 
-    async fn insert_rows(&mut self, sql: Bytes, done: &mut Done) -> Result<(), Failure> {
+    async fn insert_rows(&mut self, sql: Bytes, done: &mut Done, before: u32) -> Result<(), Failure> {
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
         let text = Text { sql };
         let snapshot = self.snapshot();
@@ -72,20 +73,26 @@ impl Session {
         self.check_write(&snapshot, &super::super::write::groups_of(&bound))?;
         let (mut lanes, requests) = self.write_lanes(&snapshot, &plan, &bound, Input::Text(&text)).await?;
         let statements: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let sum = if bound.same_rows { write::Sum::Same } else { write::Sum::OfRows };
+        let sum = match bound.same_rows {
+            true => write::Sum::Same,
+            false => write::Sum::OfRows { unchanged_is_duplicate: bound.unchanged_is_duplicate },
+        };
         let watch = Watch { entry: &self.entry };
         let work = async { Ok(write::run(&mut lanes, requests, sum).await) };
         let written = watch.guard_killing(&self.client, &statements, work).await.and_then(|written| written);
-        let outcome = match written {
-            Ok(outcome) => outcome,
-            Err(error) => return Err(renamed(self.lanes_failed(lanes, error, &snapshot), &bound)),
+        let write::Written { outcome, warnings } = match written {
+            Ok(written) => written,
+            Err(error) => {
+                let failure = renamed(self.lanes_failed(lanes, error, &snapshot), &bound);
+                return Err(failure.map_message(|message| counted_from(&message, before)));
+            }
         };
-        let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {
             self.settle(lane, &snapshot);
         }
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
-        let diagnostics = diagnostics.into_iter().map(|mut diagnostic| {
+        let diagnostics = warnings.into_iter().map(|mut diagnostic| {
+            diagnostic.message = counted_from(&diagnostic.message, before);
             if let Some(names) = &names {
                 diagnostic.message = crate::execute::relay::Names::restore_text(&**names, &diagnostic.message);
             }
@@ -105,6 +112,15 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// A text about a row of a chunk, before which so many rows were inserted.
+fn counted_from(message: &str, before: u32) -> String {
+    if before == 0 {
+        return message.to_owned();
+    }
+    let rows: Vec<u32> = (before + 1..=before.saturating_add(CHUNK_ROWS as u32)).collect();
+    write::at_row(message, &rows)
 }
 
 /// A failure with logical names.

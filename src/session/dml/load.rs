@@ -146,7 +146,8 @@ impl Session {
         }
         done.text = Some(loading.counts.text(done.warnings));
         if let Some(key) = loading.first_key {
-            (done.insert_id, done.last_insert_id) = (key, LastInsertId::Generated(key));
+            // a server tells no insert id of a file
+            done.last_insert_id = LastInsertId::Generated(key);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::backend::{Role, Settings};
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
+use crate::execute::write::{Step, Written};
 use crate::execute::{Lane, Watch, write};
 use crate::plan::Plan;
 use crate::plan::compose::Target;
@@ -30,7 +31,7 @@ impl Session {
     ) -> Result<(Outcome, Vec<Diagnostic>), Failure> {
         let same_rows = target.unit.place.broadcast().is_some();
         let mut lanes: Vec<Lane> = Vec::new();
-        let mut requests: Vec<Vec<Request>> = Vec::new();
+        let mut requests: Vec<Vec<Step>> = Vec::new();
         let mut groups: Vec<GroupId> =
             statements.iter().filter_map(|statement| Some(target.unit.node(statement.node)?.group)).collect();
         groups.sort();
@@ -49,7 +50,7 @@ impl Session {
         for statement in statements {
             let group = target.unit.node(statement.node).map(|node| node.group);
             if let Some(index) = groups.iter().position(|known| Some(*known) == group) {
-                requests[index].push(Request::Query(statement.sql.into()));
+                requests[index].push(Step::new(Request::Query(statement.sql.into())));
             }
         }
         let handles: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
@@ -57,15 +58,14 @@ impl Session {
         let watch = Watch { entry: &self.entry };
         let work = async { Ok(write::run(&mut lanes, requests, sum).await) };
         let written = watch.guard_killing(&self.client, &handles, work).await.and_then(|written| written);
-        let outcome = match written {
-            Ok(outcome) => outcome,
+        let Written { outcome, warnings } = match written {
+            Ok(written) => written,
             Err(error) => return Err(restored(self.lanes_failed(lanes, error, snapshot), target)),
         };
-        let diagnostics = self.collect_warnings(&mut lanes).await;
         for lane in lanes {
             self.settle(lane, snapshot);
         }
-        Ok((outcome, diagnostics))
+        Ok((outcome, warnings))
     }
 
     /// A lane to a group, in the schema of the table's nodes there.

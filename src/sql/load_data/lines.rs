@@ -109,8 +109,7 @@ impl<'a> Lines<'a> {
             let mut null = false;
             let enclosed = format.quote.is_some() && line.get(at).copied() == format.quote;
             at += usize::from(enclosed);
-            loop {
-                let Some(&byte) = line.get(at) else { break };
+            while let Some(&byte) = line.get(at) {
                 if Some(byte) == format.escape && !(enclosed && Some(byte) == format.quote) {
                     let Some(&next) = line.get(at + 1) else {
                         value.push(byte);

@@ -1,0 +1,103 @@
+//! In which order table references are brought into temporary tables, and what one that was brought says of the next.
+//!
+//! References with conditions come first, since they may prove small. Of a reference that must equal a small one in some
+//! column, only the rows with that one's values are read.
+
+use bytes::Bytes;
+
+use crate::execute::own_query::query_rows;
+use crate::execute::{ExecuteError, Lane};
+use crate::plan::types::{LinkValues, ScratchLink, ScratchRead, Text};
+
+/// A reference of up to so many rows is small: its values go along in the text of a statement. Servers look up each member
+/// of such a list in an index.
+const SMALL_ROWS: u64 = 2_000;
+
+/// Which references have been brought, and how many rows each has.
+pub(super) struct Filled {
+    rows: Vec<Option<u64>>,
+}
+
+impl Filled {
+    /// None of so many.
+    pub fn new(count: usize) -> Self {
+        Self { rows: vec![None; count] }
+    }
+
+    /// Notes that a reference has been brought.
+    pub fn note(&mut self, read: usize, rows: u64) {
+        if let Some(slot) = self.rows.get_mut(read) {
+            *slot = Some(rows);
+        }
+    }
+
+    /// The reference to bring next: one that a small one says something of, else one with conditions, else any.
+    pub fn next(&self, reads: &[ScratchRead]) -> Option<usize> {
+        let waiting = || (0..reads.len()).filter(|read| self.rows[*read].is_none());
+        let linked = waiting().find(|read| self.small_links(&reads[*read]).next().is_some());
+        linked.or_else(|| waiting().find(|read| reads[*read].filtered)).or_else(|| waiting().next())
+    }
+
+    fn small_links<'a>(&'a self, read: &'a ScratchRead) -> impl Iterator<Item = &'a ScratchLink> {
+        let is_small = |rows: &Option<u64>| rows.is_some_and(|rows| rows <= SMALL_ROWS);
+        read.links.iter().filter(move |link| self.rows.get(link.other).is_some_and(is_small))
+    }
+
+    /// What the small references on `lane` say of the rows of `read` that matter.
+    pub async fn condition(
+        &self,
+        lane: &mut Lane,
+        reads: &[ScratchRead],
+        read: &ScratchRead,
+    ) -> Result<Option<String>, ExecuteError> {
+        let mut conditions = Vec::new();
+        for link in self.small_links(read) {
+            let Some(other) = reads.get(link.other) else { continue };
+            let column = quoted(&link.other_column);
+            let table = quoted(&other.table.name);
+            let sql = format!("SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL");
+            let (_, rows) = query_rows(lane, &sql, usize::MAX).await?;
+            let values: Vec<String> = rows
+                .iter()
+                .filter_map(|row| row.first()?.as_deref())
+                .map(|value| literal(link.values, value))
+                .collect();
+            conditions.push(if values.is_empty() {
+                "FALSE".to_owned()
+            } else {
+                format!("{} IN ({})", quoted(&link.column), values.join(", "))
+            });
+        }
+        Ok((!conditions.is_empty()).then(|| conditions.join(" AND ")))
+    }
+}
+
+/// A read whose statements have all their parts.
+pub(super) fn ready_read(read: &ScratchRead, condition: Option<&str>) -> ScratchRead {
+    let mut read = read.clone();
+    for shard in &mut read.shards {
+        let mut sql = shard.sql.bytes(b"").to_vec();
+        if let Some(condition) = condition {
+            sql.extend_from_slice(if read.filtered { b" AND " } else { b" WHERE " });
+            sql.extend_from_slice(condition.as_bytes());
+        }
+        sql.extend_from_slice(read.lock.as_bytes());
+        shard.sql = Text::Rewritten(Bytes::from(sql));
+    }
+    read
+}
+
+fn literal(kind: LinkValues, value: &[u8]) -> String {
+    match kind {
+        LinkValues::Numbers => String::from_utf8_lossy(value).into_owned(),
+        LinkValues::Dates => format!("'{}'", String::from_utf8_lossy(value)),
+        LinkValues::Texts => {
+            let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("_utf8mb4 x'{digits}'")
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
