@@ -5,6 +5,9 @@ use crate::error::{Fault, Report};
 use crate::merge::MergeError;
 use crate::net::NetError;
 
+/// [`Report::kind`] of [`ExecuteError::Deadlock`].
+pub const DEADLOCK_KIND: &str = "deadlock";
+
 /// `ER_QUERY_INTERRUPTED`: what a server answers when its statement was killed.
 pub const QUERY_INTERRUPTED: u16 = 1317;
 
@@ -16,9 +19,6 @@ fn time_up_text(is_mariadb: bool) -> &'static str {
         "Query execution was interrupted, maximum statement execution time exceeded"
     }
 }
-
-/// [`Report::kind`] of [`ExecuteError::Deadlock`].
-pub const DEADLOCK_KIND: &str = "deadlock";
 
 /// What can go wrong while a statement runs on its shards.
 #[derive(Debug, thiserror::Error)]
@@ -35,15 +35,15 @@ pub enum ExecuteError {
     /// `KILL QUERY`: `ER_QUERY_INTERRUPTED`.
     #[error("Query execution was interrupted")]
     Interrupted,
+    /// The transaction was chosen to end a deadlock over several groups, and is rolled back: `ER_LOCK_DEADLOCK`.
+    #[error("Deadlock found when trying to get lock; try restarting transaction")]
+    Deadlock,
     /// `limits.statement_timeout_ms` has passed: `ER_QUERY_TIMEOUT`, or MariaDB's `ER_STATEMENT_TIMEOUT`.
     #[error("{}", time_up_text(*is_mariadb))]
     TimeUp {
         /// Whether the client takes the proxy for a MariaDB.
         is_mariadb: bool,
     },
-    /// The transaction was chosen to end a deadlock over several groups, and is rolled back: `ER_LOCK_DEADLOCK`.
-    #[error("Deadlock found when trying to get lock; try restarting transaction")]
-    Deadlock,
     /// Rows that had to be held in memory passed the limit.
     #[error(
         "The answer needs more than {limit_bytes} bytes of the proxy's memory; \
@@ -121,9 +121,9 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.errno(),
             Self::ClientLost(e) => e.errno(),
             Self::Interrupted => QUERY_INTERRUPTED,
+            Self::Deadlock => 1213,
             Self::TimeUp { is_mariadb: true } => 1969,
             Self::TimeUp { is_mariadb: false } => 3024,
-            Self::Deadlock => 1213,
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
             Self::ScratchBusy { .. } => 1105,
             Self::ScratchTimeout { .. } => 3024,
@@ -135,8 +135,8 @@ impl Report for ExecuteError {
             Self::Backend(e) => e.sqlstate(),
             Self::Merge(e) => e.sqlstate(),
             Self::ClientLost(e) => e.sqlstate(),
-            Self::Interrupted | Self::TimeUp { is_mariadb: true } => "70100",
             Self::Deadlock => "40001",
+            Self::Interrupted | Self::TimeUp { is_mariadb: true } => "70100",
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
             Self::TimeUp { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
         }
@@ -148,8 +148,8 @@ impl Report for ExecuteError {
             Self::Merge(e) => e.kind(),
             Self::ClientLost(_) => "client_lost",
             Self::Interrupted => "interrupted",
-            Self::TimeUp { .. } => "statement_timeout",
             Self::Deadlock => DEADLOCK_KIND,
+            Self::TimeUp { .. } => "statement_timeout",
             Self::TooLarge { .. } => "buffer_limit",
             Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
@@ -159,7 +159,7 @@ impl Report for ExecuteError {
         match self {
             Self::Backend(e) => e.fault(),
             Self::Merge(e) => e.fault(),
-            Self::ClientLost(_) | Self::Interrupted | Self::TimeUp { .. } | Self::Deadlock => Fault::Client,
+            Self::ClientLost(_) | Self::Interrupted | Self::Deadlock | Self::TimeUp { .. } => Fault::Client,
             Self::TooLarge { .. }
             | Self::ScratchLimit { .. }
             | Self::ScratchBusy { .. }

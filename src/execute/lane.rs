@@ -193,6 +193,11 @@ impl Lane {
         self.in_transaction
     }
 
+    /// The server's id of its connection; 0 when that was given up.
+    pub fn thread_id(&self) -> u32 {
+        self.lease.as_ref().map_or(0, |lease| lease.thread_id())
+    }
+
     /// Whether it is a branch of a transaction over several groups.
     pub fn is_branch(&self) -> bool {
         self.is_branch

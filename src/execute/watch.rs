@@ -128,9 +128,9 @@ impl Watch<'_> {
             };
             match what {
                 Interrupt::Query => stop_all(statements).await,
-                Interrupt::Connection => return Err(ExecuteError::Interrupted.into()),
-                // Its locks go with its end.
+                // It ends already.
                 Interrupt::Deadlock => {}
+                Interrupt::Connection => return Err(ExecuteError::Interrupted.into()),
             }
         }
     }
@@ -184,7 +184,7 @@ enum Disturbance {
     ClientGone,
     /// `KILL`: the session ends.
     End,
-    /// The transaction is rolled back, so that another one can go on.
+    /// The transaction was chosen to end a deadlock.
     Deadlock,
     /// The servers are to stop their statements.
     Stop(Cause),
@@ -196,8 +196,8 @@ impl From<Interrupt> for Disturbance {
     fn from(what: Interrupt) -> Self {
         match what {
             Interrupt::Query => Self::Stop(Cause::Killed),
-            Interrupt::Connection => Self::End,
             Interrupt::Deadlock => Self::Deadlock,
+            Interrupt::Connection => Self::End,
         }
     }
 }

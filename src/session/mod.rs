@@ -16,7 +16,6 @@ mod doorman;
 mod evaluate;
 mod failure;
 mod field_list;
-mod insert_id;
 mod literal;
 mod local;
 mod locks;

@@ -15,6 +15,7 @@ use crate::id::{IdError, KeyMaker, MAX_FETCHES};
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
 use crate::route::key::RawValue;
+use crate::sql::session_statement::{self, SessionStatement, Show};
 use crate::sql::{LexMode, Scan, Verb, parse};
 
 /// ER_PARSE_ERROR.
@@ -59,10 +60,13 @@ impl Session {
         prepared: bool,
     ) -> Result<Arc<Plan>, Failure> {
         if matches!(scanned.verb, Verb::Show | Verb::Explain) {
-            // Lists of tables, triggers and events are queries over them.
-            for view in ["TABLES", "TRIGGERS", "EVENTS"] {
-                snapshot.catalog.table("information_schema", view).await?;
-            }
+            // Lists are queries over a view.
+            let view = match session_statement::parse(&text.sql, self.state.lex_mode) {
+                Some(SessionStatement::Show(Show::Triggers { .. })) => "TRIGGERS",
+                Some(SessionStatement::Show(Show::Events { .. })) => "EVENTS",
+                _ => "TABLES",
+            };
+            snapshot.catalog.table("information_schema", view).await?;
         }
         self.load_tables(text, snapshot).await?;
         let plan = match self.plan_anew(text, scanned, snapshot, prepared) {

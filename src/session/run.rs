@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::insert_id::may_give;
 use super::moment::at_one_moment;
 use super::prepared::{Cursor, Prepared};
 use super::query::Text;
@@ -226,7 +225,7 @@ impl Session {
             match result {
                 Ok(()) => {
                     let open = self.note_cursor(&mut lane, shard, input);
-                    return self.after_single(lane, snapshot, plan, bound, input).await.map(|()| open);
+                    return self.after_single(lane, snapshot, plan, bound).await.map(|()| open);
                 }
                 // A pooled connection may have been closed by its server; a read that had no answer yet loses nothing.
                 Err(error)
@@ -288,20 +287,11 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         plan: &Plan,
         bound: &Bound,
-        input: Input<'_>,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        let previous = self.state.last_insert_id;
         let last_insert_id = if plan.gives_id { LastInsertId::Kept } else { bound.last_insert_id() };
         self.note_outcome(&outcome, last_insert_id, !plan.tables.is_empty());
         if outcome.error.is_none() {
-            if outcome.insert_id != 0
-                && plan.kind == StatementKind::Insert
-                && last_insert_id == LastInsertId::AsReported
-                && may_give(input, outcome.insert_id, plan, &self.literals)
-            {
-                Box::pin(self.check_insert_id(&mut lane, previous)).await;
-            }
             // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
             if plan.reads_back() {
                 Box::pin(self.read_back(&mut lane, plan)).await;

@@ -68,6 +68,8 @@ struct Member {
     group: GroupId,
     /// Of a branch; a plain transaction has none.
     xid: Option<Xid>,
+    /// The server's id of its connection.
+    thread_id: u32,
 }
 
 /// A transaction over several groups.
@@ -286,19 +288,19 @@ impl Transaction {
         if xid.is_some() {
             lane.set_branch();
         }
-        self.members.push(Member { group, xid });
+        self.members.push(Member { group, xid, thread_id: lane.thread_id() });
         Ok(true)
     }
 
     /// The name of the branch of a group that joins. The first time, the transaction gets its own name.
-    async fn new_branch(&mut self, backends: &Arc<Backends>, lane: &mut Lane) -> Result<Xid, ExecuteError> {
+    async fn new_branch(&mut self, backends: &Arc<Backends>, lane: &Lane) -> Result<Xid, ExecuteError> {
         let group = lane.group();
         let tag = self.coordinator.tag(backends, group).await?;
         if self.global.is_none() {
             let anchor = self.members.first().map_or(group, |member| member.group);
             let anchor_tag = self.coordinator.tag(backends, anchor).await?;
             let entry = self.coordinator.enter(self.session);
-            entry.joined(participant(backends, anchor, self.held.iter().find(|held| held.group == anchor)));
+            entry.joined(participant(backends, anchor, self.members.first().map_or(0, |member| member.thread_id)));
             self.global = Some(Global {
                 entry,
                 backends: Arc::clone(backends),
@@ -312,12 +314,7 @@ impl Transaction {
         let xid = Xid { gtrid: global.entry.gtrid, anchor: global.anchor_tag, branch: global.next_branch };
         global.next_branch += 1;
         global.branches.push((group, tag));
-        let server = backends.group(group);
-        global.entry.joined(Participant {
-            group: Arc::clone(server.name()),
-            server: Arc::clone(server.primary().server().label()),
-            thread_id: lane.conn()?.thread_id(),
-        });
+        global.entry.joined(participant(backends, group, lane.thread_id()));
         Ok(xid)
     }
 
@@ -354,7 +351,7 @@ impl Transaction {
                 self.lost_member = true;
             }
             // Without autocommit, the statement began a transaction.
-            None if in_transaction => self.members.push(Member { group, xid: None }),
+            None if in_transaction => self.members.push(Member { group, xid: None, thread_id: lane.thread_id() }),
             _ => {}
         }
         if let Some((lease, group)) = lane.into_lease().filter(|_| in_transaction || pinned) {
@@ -518,12 +515,8 @@ impl Transaction {
     }
 }
 
-/// The anchor as others see it.
-fn participant(backends: &Backends, group: GroupId, held: Option<&Held>) -> Participant {
+/// A group that takes part, as others see it.
+fn participant(backends: &Backends, group: GroupId, thread_id: u32) -> Participant {
     let server = backends.group(group);
-    Participant {
-        group: Arc::clone(server.name()),
-        server: Arc::clone(server.primary().server().label()),
-        thread_id: held.map_or(0, |held| held.lease.thread_id()),
-    }
+    Participant { group: Arc::clone(server.name()), server: Arc::clone(server.primary().server().label()), thread_id }
 }
