@@ -57,7 +57,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
         mode: context.mode,
         text_is_utf8: context.text_is_utf8,
         compose: None,
-        gives_id: false,
+        given_ids: None,
         warnings: Vec::new(),
         action: Action::Explain(ExplainAction { inner: Box::new(inner), literals_before, distance: start - base }),
     })

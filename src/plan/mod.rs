@@ -48,6 +48,7 @@ use crate::catalog::CatalogView;
 use crate::config::{Rules, Schema};
 use crate::id::{IdError, Key, KeyMaker};
 use crate::route::key::RawValue;
+use crate::route::source::Source;
 use crate::route::values::Values;
 use crate::sql::session_statement::{self, SessionStatement};
 use crate::sql::{LexMode, Literal, Scan, Verb};
@@ -107,8 +108,9 @@ pub struct Plan {
     action: Action,
     /// What the session does where the action cannot be bound.
     pub(crate) compose: Option<Arc<compose::Compose>>,
-    /// An INSERT that gives its AUTO_INCREMENT column values: LAST_INSERT_ID() stays what it was.
-    pub(crate) gives_id: bool,
+    /// An INSERT that gives its AUTO_INCREMENT column values: those of all rows, none where a query gives them.
+    /// LAST_INSERT_ID() then stays what it was.
+    pub(crate) given_ids: Option<Vec<Source>>,
     /// What the client is warned of once the statement has run.
     pub(crate) warnings: Vec<String>,
 }
@@ -126,6 +128,14 @@ impl Plan {
         self.bind_with(sql, literals, params, session, &|maker, count| Ok(ids(maker, count)?))
     }
 
+    /// Whether each row of an INSERT has a value for its AUTO_INCREMENT column.
+    fn gives_ids(&self, values: &Values<'_>) -> bool {
+        let zero_generates = !self.mode.no_auto_value_on_zero;
+        let is_given =
+            |source: &Source| !insert::is_missing(&insert::Cell::Value(source.clone()), zero_generates, values);
+        self.given_ids.as_ref().is_some_and(|sources| sources.iter().all(is_given))
+    }
+
     fn bind_with(
         &self,
         sql: &[u8],
@@ -135,7 +145,7 @@ impl Plan {
         ids: KeySource<'_>,
     ) -> Result<Bound, PlanError> {
         let values = self.values(sql, literals, params);
-        match &self.action {
+        let mut bound = match &self.action {
             Action::Routed(routed) => routed.bind(&values, session),
             Action::Query(query) => query.bind(&values, session),
             Action::Insert(insert) => insert.bind(&values, session, ids),
@@ -144,7 +154,9 @@ impl Plan {
             Action::Given(given) => Ok(given.bind()),
             Action::Instead(instead) => instead.bind(session),
             Action::OnlyComposed(only) => Err(only.refused.clone()),
-        }
+        }?;
+        bound.keeps_last_insert_id |= self.gives_ids(&values);
+        Ok(bound)
     }
 
     /// One of the statements that the plan may send, whatever the parameters: to be prepared, so that the client

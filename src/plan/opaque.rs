@@ -90,7 +90,7 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
         text_is_utf8: subject.context.text_is_utf8,
         action: as_it_is(subject),
         compose: None,
-        gives_id: false,
+        given_ids: None,
         warnings: Vec::new(),
     }
 }

@@ -142,7 +142,7 @@ impl<'a> Subject<'a> {
             text_is_utf8: self.context.text_is_utf8,
             action,
             compose: None,
-            gives_id: false,
+            given_ids: None,
             warnings: Vec::new(),
         }
     }

@@ -285,7 +285,7 @@ impl Session {
         bound: &Bound,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        let last_insert_id = if plan.gives_id { LastInsertId::Kept } else { bound.last_insert_id() };
+        let last_insert_id = bound.last_insert_id();
         self.note_outcome(&outcome, last_insert_id, !plan.tables.is_empty());
         if outcome.error.is_none() {
             // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.

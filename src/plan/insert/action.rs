@@ -290,7 +290,7 @@ impl InsertAction {
 }
 
 /// Whether the server would make a value of its own.
-fn is_missing(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> bool {
+pub(crate) fn is_missing(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> bool {
     match cell {
         Cell::Missing => true,
         Cell::Value(source) => match values.get(source) {

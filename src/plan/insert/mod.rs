@@ -23,8 +23,9 @@ use super::update::same_everywhere;
 use crate::catalog::TableInfo;
 use crate::config::{KeyGenerator, Schema, Table};
 use crate::id::KeyMaker;
+use crate::route::source::Source;
 use crate::sql::Parsed;
-pub(crate) use action::InsertAction;
+pub(crate) use action::{Cell, InsertAction, is_missing};
 pub(crate) use rows::{default_generator, maker};
 
 /// Plans an INSERT or REPLACE.
@@ -55,23 +56,33 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     let action = action.or_else(|refused| subject.only_composed(refused, compose.as_ref()))?;
     let mut plan = subject.plan(StatementKind::Insert, &builder.shape.met, &keys, action);
     plan.compose = compose.map(Arc::new);
-    plan.gives_id = gives_id(subject, &builder, &place, insert, columns.as_deref());
+    plan.given_ids = given_ids(subject, &builder, &place, insert, columns.as_deref());
     Ok(plan)
 }
 
-/// Whether all rows have a value for the AUTO_INCREMENT column, and nothing else sets LAST_INSERT_ID().
-fn gives_id(
+/// The values that the rows have for the AUTO_INCREMENT column, where they all may have one and nothing else sets
+/// LAST_INSERT_ID(). Of a query none: it is taken to give them.
+fn given_ids(
     subject: &Subject<'_>,
     builder: &Builder<'_>,
     place: &Place,
     insert: &Insert,
     columns: Option<&[String]>,
-) -> bool {
+) -> Option<Vec<Source>> {
     let info = subject.context.catalog.table(place.schema(), place.table());
-    let numbered = info.as_deref().and_then(TableInfo::auto_increment).map(|column| column.name.to_lowercase());
-    let position = numbered.and_then(|name| columns?.iter().position(|column| *column == name));
-    let is_values = values_of(insert).is_some() || insert.source.is_none();
-    insert.on.is_none() && is_values && position.is_some_and(|position| builder.gives_value(insert, position))
+    let name = info.as_deref().and_then(TableInfo::auto_increment)?.name.to_lowercase();
+    let position = columns?.iter().position(|column| *column == name)?;
+    if insert.on.is_some() {
+        return None;
+    }
+    let known = |expr: &Expr| Some(builder.constant(expr)).filter(|source| !is_default(expr) && source.is_known());
+    match values_of(insert) {
+        Some(values) => values.rows.iter().map(|row| row.content.get(position).and_then(known)).collect(),
+        None if insert.source.is_none() => {
+            insert.assignments.get(position).and_then(|assignment| known(&assignment.value)).map(|source| vec![source])
+        }
+        None => Some(Vec::new()),
+    }
 }
 
 /// The steps of an INSERT … SELECT.
