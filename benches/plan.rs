@@ -67,7 +67,6 @@ fn columns() -> Columns {
         is_json_text: false,
         invisible: false,
         default: None,
-        is_json_text: false,
     };
     let names = [
         ("id", "bigint(20)"),

@@ -58,8 +58,8 @@ fn statements() {
 /// The statements of the same-answer tests are long and many: each is only cut.
 #[test]
 fn statements_of_the_same_answer_tests() {
-    for entry in fs::read_dir(root().join("tests/slt")).unwrap() {
-        let path = entry.unwrap().path();
+    let paths = fs::read_dir(root().join("tests/slt")).unwrap().map(|entry| entry.unwrap().path());
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "slt")) {
         let text = fs::read_to_string(&path).unwrap();
         for record in text.split("\n\n") {
             let record = record.as_bytes();

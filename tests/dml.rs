@@ -334,3 +334,18 @@ fn two_proxies_never_give_the_same_key() {
     let next = clients[0].run("INSERT INTO shared (v) VALUES (1)").last_insert_id;
     assert!(next > 5000, "{next}");
 }
+
+#[test]
+fn keys_that_each_shard_keeps_for_itself_are_warned_of() {
+    let sides = Sides::open("dml_warn");
+    let [_, mut proxy] = sides.clients("dml_warn", 0);
+    for sql in
+        ["ALTER TABLE items ADD UNIQUE KEY by_name (name)", "CREATE UNIQUE INDEX by_note ON items (note(10) DESC)"]
+    {
+        assert_eq!(proxy.run(sql).warnings, 1, "{sql}");
+        let warnings = proxy.rows("SHOW WARNINGS").text();
+        let text = warnings[0][2].clone().unwrap();
+        assert!(text.contains("unique on each shard only") && text.contains("'id'"), "{text}");
+    }
+    assert_eq!(proxy.run("ALTER TABLE items ADD UNIQUE KEY whole (name, id)").warnings, 0);
+}

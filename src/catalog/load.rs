@@ -35,7 +35,8 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
     if info.columns.is_empty() {
         return Ok(None); // dropped between the two queries
     }
-    if text(table, 4).contains("MariaDB") && info.columns.iter().any(|column| column.data_type == "longtext") {
+    let may_have_json = info.kind == TableKind::Base && text(table, 4).contains("MariaDB");
+    if may_have_json && info.columns.iter().any(|column| column.data_type == "longtext") {
         let sql = format!(
             "SELECT TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
              WHERE CONSTRAINT_SCHEMA = {} AND TABLE_NAME = {}",

@@ -82,6 +82,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
     let mut total = Outcome::default();
     let mut info = Info::default();
     let mut warnings: Vec<Diagnostic> = Vec::new();
+    let is_one = reports.len() == 1;
     // the greatest number of a row so far
     let mut last_row = 0;
     for (index, report) in reports.into_iter().enumerate() {
@@ -90,7 +91,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
         }
         let outcome = report.outcome;
         match sum {
-            Sum::OfRows { unchanged_is_duplicate } if outcome.info.is_empty() => {
+            Sum::OfRows { unchanged_is_duplicate } if outcome.info.is_empty() && !is_one => {
                 info.add_single_row(outcome.affected_rows, unchanged_is_duplicate);
             }
             _ => info.add(&outcome.info),
@@ -204,6 +205,11 @@ impl Info {
         self.labels = Some(FORMS[1]);
     }
 
+    /// Whether it counts records.
+    pub fn counts_records(&self) -> bool {
+        self.labels == Some(FORMS[1])
+    }
+
     /// Counts rows that match, of which there may be none.
     pub fn begin_matched(&mut self) {
         self.labels = Some(FORMS[0]);
@@ -211,7 +217,7 @@ impl Info {
 
     /// A row on its own: 2 affected rows mean that it replaced or changed another, 0 that it was a duplicate which was
     /// left out, or that it changed nothing.
-    fn add_single_row(&mut self, affected_rows: u64, unchanged_is_duplicate: bool) {
+    pub fn add_single_row(&mut self, affected_rows: u64, unchanged_is_duplicate: bool) {
         self.labels = Some(FORMS[1]);
         self.first = self.first.saturating_add(1);
         let duplicate = affected_rows > 1 || (affected_rows == 0 && unchanged_is_duplicate);

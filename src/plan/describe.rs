@@ -22,7 +22,9 @@ impl Plan {
         let numbers = |count: u32| (1..=u64::from(count)).map(Key::Int).collect();
         let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok(numbers(count)));
         match (bound, &self.compose) {
-            (Err(PlanError::NotSupported { .. }), Some(compose)) => Ok(compose.describe(sql, literals)),
+            (Err(PlanError::NotSupported { .. } | PlanError::UnknownKey(_)), Some(compose)) => {
+                Ok(compose.describe(sql, literals))
+            }
             (bound, _) => Ok(self.text(sql, &bound?)),
         }
     }

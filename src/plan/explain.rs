@@ -58,6 +58,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
         text_is_utf8: context.text_is_utf8,
         compose: None,
         gives_id: false,
+        warnings: Vec::new(),
         action: Action::Explain(ExplainAction { inner: Box::new(inner), literals_before, distance: start - base }),
     })
 }

@@ -12,6 +12,7 @@ mod anchor;
 mod cache;
 pub(crate) mod compose;
 mod ddl;
+mod ddl_warnings;
 mod delete;
 mod describe;
 mod error;
@@ -108,6 +109,8 @@ pub struct Plan {
     pub(crate) compose: Option<Arc<compose::Compose>>,
     /// An INSERT that gives its AUTO_INCREMENT column values: LAST_INSERT_ID() stays what it was.
     pub(crate) gives_id: bool,
+    /// What the client is warned of once the statement has run.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Plan {
@@ -198,7 +201,8 @@ pub fn plan(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Lite
     }
     match scan.verb {
         Verb::Show | Verb::Explain => session(&subject),
-        Verb::Create | Verb::Alter | Verb::Drop | Verb::Truncate | Verb::Rename => ddl::plan(&subject),
+        Verb::Create | Verb::Alter => Ok(ddl_warnings::add(&subject, ddl::plan(&subject)?)),
+        Verb::Drop | Verb::Truncate | Verb::Rename => ddl::plan(&subject),
         Verb::Optimize | Verb::Check | Verb::Checksum | Verb::Repair => ddl::plan(&subject),
         Verb::Analyze => match session_statement::parse(sql, context.mode) {
             Some(SessionStatement::Explain(explain)) => explain::plan(&subject, &explain),

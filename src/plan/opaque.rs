@@ -91,6 +91,7 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
         action: as_it_is(subject),
         compose: None,
         gives_id: false,
+        warnings: Vec::new(),
     }
 }
 

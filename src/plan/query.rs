@@ -119,7 +119,7 @@ impl<'a> Subject<'a> {
 
     /// The action of a write that runs in steps, if there are such, and is refused else.
     pub fn only_composed(&self, refused: PlanError, compose: Option<&Compose>) -> Result<Action, PlanError> {
-        let is_shape = matches!(refused, PlanError::NotSupported { .. });
+        let is_shape = matches!(refused, PlanError::NotSupported { .. } | PlanError::UnknownKey(_));
         if compose.is_none() || !is_shape {
             return Err(refused);
         }
@@ -143,6 +143,7 @@ impl<'a> Subject<'a> {
             action,
             compose: None,
             gives_id: false,
+            warnings: Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::run::{Input, request};
-use super::{Failure, Session, Snapshot};
+use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::KillHandle;
 use crate::error::SqlError;
 use crate::execute::lane::{Head, Outcome, Request};
@@ -17,6 +17,9 @@ use crate::execute::{ExecuteError, Lane, Watch};
 use crate::plan::{Bound, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::ddl::DdlKind;
+
+/// ER_UNKNOWN_ERROR: the number of the proxy's own warnings.
+const UNKNOWN_ERROR: u16 = 1105;
 
 /// One node's part: its label and the request, preceded by a change of schema where it needs one.
 struct NodePart {
@@ -94,7 +97,12 @@ impl Session {
             return Err(failure_of(&failures, error, total).into());
         }
         // The nodes warn of the same things.
-        let warnings = warnings.min(self.state.diagnostics.len() as u16);
+        let warnings = warnings.min(self.state.diagnostics.len() as u16) + plan.warnings.len() as u16;
+        self.state.diagnostics.extend(plan.warnings.iter().map(|message| Diagnostic {
+            level: "Warning".to_owned(),
+            code: UNKNOWN_ERROR,
+            message: message.clone(),
+        }));
         let info = info.text(warnings);
         let ok =
             OkPacket { affected_rows, status: self.status(), warnings, info: info.as_bytes(), ..OkPacket::default() };

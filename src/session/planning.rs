@@ -185,7 +185,9 @@ impl Session {
                 continue;
             }
             let bound = match bound {
-                Err(PlanError::NotSupported { .. }) if plan.compose.is_some() => return Ok(None),
+                Err(PlanError::NotSupported { .. } | PlanError::UnknownKey(_)) if plan.compose.is_some() => {
+                    return Ok(None);
+                }
                 bound => bound?,
             };
             if let Some((maker, key)) = &bound.given_key {

@@ -109,11 +109,33 @@ pub struct Ddl {
     pub columns: Vec<(ColumnChange, Name)>,
     /// The names behind `CONSTRAINT`: a server may want them unique in a schema.
     pub constraints: Vec<Name>,
+    /// The columns of each primary or unique key that is defined, in small letters. Those over expressions are left out.
+    pub unique_keys: Vec<Vec<String>>,
+    /// The foreign keys that are defined.
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Its columns, in small letters.
+    pub columns: Vec<String>,
+    /// The table that it points to.
+    pub table: TableName,
+    /// The columns there, in small letters.
+    pub referenced: Vec<String>,
 }
 
 impl Ddl {
     fn new(kind: DdlKind) -> Self {
-        Self { kind, tables: Vec::new(), columns: Vec::new(), constraints: Vec::new() }
+        Self {
+            kind,
+            tables: Vec::new(),
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+        }
     }
 
     fn with(mut self, role: Role, name: TableName) -> Self {
@@ -216,9 +238,10 @@ fn definition(cursor: &mut Cursor<'_>, verb: Verb) -> Option<Ddl> {
             }
         };
     }
-    let _ = cursor.word("unique") || cursor.word("fulltext") || cursor.word("spatial");
+    let unique = cursor.word("unique");
+    let _ = cursor.word("fulltext") || cursor.word("spatial");
     if cursor.word("index") {
-        return index(cursor, verb);
+        return index(cursor, verb, unique);
     }
     if cursor.word("view") {
         return view(cursor, verb);
@@ -256,7 +279,7 @@ fn view_or_program_options(cursor: &mut Cursor<'_>) {
     }
 }
 
-fn index(cursor: &mut Cursor<'_>, verb: Verb) -> Option<Ddl> {
+fn index(cursor: &mut Cursor<'_>, verb: Verb, unique: bool) -> Option<Ddl> {
     let _ = if_exists(cursor) || if_not_exists(cursor);
     cursor.name()?;
     if cursor.word("using") || cursor.word("type") {
@@ -266,7 +289,11 @@ fn index(cursor: &mut Cursor<'_>, verb: Verb) -> Option<Ddl> {
         return None;
     }
     let kind = if verb == Verb::Create { DdlKind::CreateIndex } else { DdlKind::DropIndex };
-    Some(Ddl::new(kind).with(Role::Target, cursor.table_name()?))
+    let mut ddl = Ddl::new(kind).with(Role::Target, cursor.table_name()?);
+    if unique {
+        ddl.unique_keys.extend(key_columns(cursor));
+    }
+    Some(ddl)
 }
 
 fn view(cursor: &mut Cursor<'_>, verb: Verb) -> Option<Ddl> {
@@ -395,11 +422,76 @@ fn definitions(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
 
 /// One column, key or constraint, up to the comma or parenthesis that ends it.
 fn element(cursor: &mut Cursor<'_>, ddl: &mut Ddl, change: ColumnChange) -> Option<()> {
+    let begin = cursor.clone();
     let quoted = cursor.peek_kind() == Some(TokenKind::QuotedName);
     if quoted || !NO_COLUMN.iter().any(|word| cursor.peek_word(word)) {
         ddl.columns.push((change, cursor.name()?));
     }
-    rest_of_element(cursor, ddl)
+    let is_column = quoted || !NO_COLUMN.iter().any(|word| begin.peek_word(word));
+    rest_of_element(cursor, ddl)?;
+    note_keys(begin, cursor.remaining(), is_column, ddl);
+    Some(())
+}
+
+/// Notes the keys that an element defines: from `cursor` until so many tokens are left.
+fn note_keys(mut cursor: Cursor<'_>, remaining: usize, is_column: bool, ddl: &mut Ddl) {
+    let column = if is_column { cursor.name().map(|name| name.text.to_lowercase()) } else { None };
+    while cursor.remaining() > remaining {
+        let unique = cursor.word("unique") || cursor.words(&["primary", "key"]);
+        match &column {
+            Some(column) if unique => {
+                ddl.unique_keys.push(vec![column.clone()]);
+                return;
+            }
+            Some(column) if cursor.word("references") => {
+                let Some(table) = cursor.table_name() else { return };
+                let referenced = key_columns(&mut cursor).unwrap_or_default();
+                ddl.foreign_keys.push(ForeignKey { columns: vec![column.clone()], table, referenced });
+                return;
+            }
+            None if unique => {
+                while cursor.remaining() > remaining && !cursor.peek_symbol(b'(') {
+                    cursor.skip();
+                }
+                ddl.unique_keys.extend(key_columns(&mut cursor));
+                return;
+            }
+            None if cursor.words(&["foreign", "key"]) => {
+                while cursor.remaining() > remaining && !cursor.peek_symbol(b'(') {
+                    cursor.skip();
+                }
+                let Some(columns) = key_columns(&mut cursor) else { return };
+                let table = if cursor.word("references") { cursor.table_name() } else { None };
+                let Some(table) = table else { return };
+                let referenced = key_columns(&mut cursor).unwrap_or_default();
+                ddl.foreign_keys.push(ForeignKey { columns, table, referenced });
+                return;
+            }
+            _ if cursor.parentheses() => {}
+            _ => {
+                cursor.skip();
+            }
+        }
+    }
+}
+
+/// `(a, b(10), c DESC)`; nothing where it holds an expression.
+fn key_columns(cursor: &mut Cursor<'_>) -> Option<Vec<String>> {
+    if !cursor.symbol(b'(') {
+        return None;
+    }
+    let mut columns = Vec::new();
+    loop {
+        columns.push(cursor.name()?.text.to_lowercase());
+        cursor.parentheses();
+        let _ = cursor.word("asc") || cursor.word("desc");
+        if cursor.symbol(b')') {
+            return Some(columns);
+        }
+        if !cursor.symbol(b',') {
+            return None;
+        }
+    }
 }
 
 /// Steps to the end of an element, noting references and constraints.

@@ -314,7 +314,7 @@ fn value_range(subject: &Subject<'_>, assignment: &Assignment) -> Option<Range<u
     (index > first).then(|| tokens[first].start..tokens[index - 1].end)
 }
 
-fn has_query(expr: &Expr) -> bool {
+pub(crate) fn has_query(expr: &Expr) -> bool {
     visit_expressions(expr, |inner| match inner {
         Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),

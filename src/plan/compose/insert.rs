@@ -15,6 +15,22 @@ pub(crate) struct InsertRows {
     pub ignore: bool,
 }
 
+/// INSERT … VALUES with expressions that only a server can evaluate, where their values decide where a row belongs.
+#[derive(Debug, Clone)]
+pub(crate) struct EvaluatedValues {
+    /// Where they stand.
+    pub spans: Vec<Span>,
+    /// `INSERT IGNORE`.
+    pub ignore: bool,
+}
+
+impl EvaluatedValues {
+    /// Where they stand in a text.
+    pub fn cells(&self, literals: &[Literal]) -> Vec<std::ops::Range<usize>> {
+        self.spans.iter().map(|span| span.range(literals)).collect()
+    }
+}
+
 /// The parts of an INSERT … SELECT.
 pub(crate) struct InsertParts<'a> {
     /// `INSERT INTO t (columns)`.

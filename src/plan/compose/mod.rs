@@ -8,8 +8,8 @@ mod clauses;
 mod insert;
 mod target;
 
-pub(crate) use change::{ChangeRows, Said};
-pub(crate) use insert::InsertRows;
+pub(crate) use change::{ChangeRows, Said, has_query};
+pub(crate) use insert::{EvaluatedValues, InsertRows};
 pub(crate) use target::Target;
 
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use super::types::{Params, ShardStatement, Text};
 pub(crate) enum Compose {
     /// INSERT … SELECT: the rows of the query are inserted as VALUES.
     Insert(InsertRows),
+    /// INSERT … VALUES whose keys a server must evaluate first.
+    Values(EvaluatedValues),
     /// UPDATE or DELETE: the rows are chosen by a locking query, and changed by their primary keys.
     Change(ChangeRows),
 }
@@ -71,6 +73,11 @@ impl Compose {
                 )
                 .trim_end()
                 .to_owned()
+            }
+            Self::Values(values) => {
+                let cells = values.cells(literals).into_iter().map(|cell| text(sql.get(cell).unwrap_or_default()));
+                let items = cells.collect::<Vec<_>>().join(", ");
+                format!("in steps: insert\nread: SELECT {items}\nwrite: the rows with these values")
             }
             Self::Change(rows) => {
                 let verb = if rows.is_update { "update" } else { "delete" };

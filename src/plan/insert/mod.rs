@@ -11,7 +11,7 @@ use sqlparser::ast::{
 
 use super::Plan;
 use super::action::{Action, Everywhere, Routed};
-use super::compose::{Compose, InsertRows};
+use super::compose::{Compose, EvaluatedValues, InsertRows};
 use super::error::PlanError;
 use super::keys::{Keys, colocate};
 use super::names::base;
@@ -43,7 +43,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let place = keys.units.first().map(|unit| unit.place.clone());
     let place = place.ok_or_else(|| PlanError::not_supported("this target of INSERT", "name a table"))?;
-    let compose = compose(subject, &builder, insert, parsed);
+    let compose = compose(subject, &builder, &keys, insert, columns.as_deref(), parsed);
     let action = if place.sharded().is_some() {
         rows::plan(subject, &mut builder, &keys, insert, columns.as_deref(), parsed).map(Action::Insert)
     } else if let Some(table) = place.broadcast() {
@@ -75,13 +75,25 @@ fn gives_id(
 }
 
 /// The steps of an INSERT … SELECT.
-fn compose(subject: &Subject<'_>, builder: &Builder<'_>, insert: &Insert, parsed: &Parsed) -> Option<Compose> {
+fn compose(
+    subject: &Subject<'_>,
+    builder: &Builder<'_>,
+    keys: &Keys,
+    insert: &Insert,
+    columns: Option<&[String]>,
+    parsed: &Parsed,
+) -> Option<Compose> {
     let met = &builder.shape.met;
     let once = met.assigns_variable || met.lock_function || met.leaves_state;
     let hinted = subject.hints.group.is_some() || subject.hints.shard_value.is_some();
     let is_query = insert.source.is_some() && values_of(insert).is_none();
-    if !is_query || once || hinted || parsed.notes.insert_partition || insert.returning.is_some() {
+    if once || hinted || parsed.notes.insert_partition || insert.returning.is_some() {
         return None;
+    }
+    if !is_query {
+        let spans = rows::to_evaluate(subject, builder, keys, insert, columns?)?;
+        let ignore = parsed.notes.ignore;
+        return (!spans.is_empty()).then_some(Compose::Values(EvaluatedValues { spans, ignore }));
     }
     InsertRows::of(subject, parsed.notes.ignore).map(Compose::Insert)
 }

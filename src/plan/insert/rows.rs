@@ -11,6 +11,7 @@ use crate::catalog::TableInfo;
 use crate::config::{KeyGenerator, Schema, TableKey};
 use crate::id::KeyMaker;
 use crate::plan::anchor::Span;
+use crate::plan::compose::has_query;
 use crate::plan::error::PlanError;
 use crate::plan::keys::Keys;
 use crate::plan::names::base;
@@ -111,6 +112,48 @@ pub(super) fn plan(
         sets_last_insert_id: builder.shape.met.leaves_state,
         reports_insert_id: (numbers && row_count == 1) || insert.on.is_some() || returns,
     })
+}
+
+/// The values that must be evaluated before it is known where their rows belong: those of the sharding key that are not
+/// plain, and all with queries. `None` where that is not possible: a value depends on its row.
+pub(super) fn to_evaluate(
+    subject: &Subject<'_>,
+    builder: &Builder<'_>,
+    keys: &Keys,
+    insert: &Insert,
+    columns: &[String],
+) -> Option<Vec<Span>> {
+    let keyed = keys.units.first()?.keyed.as_ref()?;
+    let position = |name: &str| columns.iter().position(|column| column == name);
+    let reader = Reader {
+        subject,
+        keys: keyed.columns.iter().map(|name| position(name)).collect(),
+        generated: None,
+        numbered: None,
+        width: columns.len(),
+    };
+    let mut found = Vec::new();
+    for (exprs, cells) in reader.cells(insert)? {
+        if exprs.len() != cells.len() {
+            return None;
+        }
+        for (index, (expr, cell)) in exprs.iter().zip(&cells).enumerate() {
+            let is_key = reader.keys.contains(&Some(index)) && !has_default(expr) && !builder.constant(expr).is_known();
+            let is_query = has_query(expr);
+            if !is_key && !is_query {
+                continue;
+            }
+            let names_column = visit_expressions(*expr, |inner| match inner {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            });
+            if !is_query && names_column.is_break() {
+                return None;
+            }
+            found.push(Span::of(cell, subject.literals));
+        }
+    }
+    Some(found)
 }
 
 /// How many keys a proxy takes at once of a sequence that no rule names.
@@ -246,7 +289,25 @@ struct Reader<'r, 'a> {
     width: usize,
 }
 
+type Cells<'e> = Vec<(Vec<&'e Expr>, Vec<Range<usize>>)>;
+
 impl Reader<'_, '_> {
+    /// The values of each row, and where they stand.
+    fn cells<'e>(&self, insert: &'e Insert) -> Option<Cells<'e>> {
+        let Some(values) = values_of(insert) else {
+            let cells = self.split(set_region(self.subject, insert).ok()?).ok()?;
+            let cells = cells.into_iter().map(|cell| self.behind_equals(cell).ok()).collect::<Option<_>>()?;
+            return Some(vec![(insert.assignments.iter().map(|assignment| &assignment.value).collect(), cells)]);
+        };
+        let mut rows = Vec::with_capacity(values.rows.len());
+        for row in &values.rows {
+            let open = spans::range_of(row.opening_token.0.span)?;
+            let close = spans::range_of(row.closing_token.0.span)?;
+            rows.push((row.content.iter().collect(), self.split(open.end..close.start).ok()?));
+        }
+        Some(rows)
+    }
+
     fn rows(&self, builder: &Builder<'_>, insert: &Insert) -> Result<Vec<Row>, PlanError> {
         let Some(values) = values_of(insert) else {
             let exprs: Vec<&Expr> = insert.assignments.iter().map(|assignment| &assignment.value).collect();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Done;
 use crate::error::SqlError;
 use crate::execute::{Lane, Watch, write};
-use crate::plan::compose::InsertRows;
+use crate::plan::compose::{EvaluatedValues, InsertRows};
 use crate::plan::{Bound, LastInsertId};
 use crate::session::query::Text;
 use crate::session::run::Input;
@@ -55,6 +55,31 @@ impl Session {
         Ok(())
     }
 
+    /// INSERT of values that a server must evaluate before it is known where their rows belong.
+    pub(super) async fn values_steps(
+        &mut self,
+        values: &EvaluatedValues,
+        text: &Text,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let cells = values.cells(&self.literals);
+        let items: Vec<&[u8]> = cells.iter().map(|cell| text.sql.get(cell.clone()).unwrap_or_default()).collect();
+        let query = [b"SELECT ".as_slice(), &items.join(&b", "[..])].concat();
+        let read = self.select_inner(query.into(), self.is_strict() && !values.ignore).await?;
+        let row =
+            read.rows.first().ok_or_else(|| SqlError::client(1105, "HY000", "The values of a row are missing"))?;
+        let writer = self.literal_writer();
+        let mut sql = Vec::with_capacity(text.sql.len() + 64);
+        let mut from = 0;
+        for ((cell, value), column) in cells.iter().zip(read.values(row)?).zip(&read.columns) {
+            sql.extend_from_slice(text.sql.get(from..cell.start).unwrap_or_default());
+            writer.cell(&value, column, &mut sql);
+            from = cell.end;
+        }
+        sql.extend_from_slice(text.sql.get(from..).unwrap_or_default());
+        self.insert_inner(sql.into(), done, 0).await
+    }
+
     /// Runs an INSERT of the session's own, on connections of the open transaction. Before its rows came so many others.
     async fn insert_inner(&mut self, sql: Bytes, done: &mut Done, before: u32) -> Result<(), Failure> {
         let outer = std::mem::take(&mut self.literals);
@@ -99,6 +124,9 @@ impl Session {
             diagnostic
         });
         done.add(&outcome, diagnostics.collect());
+        if outcome.info.is_empty() && done.info.counts_records() {
+            done.info.add_single_row(outcome.affected_rows, bound.unchanged_is_duplicate);
+        }
         match (bound.last_insert_id(), done.last_insert_id) {
             (_, LastInsertId::Generated(_)) => {}
             (LastInsertId::Generated(id), _) => {

@@ -87,6 +87,7 @@ impl Session {
         }
         let result = match &*compose {
             Compose::Insert(rows) => self.insert_steps(rows, text, &mut done).await,
+            Compose::Values(values) => self.values_steps(values, text, &mut done).await,
             Compose::Change(rows) => self.change_steps(snapshot, plan, rows, text, &mut done).await,
         };
         self.state.vars = vars;
