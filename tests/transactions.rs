@@ -31,7 +31,9 @@ struct Bank {
 
 impl Bank {
     fn open(rules: Rules) -> Self {
-        let backends = Backends::start(&ClusterSpec { groups: 3, replicas: 0, ..ClusterSpec::default() });
+        // MySQL tells who waits for whom in its performance schema only.
+        let options = vec!["--performance-schema=ON".to_owned()];
+        let backends = Backends::start(&ClusterSpec { groups: 3, replicas: 0, options, ..ClusterSpec::default() });
         let proxy = ProxyProcess::start(&backends, &rules.and_schema(SCHEMA, SCHEMA_RULES));
         let bank = Self { backends, proxy };
         let mut client = bank.client();
