@@ -240,7 +240,8 @@ impl Writer<'_> {
             Kind::Text(_) if self.dice.one_in(3) => self.group_concat(sort, own),
             Kind::Json => {
                 let number = self.value(Kind::Int, own, 0);
-                node![sort; "JSON_ARRAYAGG(", number, ")"]
+                // The order of its elements is open.
+                node![sort; "JSON_OBJECT('n', JSON_LENGTH(JSON_ARRAYAGG(", number, ")))"]
             }
             _ => {
                 let function = self.dice.pick(&["MIN(", "MAX("]);

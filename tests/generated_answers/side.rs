@@ -51,7 +51,9 @@ impl Side {
             Err(error) => {
                 self.client = match self.options.connect() {
                     Ok(client) => client,
-                    Err(ConnectError::Io(error)) => panic!("the server is gone after {}: {error}", statement.text),
+                    Err(ConnectError::Io(error)) => {
+                        panic!("{} is gone after {}: {error}", self.options.url, statement.text)
+                    }
                     Err(ConnectError::Refused(error)) => panic!("no new connection after {}: {error}", statement.text),
                 };
                 Answer::Other(format!("the connection broke: {error}"))
