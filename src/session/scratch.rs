@@ -28,11 +28,13 @@ use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::{MergeSpec, RowFormat};
 use crate::plan::types::LastInsertId;
 use crate::plan::types::{NameEntry, NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
-use crate::plan::{Bound, Plan};
+use crate::plan::{Bound, Plan, PlanError};
 use crate::protocol::{ColumnDef, ColumnFlags, OkPacket};
 
 /// ER_QUERY_INTERRUPTED.
 const KILLED: u16 = 1317;
+/// ER_CANT_REOPEN_TABLE.
+const CANT_REOPEN: u16 = 1137;
 /// ER_DUP_ENTRY.
 const DUPLICATE: u16 = 1062;
 
@@ -162,6 +164,19 @@ fn restored(read: &[Brought], columns: &[ColumnDef]) -> Vec<ColumnDef> {
     columns.iter().map(restore).collect()
 }
 
+/// What the client reads when a statement over temporary tables fails. MySQL opens a temporary table once in a statement,
+/// and a name of WITH opens those of its query each time that it is read.
+fn told(failure: Failure, ready: &Ready) -> Failure {
+    match failure {
+        Failure::Sql(error) if error.errno == CANT_REOPEN => PlanError::not_supported(
+            "a name of WITH that is read more than once on MySQL",
+            "write its query in each place where it is read",
+        )
+        .into(),
+        failure => failure.renamed(&ready.names),
+    }
+}
+
 impl Session {
     /// Answers a query over temporary tables.
     pub(super) async fn run_scratch(
@@ -177,7 +192,7 @@ impl Session {
         } else {
             self.scratch_without_rows(plan, lane, &ready, input).await.map(|()| None)
         };
-        answered.map_err(|failure| failure.renamed(&ready.names))
+        answered.map_err(|failure| told(failure, &ready))
     }
 
     async fn answer_scratch(
@@ -230,7 +245,7 @@ impl Session {
     ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
         let (lane, ready) = self.ready_scratch(snapshot, plan, scratch).await?;
         let sent = in_binary(&Request::Query(Bytes::copy_from_slice(scratch.sql.bytes(sql))));
-        let kept = self.keep_scratch(lane, sent).await.map_err(|failure| failure.renamed(&ready.names));
+        let kept = self.keep_scratch(lane, sent).await.map_err(|failure| told(failure, &ready));
         let (columns, rows, diagnostics) = kept?;
         Ok((restored(&ready.read, &columns), rows, diagnostics))
     }
