@@ -75,6 +75,14 @@ impl LocalCluster {
         Ok(Self { groups, plain, folder })
     }
 
+    /// Waits until all replicas have what their primaries have committed up to now.
+    pub async fn wait_for_replicas(&self) -> Result<(), PlaygroundError> {
+        let groups = self.groups.iter();
+        let pairs = groups.flat_map(|group| group.replicas.iter().map(|replica| (&group.primary, replica)));
+        try_join_all(pairs.map(|(primary, replica)| replication::catch_up(primary, replica))).await?;
+        Ok(())
+    }
+
     /// Starts a cluster of whatever server is installed, in the user's own throw-away folder.
     pub async fn start_installed(purpose: &str, spec: &ClusterSpec) -> Result<Self, PlaygroundError> {
         Self::start(&ServerBinary::find()?, &folder::base()?, purpose, spec).await

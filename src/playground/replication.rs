@@ -13,6 +13,8 @@ use super::template::{PASSWORD, USER};
 
 /// How long replication may take to begin.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a replica may take to follow what its primary has committed.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes `replica` follow `primary` and waits until both of its threads run.
 pub async fn attach(primary: &LocalServer, replica: &LocalServer) -> Result<(), PlaygroundError> {
@@ -35,6 +37,33 @@ pub async fn attach(primary: &LocalServer, replica: &LocalServer) -> Result<(), 
     };
     replica.run(&[&source, start]).await?;
     wait_until_running(replica).await
+}
+
+/// Waits until `replica` has all that `primary` has committed up to now.
+pub async fn catch_up(primary: &LocalServer, replica: &LocalServer) -> Result<(), PlaygroundError> {
+    let position = match primary.vendor() {
+        Vendor::MariaDb => "SELECT @@GLOBAL.gtid_binlog_pos",
+        Vendor::MySql => "SELECT @@GLOBAL.gtid_executed",
+    };
+    let mut conn = primary.connect().await.map_err(PlaygroundError::sql("connect to a primary"))?;
+    let position: Option<String> = conn.query_first(position).await.map_err(PlaygroundError::sql(position))?;
+    let position = position.unwrap_or_default();
+    let seconds = CATCH_UP_TIMEOUT.as_secs();
+    let wait = match replica.vendor() {
+        Vendor::MariaDb => format!("SELECT MASTER_GTID_WAIT('{position}', {seconds})"),
+        Vendor::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{position}', {seconds})"),
+    };
+    let mut conn = replica.connect().await.map_err(PlaygroundError::sql("connect to a replica"))?;
+    let waited: Option<i64> = conn.query_first(&wait).await.map_err(PlaygroundError::sql(wait))?;
+    if waited == Some(0) {
+        return Ok(());
+    }
+    Err(PlaygroundError::ServerStart {
+        name: replica.name().to_owned(),
+        port: replica.port(),
+        what: format!("it has not followed its primary within {seconds} s"),
+        log: replica.log_tail(),
+    })
 }
 
 async fn wait_until_running(replica: &LocalServer) -> Result<(), PlaygroundError> {

@@ -72,6 +72,8 @@ async fn run(options: &Options, log_arguments: &[String]) -> Result<(), Playgrou
     if !options.no_shop {
         eprintln!("playground: filling the schema {} through the proxy", shop::SCHEMA);
         fill_shop(options.port).await?;
+        // A client that did not write the rows may be answered by a replica.
+        cluster.wait_for_replicas().await?;
     }
     print_welcome(options, &rules, &cluster, proxy.log());
     loop {
