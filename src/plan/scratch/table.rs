@@ -28,7 +28,7 @@ pub(super) fn table(number: usize, info: &TableInfo, columns: &[&ColumnInfo], ke
     }
     for key in keys.iter().take(MAX_KEYS) {
         let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(key));
-        if let Some(column) = column.filter(|column| can_be_key(column)) {
+        if let Some(column) = column.filter(|column| can_be_key(column) && !has_empty_member(column)) {
             body.push(format!("KEY ({})", quoted(&column.name)));
         }
     }
@@ -111,7 +111,7 @@ fn selected(column: &ColumnInfo) -> String {
     }
 }
 
-/// Whether an ENUM may have `''` among its members.
+/// Whether an ENUM may have `''` among its members. An index tells two numbers of one text apart, a comparison does not.
 fn has_empty_member(column: &ColumnInfo) -> bool {
     column.column_type.contains("(''") || column.column_type.contains(",''")
 }
