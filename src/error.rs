@@ -80,7 +80,7 @@ impl SqlError {
         Self {
             errno: 1235,
             sqlstate: "42000".to_owned(),
-            message: format!("Shardloom does not support {what} yet; {instead}"),
+            message: format!("Shardloom does not yet support {what}; {instead}"),
             kind: "not_supported",
             fault: Fault::Client,
             retryable: false,

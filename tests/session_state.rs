@@ -14,6 +14,8 @@ use support::raw::response::{Response, Rows};
 use support::raw::{Options, RawClient};
 
 const SCHEMA: &str = "state_shop";
+/// All that the account `narrow` may see.
+const OTHER_SCHEMA: &str = "state_other";
 /// Even ids are in g0, odd ones in g1; `notes` is only in g0; `items` has four tables in each group.
 const SCHEMA_RULES: &str = "
     default_group: g0
@@ -37,7 +39,12 @@ const SMALL_POOL: &str = "    pool: {max_connections: 2, wait_timeout_ms: 2000}\
 fn proxy() -> &'static ProxyProcess {
     static PROXY: OnceLock<ProxyProcess> = OnceLock::new();
     PROXY.get_or_init(|| {
-        let rules = Rules { group: SMALL_POOL.to_owned(), with_replicas: false, ..Rules::schema(SCHEMA, SCHEMA_RULES) };
+        let rules = Rules {
+            group: SMALL_POOL.to_owned(),
+            with_replicas: false,
+            users: format!("  - {{name: narrow, password: narrow-secret, schemas: [{OTHER_SCHEMA}]}}\n"),
+            ..Rules::schema(SCHEMA, SCHEMA_RULES).and_schema(OTHER_SCHEMA, "    default_group: g0\n")
+        };
         let proxy = ProxyProcess::start(Backends::shared(), &rules);
         fill(&proxy.url());
         proxy
@@ -298,6 +305,78 @@ fn a_statement_beside_a_transaction_goes_where_its_tables_are() {
     assert_eq!(client.query("SELECT * FROM one").err().errno, 1100);
     client.run("UNLOCK TABLES");
     assert_eq!(client.rows("SELECT * FROM one").rows.len(), 4);
+}
+
+#[test]
+fn locked_tables_are_locked_on_all_shards_until_they_are_unlocked() {
+    let _alone = alone();
+    let (mut owner, mut other) = (client(), client());
+    owner.run("LOCK TABLES one READ");
+    assert_eq!(owner.query("UPDATE one SET v = v WHERE id = 1").err().errno, 1099, "locked for reading");
+    assert_eq!(owner.query("SELECT * FROM items").err().errno, 1100, "not locked");
+    owner.run("LOCK TABLES one WRITE, notes READ");
+    assert_eq!(owner.rows("SELECT * FROM one").rows.len(), 4);
+    owner.rows("SELECT * FROM notes");
+    owner.run("UPDATE one SET v = v WHERE id = 1");
+    assert_eq!(
+        owner.query("UPDATE one SET v = v").err().errno,
+        1235,
+        "no transaction over several groups beside locks"
+    );
+    for id in [0, 1] {
+        other.run("SET lock_wait_timeout = 1");
+        let refused = other.query(&format!("UPDATE one SET v = v WHERE id = {id}"));
+        assert_eq!(refused.err().errno, 1205, "shard {id} is locked");
+    }
+    owner.run("UNLOCK TABLES");
+    other.run("UPDATE one SET v = v WHERE id IN (0, 1)");
+    assert_eq!(owner.rows("SELECT * FROM items").rows.len(), 8);
+    assert_eq!(owner.query("LOCK TABLES items READ").err().errno, 1235, "two parts in one group have one name");
+}
+
+#[test]
+fn begin_and_a_refused_lock_leave_no_table_locked() {
+    let _alone = alone();
+    let (mut owner, mut other) = (client(), client());
+    other.run("SET lock_wait_timeout = 1");
+    owner.run("LOCK TABLES one AS o WRITE");
+    owner.rows("SELECT * FROM one AS o");
+    owner.run("BEGIN");
+    other.run("UPDATE one SET v = v");
+    owner.run("ROLLBACK");
+    let refused = owner.query("LOCK TABLES one WRITE, no_such_table READ").err();
+    assert_eq!((refused.errno, &*refused.message), (1146, "Table 'state_shop.no_such_table' doesn't exist"));
+    other.run("UPDATE one SET v = v");
+    owner.rows("SELECT * FROM notes");
+}
+
+#[test]
+fn a_plan_that_another_account_made_opens_no_schema() {
+    let _alone = alone();
+    let url = Url { user: "narrow".to_owned(), password: "narrow-secret".to_owned(), ..proxy().url() };
+    let mut narrow = Options::new(&url).schema(OTHER_SCHEMA).connect().unwrap();
+    let text = format!("SELECT v FROM {SCHEMA}.one WHERE id = 1");
+    let mut wide = client();
+    for _ in 0..2 {
+        wide.rows(&text);
+        assert_eq!(narrow.query(&text).err().errno, 1044);
+    }
+    assert_eq!(narrow.query(&format!("LOCK TABLES {SCHEMA}.one READ")).err().errno, 1044);
+}
+
+#[test]
+fn grants_are_those_of_the_rules_and_say_nothing_of_the_servers() {
+    let _alone = alone();
+    let mut client = client();
+    for ask in ["SHOW GRANTS", "SHOW GRANTS FOR CURRENT_USER()", "SHOW GRANTS FOR 'app'@'%'"] {
+        let answer = client.rows(ask);
+        let rows: Vec<String> = answer.text().iter().map(|row| row[0].clone().unwrap()).collect();
+        assert_eq!(rows[0], "GRANT USAGE ON *.* TO `app`@`%`");
+        assert!(rows.contains(&"GRANT ALL PRIVILEGES ON `state_shop`.* TO `app`@`%`".to_owned()), "{rows:?}");
+    }
+    for ask in ["SHOW GRANTS FOR root@localhost", "SHOW CREATE USER", "SHOW CREATE USER shardloom"] {
+        assert_eq!(client.query(ask).err().errno, 1044, "{ask}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::error::{Fault, Report};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// A shape whose merge is not proven to give the one server's answer.
-    #[error("Shardloom does not support {what} yet; {instead}")]
+    #[error("Shardloom does not yet support {what}; {instead}")]
     NotSupported {
         /// What was met.
         what: String,

@@ -11,7 +11,7 @@ use crate::sql::ParseError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// A shape that is not proven to give the one server's answer.
-    #[error("Shardloom does not support {what} yet; {instead}")]
+    #[error("Shardloom does not yet support {what}; {instead}")]
     NotSupported {
         /// What was met.
         what: String,

@@ -57,6 +57,7 @@ pub use cache::{CacheStats, PlanCache, PlanKey};
 pub use error::PlanError;
 use query::Subject;
 pub use types::*;
+pub(crate) use unit::quoted;
 
 /// What a statement is planned with.
 pub struct PlanContext<'a> {

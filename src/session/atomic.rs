@@ -6,6 +6,7 @@
 
 use super::{Failure, Session, Snapshot};
 use crate::config::GroupId;
+use crate::error::SqlError;
 use crate::txn::Begin;
 
 /// Whose transaction a statement runs in.
@@ -29,6 +30,14 @@ impl Session {
 
     /// Begins a write over several places.
     pub(super) fn begin_write(&mut self, snapshot: &Snapshot, groups: &[GroupId]) -> Result<Within, Failure> {
+        if self.pins.locked_tables {
+            // BEGIN would release the locks, and servers refuse XA START while there are any.
+            return Err(SqlError::not_supported(
+                "a statement that writes to several places while tables are locked",
+                "unlock them first; a transaction locks the rows that it writes",
+            )
+            .into());
+        }
         if self.txn.is_active() || !self.state.autocommit {
             if !self.txn.is_active() {
                 self.begin_as_announced(true);

@@ -63,8 +63,8 @@ impl Session {
             SessionStatement::Describe(describe) => return self.describe(describe, text).await,
             SessionStatement::Explain(explain) => return self.explain(explain, text).await,
             SessionStatement::ExplainRoute(range) => return self.explain_route(text.slice(range)).await,
-            SessionStatement::UnlockTables => return self.unlock_tables(text).await,
-            SessionStatement::LockTables(tables) => return self.lock_tables(&tables, text).await,
+            SessionStatement::UnlockTables => return self.unlock_tables().await,
+            SessionStatement::LockTables(tables) => return self.lock_tables(&tables).await,
             SessionStatement::LoadData { local, table } => return self.load_data(local, &table, text).await,
             SessionStatement::Versioned { version, content } => return self.versioned(version, content, text).await,
             other => {
@@ -81,6 +81,7 @@ impl Session {
     /// BEGIN: what is open is committed first; nothing goes out before the first statement.
     async fn begin(&mut self, begin: ParsedBegin) -> Result<(), Failure> {
         self.commit().await?;
+        self.release_table_locks().await?;
         let access = match begin.read_only {
             Some(true) => Access::ReadOnly,
             Some(false) => Access::ReadWrite,

@@ -1,39 +1,101 @@
 //! LOCK TABLES, LOAD DATA and version comments.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::query::Text;
-use super::{Failure, Flow, Session};
+use super::{Failure, Flow, Session, Snapshot};
+use crate::backend::KillHandle;
+use crate::config::{DataNode, GroupId, Rules};
 use crate::error::SqlError;
+use crate::execute::Watch;
+use crate::plan::types::{LogicalTable, NameEntry, NameMap};
+use crate::plan::{Plan, PlanError, quoted};
 use crate::sql::scan;
 use crate::sql::session_statement::{LockTable, TableName};
 
+/// ER_TABLE_NOT_LOCKED.
+const TABLE_NOT_LOCKED: u16 = 1100;
+
 impl Session {
-    /// LOCK TABLES: for tables that live on one group, whose connection then stays with the session.
-    pub(super) async fn lock_tables(&mut self, tables: &[LockTable], text: &Text) -> Result<Flow, Failure> {
-        for lock in tables {
-            self.refuse_placed(&lock.table, "LOCK TABLES")?;
-        }
+    /// LOCK TABLES: each group locks its parts of the tables, and its connection stays with the session. The groups are
+    /// asked one after the other in the order of the rules, so that two clients cannot wait for each other.
+    pub(super) async fn lock_tables(&mut self, locks: &[LockTable]) -> Result<Flow, Failure> {
+        // it commits, and releases what was locked (*LOCK TABLES and UNLOCK TABLES Statements*)
         self.commit().await?;
+        self.release_table_locks().await?;
+        let snapshot = self.snapshot();
+        let plan = LockPlan::new(&snapshot.rules, self.state.schema.as_deref(), locks)?;
+        self.check_may_use(plan.tables.iter().map(|table| &*table.schema))?;
         self.pins.locked_tables = true;
-        let result = self.pass_through(&text.sql).await;
-        if result.is_err() || !self.state.diagnostics.is_empty() {
-            self.pins.locked_tables = false;
-            self.txn.release_unpinned(self.pins.any());
+        for (group, statement) in &plan.statements {
+            if let Err(failure) = self.run_on_group(*group, statement, &snapshot).await {
+                self.release_table_locks().await?;
+                return Err(failure.renamed(&plan.names));
+            }
         }
-        result
+        self.locked_tables = plan.tables;
+        self.answer_ok();
+        Ok(Flow::Continue)
     }
 
     /// UNLOCK TABLES.
-    pub(super) async fn unlock_tables(&mut self, text: &Text) -> Result<Flow, Failure> {
-        if !self.pins.locked_tables {
-            self.answer_ok();
-            return Ok(Flow::Continue);
+    pub(super) async fn unlock_tables(&mut self) -> Result<Flow, Failure> {
+        if self.pins.locked_tables {
+            self.commit().await?;
         }
-        let result = self.pass_through(&text.sql).await;
+        self.release_table_locks().await?;
+        self.answer_ok();
+        Ok(Flow::Continue)
+    }
+
+    /// Releases the locks of LOCK TABLES, if there are any; BEGIN does so too.
+    pub(super) async fn release_table_locks(&mut self) -> Result<(), Failure> {
+        if !self.pins.locked_tables {
+            return Ok(());
+        }
+        let snapshot = self.snapshot();
+        let groups: Vec<GroupId> = self.txn.held_groups().collect();
+        for group in groups {
+            self.run_on_group(group, "UNLOCK TABLES", &snapshot).await?;
+        }
+        self.locked_tables.clear();
         self.pins.locked_tables = false;
         self.txn.release_unpinned(self.pins.any());
-        result
+        Ok(())
+    }
+
+    /// While tables are locked, no others can be reached (1100). A server sees to that itself only if it holds a lock.
+    pub(super) fn check_locked(&self, plan: &Plan) -> Result<(), Failure> {
+        if !self.pins.locked_tables {
+            return Ok(());
+        }
+        let snapshot = self.shared.snapshot.load();
+        let is_placed = |table: &LogicalTable| {
+            snapshot.rules.schema(&table.schema).is_some_and(|schema| schema.table(&table.table).is_some())
+        };
+        match plan.tables.iter().find(|table| is_placed(table) && !self.locked_tables.contains(table)) {
+            None => Ok(()),
+            Some(table) => {
+                let message = format!("Table '{}' was not locked with LOCK TABLES", table.table);
+                Err(SqlError::client(TABLE_NOT_LOCKED, "HY000", message).into())
+            }
+        }
+    }
+
+    /// Runs a statement without rows on a group's primary, on the connection that the session holds or then has.
+    async fn run_on_group(&mut self, group: GroupId, sql: &str, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
+        let mut lane = self.lane_aside(group, snapshot).await?;
+        let statements: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
+        let watch = Watch { entry: &self.entry };
+        match watch.guard_killing(&self.client, &statements, lane.run(sql.as_bytes())).await {
+            Ok(()) => {
+                self.settle(lane, snapshot);
+                Ok(())
+            }
+            Err(error) => Err(self.lane_failed(lane, error, snapshot)),
+        }
     }
 
     /// LOAD DATA: into tables that live on one group.
@@ -52,23 +114,6 @@ impl Session {
         self.pass_through(&text.sql).await
     }
 
-    /// Refuses tables that the rules place: they are several tables, or under another name.
-    fn refuse_placed(&self, table: &TableName, what: &str) -> Result<(), Failure> {
-        let snapshot = self.shared.snapshot.load();
-        let schema = table.schema.as_ref().map(|name| name.text.as_str()).or(self.state.schema.as_deref());
-        let placed = schema
-            .and_then(|name| snapshot.rules.schema(name))
-            .is_some_and(|schema| schema.table(&table.table.text).is_some());
-        if placed {
-            return Err(SqlError::not_supported(
-                format_args!("{what} on the sharded table '{}'", table.table.text),
-                "use a transaction, or INSERT",
-            )
-            .into());
-        }
-        Ok(())
-    }
-
     /// `/*!80000 … */` around a whole statement: it runs if the server that the proxy stands for has that version.
     pub(super) async fn versioned(
         &mut self,
@@ -84,4 +129,84 @@ impl Session {
         let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
         Box::pin(self.statement(inner, scanned)).await
     }
+}
+
+/// LOCK TABLES, made ready for the groups.
+struct LockPlan {
+    /// The logical tables, for what may be reached while they are locked.
+    tables: Vec<LogicalTable>,
+    /// What each group runs.
+    statements: BTreeMap<GroupId, String>,
+    names: NameMap,
+}
+
+impl LockPlan {
+    fn new(rules: &Rules, chosen: Option<&str>, locks: &[LockTable]) -> Result<Self, PlanError> {
+        let mut plan = Self { tables: Vec::new(), statements: BTreeMap::new(), names: NameMap::default() };
+        for lock in locks {
+            let written = &lock.table.table.text;
+            let name = lock.table.schema.as_ref().map(|schema| schema.text.as_str()).or(chosen);
+            let name = name.ok_or(PlanError::NoSchema)?;
+            let schema = rules.schema(name).ok_or_else(|| PlanError::UnknownSchema(name.to_owned()))?;
+            let missing = || PlanError::NoSuchTable { schema: name.to_owned(), table: written.clone() };
+            let (table, nodes) = match schema.table(written) {
+                Some(rule) => (Arc::<str>::from(&*rule.name), rule.nodes.clone()),
+                None => {
+                    let group = schema.default_group.filter(|_| !schema.is_part(written)).ok_or_else(missing)?;
+                    let node = DataNode { group, schema: Arc::clone(&schema.name), table: written.as_str().into() };
+                    (written.as_str().into(), vec![node])
+                }
+            };
+            refuse_several_in_one_group(&table, &nodes)?;
+            for node in &nodes {
+                plan.lock(node, &table, lock);
+                plan.names.entries.push(NameEntry {
+                    physical_schema: Arc::clone(&node.schema),
+                    physical_table: node.table.as_ref().into(),
+                    schema: Arc::clone(&schema.name),
+                    table: Arc::clone(&table),
+                });
+            }
+            plan.tables.push(LogicalTable { schema: Arc::clone(&schema.name), table });
+        }
+        Ok(plan)
+    }
+
+    /// One part of a table: under the names by which statements for that part know it.
+    fn lock(&mut self, node: &DataNode, table: &str, lock: &LockTable) {
+        let statement = self.statements.entry(node.group).or_default();
+        let mode = if lock.write { "WRITE" } else { "READ" };
+        let part = format!("{}.{}", quoted(&node.schema), quoted(&node.table));
+        let mut add = |alias: Option<&str>| {
+            statement.push_str(if statement.is_empty() { "LOCK TABLES " } else { ", " });
+            statement.push_str(&part);
+            if let Some(alias) = alias {
+                statement.push_str(" AS ");
+                statement.push_str(&quoted(alias));
+            }
+            statement.push(' ');
+            statement.push_str(mode);
+        };
+        match &lock.alias {
+            Some(alias) => add(Some(&alias.text)),
+            None if *node.table == *table => add(None),
+            None => {
+                add(None);
+                add(Some(table));
+            }
+        }
+    }
+}
+
+/// A server locks tables by the names that statements give them, and each name only once: two parts of a table, which
+/// statements know by the same name, cannot both be locked.
+fn refuse_several_in_one_group(table: &str, nodes: &[DataNode]) -> Result<(), PlanError> {
+    let has_another = |(index, node): (usize, &DataNode)| nodes[..index].iter().any(|other| other.group == node.group);
+    if nodes.iter().enumerate().any(has_another) {
+        return Err(PlanError::not_supported(
+            format_args!("LOCK TABLES of '{table}', which has several parts in one group"),
+            "use a transaction (mysqldump --single-transaction)",
+        ));
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ mod evaluate;
 mod failure;
 mod field_list;
 mod gather;
+mod grants;
 mod lanes;
 mod literal;
 mod local;
@@ -56,6 +57,7 @@ pub use state::State;
 use crate::backend::Flavour;
 use crate::execute::{Client, Diagnostic, Entered, Interrupt};
 use crate::net::NetError;
+use crate::plan::LogicalTable;
 use crate::protocol::{Capabilities, OkPacket, StatusFlags};
 use crate::sql::Literal;
 use crate::txn::Transaction;
@@ -115,6 +117,8 @@ pub struct Session {
     state: State,
     txn: Transaction,
     pins: Pins,
+    /// What LOCK TABLES named.
+    locked_tables: Vec<LogicalTable>,
     prepared: PreparedStatements,
     /// The rules that an open transaction began with.
     snapshot: Option<Arc<Snapshot>>,
@@ -155,6 +159,7 @@ impl Session {
             entry,
             txn: Transaction::new(coordinator, identity.connection_id),
             pins: Pins::default(),
+            locked_tables: Vec::new(),
             prepared: PreparedStatements::default(),
             snapshot: None,
             more_results: false,

@@ -33,10 +33,16 @@ impl Session {
         prepared: bool,
     ) -> Result<Arc<Plan>, Failure> {
         let key = self.plan_key(scanned, snapshot, prepared);
-        if let Some(plan) = self.shared.plans.get(&key, &text.sql, &self.literals) {
-            return Ok(plan);
-        }
-        Box::pin(self.make_plan(text, scanned, key, snapshot, prepared)).await
+        let plan = match self.shared.plans.get(&key, &text.sql, &self.literals) {
+            Some(plan) => {
+                // it may have been made for another user
+                self.check_schemas(&plan)?;
+                plan
+            }
+            None => Box::pin(self.make_plan(text, scanned, key, snapshot, prepared)).await?,
+        };
+        self.check_locked(&plan)?;
+        Ok(plan)
     }
 
     fn plan_key(&self, scanned: &Scan, snapshot: &Snapshot, prepared: bool) -> PlanKey {
@@ -150,16 +156,21 @@ impl Session {
         Ok(())
     }
 
-    /// A user sees the schemas that the rules name for it, and no others.
+    /// A user sees the schemas that the rules name for it, and no others. That it may use the chosen one was seen when it
+    /// was chosen.
     fn check_schemas(&self, plan: &Plan) -> Result<(), Failure> {
-        for table in &plan.tables {
-            if !self.shared.may_use(&self.entry.user, &table.schema) {
-                let message =
-                    format!("Access denied for user '{}'@'%' to database '{}'", self.entry.user, table.schema);
-                return Err(SqlError::client(1044, "42000", message).into());
+        let chosen = self.state.schema.as_deref();
+        self.check_may_use(plan.tables.iter().map(|table| &*table.schema).filter(|schema| Some(*schema) != chosen))
+    }
+
+    pub(super) fn check_may_use<'a>(&self, mut schemas: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+        match schemas.find(|schema| !self.shared.may_use(&self.entry.user, schema)) {
+            None => Ok(()),
+            Some(schema) => {
+                let message = format!("Access denied for user '{}'@'%' to database '{schema}'", self.entry.user);
+                Err(SqlError::client(1044, "42000", message).into())
             }
         }
-        Ok(())
     }
 
     /// Makes a plan ready for one execution that generates no keys.

@@ -52,6 +52,8 @@ impl Session {
             | Show::ProcessList { .. }
             | Show::ShardloomTransactions => Ok(None),
             Show::Databases(filter) => Ok(Some(self.databases_query(filter, text))),
+            Show::Grants { user } => self.grants_query(user.as_deref()).map(Some),
+            Show::CreateUser => Err(self.accounts_are_denied()),
             Show::CreateDatabase { name, .. } if self.shared.snapshot.load().rules.schema(&name.text).is_none() => {
                 Err(SqlError::client(1049, "42000", format!("Unknown database '{}'", name.text)).into())
             }

@@ -198,7 +198,10 @@ fn show_what_has_none() {
     assert!(matches!(show("SHOW CHARSET"), Show::CharacterSet(Filter::None)));
     assert!(matches!(show("SHOW COLLATION WHERE `Default` = 'Yes'"), Show::Collation(_)));
     assert_eq!(show("SHOW STORAGE ENGINES"), Show::Other(vec!["storage".into(), "engines".into()]));
-    assert_eq!(show("SHOW GRANTS FOR 'a'@'b'"), Show::Other(vec!["grants".into(), "for".into()]));
+    assert_eq!(show("SHOW GRANTS"), Show::Grants { user: None });
+    assert_eq!(show("SHOW GRANTS FOR CURRENT_USER()"), Show::Grants { user: None });
+    assert_eq!(show("SHOW GRANTS FOR 'a'@'b'"), Show::Grants { user: Some("a".into()) });
+    assert_eq!(show("SHOW CREATE USER a@localhost"), Show::CreateUser);
     assert_eq!(
         show("SHOW PROCEDURE STATUS WHERE db = 'x'"),
         Show::Other(["procedure", "status", "where", "db"].map(String::from).to_vec())

@@ -78,10 +78,7 @@ impl Session {
         let snapshot = self.snapshot();
         let schema = load.table.schema.as_ref().map(|name| name.text.clone());
         if let Some(schema) = schema.as_deref().or(self.state.schema.as_deref()) {
-            if !self.shared.may_use(&self.entry.user, schema) {
-                let message = format!("Access denied for user '{}'@'%' to database '{schema}'", self.entry.user);
-                return Err(SqlError::client(1044, "42000", message).into());
-            }
+            self.check_may_use(std::iter::once(schema))?;
             snapshot.catalog.table(schema, &load.table.table.text).await?;
         }
         let Some(plan) = crate::plan::load::plan(&self.plan_context(&snapshot, false), load)? else { return Ok(None) };

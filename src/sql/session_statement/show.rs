@@ -81,6 +81,8 @@ pub enum Show {
         /// Its name.
         name: TableName,
     },
+    /// `CREATE USER [account]`.
+    CreateUser,
     /// `CREATE DATABASE [IF NOT EXISTS] name`.
     CreateDatabase {
         /// `IF NOT EXISTS`: the shown statement says so too.
@@ -121,6 +123,11 @@ pub enum Show {
     },
     /// `SHARDLOOM TRANSACTIONS`: the proxy's own.
     ShardloomTransactions,
+    /// `GRANTS [FOR account]`.
+    Grants {
+        /// The name of the account, without its host; nothing: the client's own.
+        user: Option<String>,
+    },
     /// `COLLATION`.
     Collation(Filter),
     /// `CHARACTER SET`.
@@ -146,7 +153,7 @@ pub enum Show {
         /// `LIKE` or `WHERE`.
         filter: Filter,
     },
-    /// Anything else that any one server can answer: `ENGINES`, `PLUGINS`, `GRANTS`, `PROCEDURE STATUS`,
+    /// Anything else that any one server can answer: `ENGINES`, `PLUGINS`, `PROCEDURE STATUS`,
     /// `BINARY LOGS`, …; the words behind `SHOW`, in lower case, up to the first that is none.
     Other(Vec<String>),
 }
@@ -197,6 +204,9 @@ fn known(cursor: &mut Cursor<'_>) -> Option<Show> {
     }
     if cursor.words(&["shardloom", "transactions"]) {
         return Some(Show::ShardloomTransactions);
+    }
+    if cursor.word("grants") {
+        return grants(cursor);
     }
     if cursor.words(&["open", "tables"]) {
         return Some(Show::OpenTables { schema: from_schema(cursor)?, filter: filter(cursor)? });
@@ -257,6 +267,10 @@ fn create(cursor: &mut Cursor<'_>) -> Option<Show> {
         ("event", ShowCreate::Event),
         ("package", ShowCreate::Package),
     ];
+    if cursor.word("user") {
+        cursor.rest();
+        return Some(Show::CreateUser);
+    }
     if cursor.word("database") || cursor.word("schema") {
         let if_not_exists = cursor.words(&["if", "not", "exists"]);
         return Some(Show::CreateDatabase { if_not_exists, name: cursor.name()? });
@@ -266,6 +280,17 @@ fn create(cursor: &mut Cursor<'_>) -> Option<Show> {
         cursor.word("body");
     }
     Some(Show::Create { kind: *kind, name: cursor.table_name()? })
+}
+
+/// `GRANTS [FOR account]`, the account as a name with or without its host, or as `CURRENT_USER [()]`.
+fn grants(cursor: &mut Cursor<'_>) -> Option<Show> {
+    if !cursor.word("for") || cursor.word("current_user") || cursor.word("current_role") {
+        cursor.rest();
+        return Some(Show::Grants { user: None });
+    }
+    let user = cursor.name_or_string()?;
+    cursor.rest();
+    Some(Show::Grants { user: Some(user) })
 }
 
 fn from(cursor: &mut Cursor<'_>) -> bool {
