@@ -87,6 +87,11 @@ impl SqlError {
         }
     }
 
+    /// Whether it says that a shape is refused.
+    pub fn is_not_supported(&self) -> bool {
+        self.kind == "not_supported"
+    }
+
     /// An error of the client's with a number of its own.
     pub fn client(errno: u16, sqlstate: &str, message: impl Into<String>) -> Self {
         Self {

@@ -209,6 +209,12 @@ impl Routed {
         self.units.iter().enumerate().all(|(index, unit)| colocated.members.contains(&index) || beside(unit))
     }
 
+    /// Whether the merge compares values, which it may refuse once it sees their types.
+    pub fn compares(&self) -> bool {
+        let merge = self.scatter.as_ref().ok().and_then(|scatter| scatter.merge.as_ref());
+        merge.is_some_and(|merge| !merge.order.is_empty() || !merge.aggregates.is_empty())
+    }
+
     /// One node for each table, all in one group.
     fn meet(&self, values: &Values<'_>) -> Result<Target, PlanError> {
         let mut nodes = vec![0; self.units.len()];

@@ -188,9 +188,22 @@ impl Plan {
     /// The statement over temporary tables, where no server has all tables of the statement, so that it has no
     /// [`Plan::sample`].
     pub fn scratch_sample(&self, sql: &[u8], literals: &[Literal]) -> Option<ScratchBound> {
+        self.bind_scratch(String::new(), sql, literals, &[], &NoSession)
+    }
+
+    /// The statement over temporary tables, made ready for one execution; nothing if it has no such form. `reason`: what the
+    /// shards cannot do.
+    pub fn bind_scratch(
+        &self,
+        reason: String,
+        sql: &[u8],
+        literals: &[Literal],
+        params: &[RawValue<'_>],
+        session: &dyn SessionValues,
+    ) -> Option<ScratchBound> {
         let Action::Query(query) = &self.action else { return None };
         let scratch = query.scratch.as_ref().ok()?;
-        Some(scratch.bind(String::new(), &self.values(sql, literals, &[]), &NoSession))
+        Some(scratch.bind(reason, &self.values(sql, literals, params), session))
     }
 
     /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.

@@ -198,7 +198,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         unchanged_keys: Vec::new(),
     };
     let kind = if parsed.notes.do_statement { StatementKind::Other } else { StatementKind::Select };
-    let action = if routed.always_meets() {
+    let action = if routed.always_meets() && !routed.compares() {
         Action::Routed(routed)
     } else {
         let scratch = super::scratch::plan(subject, &mut builder, parsed, &keys);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::prepared::Cursor;
-use super::run::{Input, request};
+use super::run::{Input, parameters, request};
 use super::{Failure, Session, Snapshot};
 use crate::backend::{KillHandle, Role};
 use crate::config::GroupId;
@@ -18,8 +18,34 @@ use crate::plan::{Access, Bound, Plan};
 use crate::protocol::{ColumnDef, ColumnFlags, StatusFlags};
 
 impl Session {
-    /// Several targets, read: their rows are merged. `is_first`: it may be tried once more.
-    pub(super) async fn gather_rows(
+    /// Several targets, read: their rows are merged. What the merge turns out not to compare, once it sees the types of the
+    /// columns, runs over temporary tables.
+    pub(super) async fn gather(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        bound: Bound,
+        input: Input<'_>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let seq = self.client.stream.seq();
+        let result = self.gather_rows(snapshot, plan, bound, input, true).await;
+        let unmergeable = match &result {
+            Err(Failure::Sql(error)) if error.is_not_supported() && self.client.stream.seq() == seq => error,
+            _ => return result,
+        };
+        let params = match input {
+            Input::Text(_) => Vec::new(),
+            Input::Execute { prepared, payload, .. } => parameters(prepared, payload)?,
+        };
+        let reason = unmergeable.message.clone();
+        match plan.bind_scratch(reason, input.sql(), &self.literals, &params, &self.asked()) {
+            Some(scratch) => Box::pin(self.run_scratch(snapshot, plan, &scratch, input)).await,
+            None => result,
+        }
+    }
+
+    /// `is_first`: it may be tried once more.
+    async fn gather_rows(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,

@@ -18,8 +18,9 @@ use crate::merge::RowFormat;
 use crate::observe::{QueryKind, Way};
 use crate::plan::types::{LastInsertId, Params, ServerHint, StatementKind, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
-use crate::protocol::StatusFlags;
 use crate::protocol::execute::{cursor, put_execute};
+use crate::protocol::{ProtocolError, StatusFlags};
+use crate::route::key::RawValue;
 
 /// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
 const DEADLOCK: u16 = 1213;
@@ -88,10 +89,7 @@ impl Session {
         payload: &Bytes,
         wants_cursor: bool,
     ) -> Result<(), Failure> {
-        let count = prepared.params.len();
-        let values = (0..count)
-            .map(|param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let values = parameters(prepared, payload)?;
         let bound = self.bind_with_keys(snapshot, plan, &prepared.text.sql, &values).await?;
         drop(values);
         let Some(bound) = bound else { return Box::pin(self.run_prepared_as_text(prepared, payload)).await };
@@ -141,9 +139,7 @@ impl Session {
             (_, 1) if bound.merge.is_none() && !bound.answers_insert_id => {
                 self.run_single(snapshot, plan, &bound, input).await
             }
-            (Access::Read | Access::LockingRead, _) => {
-                Box::pin(self.gather_rows(snapshot, plan, bound, input, true)).await
-            }
+            (Access::Read | Access::LockingRead, _) => Box::pin(self.gather(snapshot, plan, bound, input)).await,
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
         self.state.vars = vars;
@@ -350,6 +346,12 @@ impl Session {
             }
         }
     }
+}
+
+/// The parameters of a COM_STMT_EXECUTE.
+pub(super) fn parameters<'a>(prepared: &'a Prepared, payload: &'a [u8]) -> Result<Vec<RawValue<'a>>, ProtocolError> {
+    let value = |param| prepared.params.value(param, payload, &prepared.long_data).map(|value| raw_value(&value));
+    (0..prepared.params.len()).map(value).collect()
 }
 
 /// The text under which a shard's statement is prepared on a backend.
