@@ -42,6 +42,7 @@ files!(
     ids,
     insert,
     join,
+    mysql,
     order_limit,
     prepared,
     pushdown,
@@ -53,7 +54,8 @@ files!(
     show,
     transaction,
     transaction_groups,
-    types
+    types,
+    with_again
 );
 
 static PROXY: LazyLock<ProxyProcess> = LazyLock::new(|| {

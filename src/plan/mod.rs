@@ -56,6 +56,7 @@ use action::Action;
 pub use cache::{CacheStats, PlanCache, PlanKey};
 pub use error::PlanError;
 use query::Subject;
+pub(crate) use scratch::{Evaluated, Reread, TableCopy, Written, reread};
 pub use types::*;
 pub(crate) use unit::quoted;
 

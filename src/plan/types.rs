@@ -210,6 +210,8 @@ pub struct ScratchBound {
     pub params: Params,
     /// It gives rows: it is no SELECT … INTO, and no DO.
     pub gives_rows: bool,
+    /// A name of WITH is read in several places, which needs copies where a temporary table opens but once.
+    pub reads_again: bool,
     /// Where it may run; never empty.
     pub places: Vec<ScratchPlace>,
 }

@@ -31,6 +31,7 @@ mod renamed;
 mod run;
 mod scratch;
 mod scratch_order;
+mod scratch_reread;
 mod select_inner;
 mod set;
 mod shared;

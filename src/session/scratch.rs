@@ -17,6 +17,9 @@ use super::prepared::Cursor;
 use super::query::Text;
 use super::run::{Input, request};
 use super::scratch_order::{Filled, ready_read};
+use super::scratch_reread::{
+    Evaluation, Running, copy_empty, copy_filled, of_query, params_of, statement as written, with_copies,
+};
 use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{BackendError, KillHandle, Role, Settings, StatementText, Variables};
@@ -28,13 +31,11 @@ use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::{MergeSpec, RowFormat};
 use crate::plan::types::LastInsertId;
 use crate::plan::types::{NameEntry, NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
-use crate::plan::{Bound, Plan, PlanError};
+use crate::plan::{Bound, Plan, TableCopy};
 use crate::protocol::{ColumnDef, ColumnFlags, OkPacket};
 
 /// ER_QUERY_INTERRUPTED.
 const KILLED: u16 = 1317;
-/// ER_CANT_REOPEN_TABLE.
-const CANT_REOPEN: u16 = 1137;
 /// ER_DUP_ENTRY.
 const DUPLICATE: u16 = 1062;
 
@@ -92,13 +93,14 @@ pub(super) struct Ready {
     pub statement: ShardStatement,
     /// The temporary tables by their logical names.
     pub names: NameMap,
-    /// What was read into each of them.
-    read: Vec<Brought>,
+    /// What was read into each of them, and into each of their copies.
+    read: Sources,
     /// Others may run once it is gone.
     _permit: OwnedSemaphorePermit,
 }
 
 /// What was read into a temporary table.
+#[derive(Clone)]
 struct Brought {
     /// The temporary table.
     physical: Box<[u8]>,
@@ -121,6 +123,11 @@ impl Brought {
             columns,
             primary_key: read.table.primary_key.clone(),
         }
+    }
+
+    /// The same rows in a copy of the table.
+    fn copied(&self, copy: &TableCopy) -> Self {
+        Self { physical: copy.name.as_bytes().into(), ..self.clone() }
     }
 
     /// A column that comes out of the temporary table, as one server with all rows describes it. `is_direct`: it comes
@@ -150,31 +157,35 @@ impl Brought {
     }
 }
 
-/// The columns of a result as one server with all rows describes them.
-fn restored(read: &[Brought], columns: &[ColumnDef]) -> Vec<ColumnDef> {
-    let of = |column: &ColumnDef| read.iter().find(|read| *read.physical == *column.org_table);
-    // A key shows as one only where rows come straight out of their tables; where a server sorts them in a table of
-    // its own, columns lose what `OF_TABLE` says. Without a key to see, the first is likelier.
-    let is_key = |column: &&ColumnDef| {
-        of(column).is_some_and(|read| read.primary_key.iter().any(|key| key.as_bytes() == column.org_name))
-    };
-    let is_direct = columns.iter().filter(is_key).all(|column| column.flags.contains(ColumnFlags::PRIMARY_KEY));
-    let restore =
-        |column: &ColumnDef| of(column).map_or_else(|| column.clone(), |read| read.restored(column, is_direct));
-    columns.iter().map(restore).collect()
+/// What the columns of a result may come from.
+struct Sources {
+    read: Vec<Brought>,
+    evaluations: Vec<Evaluation>,
 }
 
-/// What the client reads when a statement over temporary tables fails. MySQL opens a temporary table once in a statement,
-/// and a name of WITH opens those of its query each time that it is read.
-fn told(failure: Failure, ready: &Ready) -> Failure {
-    match failure {
-        Failure::Sql(error) if error.errno == CANT_REOPEN => PlanError::not_supported(
-            "a name of WITH that is read more than once on MySQL",
-            "write its query in each place where it is read",
-        )
-        .into(),
-        failure => failure.renamed(&ready.names),
+impl Sources {
+    /// The columns of a result as one server with all rows describes them.
+    fn restored(&self, columns: &[ColumnDef]) -> Vec<ColumnDef> {
+        let columns: Vec<ColumnDef> = columns.iter().map(|column| of_query(&self.evaluations, column)).collect();
+        let of = |column: &ColumnDef| self.read.iter().find(|read| *read.physical == *column.org_table);
+        // A key shows as one only where rows come straight out of their tables; where a server sorts them in a table of
+        // its own, columns lose what `OF_TABLE` says. Without a key to see, the first is likelier.
+        let is_key = |column: &&ColumnDef| {
+            of(column).is_some_and(|read| read.primary_key.iter().any(|key| key.as_bytes() == column.org_name))
+        };
+        let is_direct = columns.iter().filter(is_key).all(|column| column.flags.contains(ColumnFlags::PRIMARY_KEY));
+        let restore =
+            |column: &ColumnDef| of(column).map_or_else(|| column.clone(), |read| read.restored(column, is_direct));
+        columns.iter().map(restore).collect()
     }
+}
+
+/// What is read, and the copies of it.
+fn with_copied(mut read: Vec<Brought>, copies: &[TableCopy]) -> Vec<Brought> {
+    let of = |copy: &TableCopy| Some(read.iter().find(|read| *read.physical == *copy.of.as_bytes())?.copied(copy));
+    let copied: Vec<Brought> = copies.iter().filter_map(of).collect();
+    read.extend(copied);
+    read
 }
 
 impl Session {
@@ -186,13 +197,13 @@ impl Session {
         scratch: &ScratchBound,
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
-        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch).await?;
+        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, Some(input)).await?;
         let answered = if scratch.gives_rows {
             self.answer_scratch(plan, lane, &ready, input).await
         } else {
             self.scratch_without_rows(plan, lane, &ready, input).await.map(|()| None)
         };
-        answered.map_err(|failure| told(failure, &ready))
+        answered.map_err(|failure| failure.renamed(&ready.names))
     }
 
     async fn answer_scratch(
@@ -204,7 +215,7 @@ impl Session {
     ) -> Result<Option<Cursor>, Failure> {
         let sent = request(&ready.statement, input, false);
         let mut gather = self.open_scratch(lane, sent, input.format()).await?;
-        let columns = restored(&ready.read, gather.columns());
+        let columns = ready.read.restored(gather.columns());
         let columns = if input.wants_cursor() { columns.into_iter().map(of_cursor).collect() } else { columns };
         let open = if input.wants_cursor() {
             Some(self.keep_rows(&mut gather, &columns).await?)
@@ -243,11 +254,11 @@ impl Session {
         scratch: &ScratchBound,
         sql: &Bytes,
     ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
-        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch).await?;
-        let sent = in_binary(&Request::Query(Bytes::copy_from_slice(scratch.sql.bytes(sql))));
-        let kept = self.keep_scratch(lane, sent).await.map_err(|failure| told(failure, &ready));
+        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, None).await?;
+        let sent = in_binary(&Request::Query(Bytes::copy_from_slice(ready.statement.sql.bytes(sql))));
+        let kept = self.keep_scratch(lane, sent).await.map_err(|failure| failure.renamed(&ready.names));
         let (columns, rows, diagnostics) = kept?;
-        Ok((restored(&ready.read, &columns), rows, diagnostics))
+        Ok((ready.read.restored(&columns), rows, diagnostics))
     }
 
     async fn keep_scratch(
@@ -302,6 +313,7 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
         scratch: &ScratchBound,
+        input: Option<Input<'_>>,
     ) -> Result<(Lane, Ready), Failure> {
         let rules = &snapshot.rules.proxy.scratch;
         let watch = Watch { entry: &self.entry };
@@ -310,21 +322,21 @@ impl Session {
         let (mut lane, place) = self.scratch_lane(snapshot, scratch).await?;
         let mut budget = Budget::new(rules.max_rows, rules.max_bytes);
         let mut read = Vec::new();
+        let mut used = vec![(0, 0); scratch.reads.len()];
         let mut filled = Filled::new(scratch.reads.len());
         while let Some(next) = filled.next(&scratch.reads) {
             let one = &scratch.reads[next];
             let condition = filled.condition(&mut lane, &scratch.reads, one).await?;
             let one = ready_read(one, condition.as_deref());
-            let before = budget.used().0;
+            let before = budget.used();
             let columns = self.bring(snapshot, plan, &one, &mut lane, &mut budget, deadline).await?;
-            filled.note(next, budget.used().0 - before);
+            let after = budget.used();
+            used[next] = (after.0 - before.0, after.1 - before.1);
+            filled.note(next, used[next].0);
             read.push(Brought::new(&one, columns));
         }
-        let (rows, bytes) = budget.used();
-        tracing::debug!(server = %place.label, tables = read.len(), rows, bytes, "temporary tables are filled");
-        lane.settle_settings(&self.scratch_settings(place), true).await?;
-        self.queue_user_variables(plan, &mut lane)?;
-        let statement = ShardStatement {
+        let mut names = names(scratch, place);
+        let mut statement = ShardStatement {
             node: Arc::clone(&place.label),
             group: place.group,
             schema: Some(Arc::clone(&place.schema)),
@@ -333,7 +345,22 @@ impl Session {
             names: None,
             rows: Arc::default(),
         };
-        Ok((lane, Ready { statement, names: names(scratch, place), read, _permit: permit }))
+        let settings = self.scratch_settings(place);
+        let mut evaluations = Vec::new();
+        if let Some(again) = self.reread(scratch, &mut lane, false)? {
+            copy_filled(&mut lane, scratch, &again.copies, &used, &mut budget).await?;
+            read = with_copied(read, &again.copies);
+            names = with_copies(names, &scratch.reads, &again.copies);
+            let running = Running { plan, place, params: &scratch.params, input };
+            let first = self.evaluate_first(&mut lane, &again.first, running, &settings).await;
+            evaluations = first.map_err(|failure| failure.renamed(&names))?;
+            statement = written(&again.statement, &scratch.params, place);
+        }
+        let (rows, bytes) = budget.used();
+        tracing::debug!(server = %place.label, tables = read.len(), rows, bytes, "temporary tables are filled");
+        lane.settle_settings(&settings, true).await?;
+        self.queue_user_variables(plan, &mut lane)?;
+        Ok((lane, Ready { statement, names, read: Sources { read, evaluations }, _permit: permit }))
     }
 
     /// Prepares a statement over empty temporary tables, to learn its parameters and columns.
@@ -347,12 +374,19 @@ impl Session {
         for read in &scratch.reads {
             lane.run(read.table.create.as_bytes()).await?;
         }
+        let mut read = scratch.reads.iter().map(|read| Brought::new(read, Vec::new())).collect::<Vec<_>>();
+        let again = self.reread(scratch, &mut lane, true)?;
+        if let Some(again) = &again {
+            copy_empty(&mut lane, &again.copies).await?;
+            read = with_copied(read, &again.copies);
+        }
         lane.settle_settings(&self.scratch_settings(place), true).await?;
-        let text = StatementText::new(scratch.sql.bytes(sql));
-        let prepared = lane.prepare_anew(&text).await;
+        let text = again.as_ref().map_or(scratch.sql.bytes(sql), |again| &again.statement.sql);
+        let prepared = lane.prepare_anew(&StatementText::new(text)).await;
         let (_, params, columns) = prepared.map_err(|error| Failure::from(error).renamed(&names(scratch, place)))?;
-        let read = scratch.reads.iter().map(|read| Brought::new(read, Vec::new())).collect::<Vec<_>>();
-        Ok((params, restored(&read, &columns)))
+        let params = again.map_or(params.clone(), |again| params_of(&again.statement, params));
+        let sources = Sources { read, evaluations: Vec::new() };
+        Ok((params, sources.restored(&columns)))
     }
 
     /// The session's settings for its statement over temporary tables.

@@ -15,9 +15,9 @@
 //! (of columns only names and classes of types are compared, of errors only number and state, of OK all but the insert
 //! id; a reason stands in a comment), `warned` (of warnings only whether there are some: each shard counts those of the
 //! statement itself), `quiet` (not even that: the proxy answers what the server warns of), `mariadb` (not over MySQL,
-//! which has no such statement or answers it otherwise). A line `params 1, 'a', NULL` runs the statement prepared with
-//! these parameters. A line of its own `connection b` makes the records after it use another connection. `#` begins a
-//! comment.
+//! which has no such statement or answers it otherwise), `mysql` (not over MariaDB). A line `params 1, 'a', NULL` runs the
+//! statement prepared with these parameters. A line of its own `connection b` makes the records after it use another
+//! connection. `#` begins a comment.
 
 use super::backends::Url;
 use super::raw::response::{Column, ErrPacket, OkPacket, Response, Rows, status};
@@ -59,6 +59,7 @@ struct Record {
     open: bool,
     warned: bool,
     mariadb: bool,
+    mysql: bool,
     quiet: bool,
     params: Option<Vec<Param>>,
     connection: String,
@@ -101,7 +102,7 @@ pub fn compare(files: &[(&str, &str)], proxy: &Url, plain: &Url, schema: &str, c
         let records = parse(text);
         assert!(!records.is_empty(), "{name} holds no records");
         total += records.len();
-        for record in records.iter().filter(|record| is_mariadb || !record.mariadb) {
+        for record in records.iter().filter(|record| if is_mariadb { !record.mysql } else { !record.mariadb }) {
             if let Err(problem) = run(record, &mut sides) {
                 problems.push(format!("{name}:{}: {}\n{problem}", record.line, record.sql));
             }
@@ -339,6 +340,7 @@ fn parse_head(head: &str, line: usize, connection: &str) -> Record {
         open: words.contains(&"open"),
         warned: words.contains(&"warned"),
         mariadb: words.contains(&"mariadb"),
+        mysql: words.contains(&"mysql"),
         quiet: words.contains(&"quiet"),
         params: None,
         connection: connection.to_owned(),

@@ -30,8 +30,13 @@ impl Budget {
     }
 
     fn take(&mut self, batch: &Batch<'_>) -> Result<(), ExecuteError> {
-        self.rows += batch.rows();
-        self.bytes += batch.bytes() as u64;
+        self.copied(batch.rows(), batch.bytes() as u64)
+    }
+
+    /// Counts a table that is copied on the server as if it were brought once more.
+    pub fn copied(&mut self, rows: u64, bytes: u64) -> Result<(), ExecuteError> {
+        self.rows += rows;
+        self.bytes += bytes;
         if self.rows > self.max_rows {
             return Err(ExecuteError::ScratchLimit { what: "rows", key: "max_rows", limit: self.max_rows });
         }

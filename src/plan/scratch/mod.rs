@@ -8,9 +8,11 @@ mod columns;
 mod condition;
 mod links;
 mod push;
+mod reread;
 mod statement;
 mod table;
 
+pub(crate) use reread::{Evaluated, Reread, TableCopy, Written, reread};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -48,6 +50,8 @@ pub(crate) struct ScratchPlan {
     gives_rows: bool,
     places: Vec<ScratchPlace>,
     names: Option<Arc<NameMap>>,
+    /// A name of WITH is read in several places.
+    reads_again: bool,
 }
 
 /// How a table reference is read.
@@ -104,6 +108,7 @@ pub(crate) fn plan(
         gives_rows: !(builder.shape.met.into || parsed.notes.do_statement),
         places,
         names: names_of(&keys.units),
+        reads_again: reread::is_needed(&parsed.statement),
     })
 }
 
@@ -227,7 +232,15 @@ impl ScratchPlan {
             renamed: true,
         };
         let (sql, params) = self.statement.fill(values, &filling);
-        ScratchBound { reason, reads, sql, params, gives_rows: self.gives_rows, places: self.places.clone() }
+        ScratchBound {
+            reason,
+            reads,
+            sql,
+            params,
+            gives_rows: self.gives_rows,
+            reads_again: self.reads_again,
+            places: self.places.clone(),
+        }
     }
 
     fn read(&self, unit: &Unit, read: &Read, values: &Values<'_>, session: &dyn SessionValues) -> ScratchRead {

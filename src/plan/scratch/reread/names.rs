@@ -1,0 +1,287 @@
+//! Which names WITH defines, and where they and the temporary tables are read.
+
+use std::ops::{ControlFlow, Range};
+
+use sqlparser::ast::{
+    Distinct, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor,
+};
+
+use super::refused;
+use crate::plan::error::PlanError;
+use crate::plan::shape::{has_query, is_aggregated};
+use crate::sql::spans;
+
+/// A clause WITH.
+#[derive(Debug)]
+pub(super) struct Clause {
+    /// From `WITH` to its last parenthesis.
+    pub range: Range<usize>,
+    /// Its names, as indexes, in order.
+    pub defs: Vec<usize>,
+}
+
+/// A name that WITH defines.
+#[derive(Debug)]
+pub(super) struct Def {
+    name: String,
+    /// The bytes of the name.
+    pub name_range: Range<usize>,
+    /// Where the parenthesis behind its query ends.
+    pub end: usize,
+    /// WITH RECURSIVE: it may read itself.
+    recursive: bool,
+    /// The WITH is the statement's own: its query reads nothing of a query around it.
+    outermost: bool,
+    /// A server merges its query into the one that reads it.
+    merged: bool,
+    /// It takes some of its rows.
+    limited: bool,
+    /// It is evaluated into a temporary table.
+    pub evaluated: bool,
+    /// How many places read it once everything is written out.
+    places: usize,
+}
+
+impl Def {
+    fn holds(&self, at: usize) -> bool {
+        self.name_range.end <= at && at < self.end
+    }
+}
+
+/// A name in FROM.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// Its bytes.
+    pub range: Range<usize>,
+    /// What it reads.
+    pub what: What,
+    /// An alias stands behind it.
+    pub aliased: bool,
+}
+
+/// What a name in FROM reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// A name of WITH.
+    Def(usize),
+    /// The name of WITH in whose query it stands.
+    Itself(usize),
+    /// A temporary table, as an index into the list of them.
+    Table(usize),
+}
+
+/// The names of a statement.
+#[derive(Debug)]
+pub(super) struct Names<'t> {
+    pub clauses: Vec<Clause>,
+    pub defs: Vec<Def>,
+    pub reads: Vec<Read>,
+    pub tables: &'t [&'t str],
+}
+
+impl<'t> Names<'t> {
+    /// Reads them; `None` if the text of one cannot be found.
+    pub fn of(statement: &Statement, tables: &'t [&'t str]) -> Option<Self> {
+        let names = Names { clauses: Vec::new(), defs: Vec::new(), reads: Vec::new(), tables };
+        let mut finder = Finder { names, around: Vec::new() };
+        match statement.visit(&mut finder) {
+            ControlFlow::Continue(()) => Some(finder.names),
+            ControlFlow::Break(()) => None,
+        }
+    }
+
+    /// Forgets where names are read whose queries open no temporary table: those may be read anew as often as they are.
+    pub fn forget_without_tables(&mut self) {
+        let mut opens: Vec<bool> = Vec::new();
+        for (index, def) in self.defs.iter().enumerate() {
+            let is_opening = |read: &Read| match read.what {
+                What::Table(_) => true,
+                What::Def(other) => other < index && opens[other],
+                What::Itself(_) => false,
+            };
+            opens.push(self.reads.iter().any(|read| def.holds(read.range.start) && is_opening(read)));
+        }
+        self.reads.retain(|read| match read.what {
+            What::Def(def) | What::Itself(def) => opens[def],
+            What::Table(_) => true,
+        });
+    }
+
+    /// Whether a name is read in several places of the text.
+    pub fn any_read_again(&self) -> bool {
+        (0..self.defs.len()).any(|def| self.reads.iter().filter(|read| read.what == What::Def(def)).count() > 1)
+    }
+
+    /// Chooses which names are evaluated first.
+    pub fn choose(&mut self, only_shape: bool) -> Result<(), PlanError> {
+        // what reads a name stands behind it, so its own places are known
+        for index in (0..self.defs.len()).rev() {
+            let places: usize = self
+                .reads
+                .iter()
+                .filter(|read| read.what == What::Def(index))
+                .map(|read| self.places_of(read, index))
+                .fold(0, usize::saturating_add);
+            let def = &mut self.defs[index];
+            def.places = places;
+            if places > 1 && !def.merged && !only_shape {
+                if def.outermost {
+                    def.evaluated = true;
+                } else if def.limited {
+                    return Err(refused("a name of WITH in a subquery, with LIMIT, that is read more than once"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// In how many places a read of `def` is written.
+    fn places_of(&self, read: &Read, def: usize) -> usize {
+        let around = self.defs.iter().filter(|other| {
+            // what holds the name itself is written together with it
+            other.holds(read.range.start) && !other.holds(self.defs[def].name_range.start) && !other.evaluated
+        });
+        around.map(|other| other.places.max(1)).fold(1, usize::saturating_mul)
+    }
+
+    /// How many places there are, all in all.
+    pub fn places(&self) -> usize {
+        let all = self.defs.iter().map(|def| {
+            let around = self.defs.iter().filter(|other| other.holds(def.name_range.start) && !other.evaluated);
+            around.map(|other| other.places.max(1)).fold(def.places, usize::saturating_mul)
+        });
+        all.fold(0, usize::saturating_add)
+    }
+
+    /// The names that are evaluated first, in order.
+    pub fn evaluated(&self) -> Vec<usize> {
+        (0..self.defs.len()).filter(|def| self.defs[*def].evaluated).collect()
+    }
+}
+
+struct Finder<'t> {
+    names: Names<'t>,
+    /// The clauses of the queries around what is visited.
+    around: Vec<Option<usize>>,
+}
+
+impl Visitor for Finder<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        match self.clause(query) {
+            Ok(clause) => {
+                self.around.push(clause);
+                ControlFlow::Continue(())
+            }
+            Err(()) => ControlFlow::Break(()),
+        }
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.around.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name, alias, .. } = factor else { return ControlFlow::Continue(()) };
+        let [ObjectNamePart::Identifier(table)] = name.0.as_slice() else { return ControlFlow::Continue(()) };
+        let Some(range) = spans::range_of(table.span) else { return ControlFlow::Break(()) };
+        let named = self.names.tables.iter().position(|known| *known == table.value);
+        if let Some(what) = self.def(&table.value, range.start).or(named.map(What::Table)) {
+            self.names.reads.push(Read { range, what, aliased: alias.is_some() });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Finder<'_> {
+    /// Notes the WITH of a query.
+    fn clause(&mut self, query: &Query) -> Result<Option<usize>, ()> {
+        let Some(with) = &query.with else { return Ok(None) };
+        let start = spans::range_of(with.with_token.0.span).ok_or(())?.start;
+        let outermost = self.around.is_empty();
+        let mut defs = Vec::new();
+        let mut end = start;
+        for cte in &with.cte_tables {
+            let name_range = spans::range_of(cte.alias.name.span).ok_or(())?;
+            end = spans::range_of(cte.closing_paren_token.0.span).ok_or(())?.end;
+            defs.push(self.names.defs.len());
+            self.names.defs.push(Def {
+                name: cte.alias.name.value.clone(),
+                name_range,
+                end,
+                recursive: with.recursive,
+                outermost,
+                merged: is_merged(&cte.query),
+                limited: is_limited(&cte.query),
+                evaluated: false,
+                places: 0,
+            });
+        }
+        self.names.clauses.push(Clause { range: start..end, defs });
+        Ok(Some(self.names.clauses.len() - 1))
+    }
+
+    /// What a name stands for that WITH defines around a place.
+    fn def(&self, name: &str, at: usize) -> Option<What> {
+        let clauses = self.around.iter().rev().flatten();
+        let defs = clauses.flat_map(|clause| self.names.clauses[*clause].defs.iter().rev());
+        defs.filter(|def| self.names.defs[**def].name.eq_ignore_ascii_case(name)).find_map(|def| {
+            let known = &self.names.defs[*def];
+            if at >= known.end {
+                Some(What::Def(*def))
+            } else {
+                (known.recursive && known.holds(at)).then_some(What::Itself(*def))
+            }
+        })
+    }
+}
+
+/// Whether a server merges a query into the one that reads it, so that it is evaluated in each place (*Optimizing Derived
+/// Tables, View References, and Common Table Expressions*).
+fn is_merged(query: &Query) -> bool {
+    let SetExpr::Select(select) = &*query.body else { return false };
+    query.limit_clause.is_none() && !select.from.is_empty() && is_row_by_row(select)
+}
+
+fn is_row_by_row(select: &Select) -> bool {
+    let grouped = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(keys, modifiers) => !keys.is_empty() || !modifiers.is_empty(),
+    };
+    let distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
+    let is_simple = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            !is_aggregated(expr) && !has_query(expr) && !has_window(expr)
+        }
+        _ => true,
+    };
+    !grouped && !distinct && select.having.is_none() && select.projection.iter().all(is_simple)
+}
+
+fn has_window(node: &impl Visit) -> bool {
+    struct Windows;
+    impl Visitor for Windows {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &sqlparser::ast::Expr) -> ControlFlow<()> {
+            match expr {
+                sqlparser::ast::Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    node.visit(&mut Windows).is_break()
+}
+
+/// Whether a LIMIT stands anywhere in a query.
+fn is_limited(query: &Query) -> bool {
+    struct Limits;
+    impl Visitor for Limits {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            if query.limit_clause.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    query.visit(&mut Limits).is_break()
+}
