@@ -28,9 +28,6 @@ const RULES: &str = "    default_group: g0
     broadcast_tables: [nation, region]
     algorithms: {by_key: {type: mod}}";
 
-/// Queries that read a name of WITH twice: MySQL opens a temporary table but once in a statement.
-const REFUSED_ON_MYSQL: &[usize] = &[15];
-
 /// Rows in one INSERT.
 const BATCH_ROWS: usize = 500;
 /// Key flags of a column tell how a server ran the statement.
@@ -64,14 +61,12 @@ fn the_22_queries_are_answered_as_by_one_server() {
     fill(&mut [&mut plain, &mut through], scale);
     let queries: Vec<&str> = include_str!("queries.sql").split("-- ").skip(1).collect();
     assert_eq!(queries.len(), 22);
-    let refused: &[usize] = if plain.greeting.version.contains("MariaDB") { &[] } else { REFUSED_ON_MYSQL };
     let (mut wrong, mut empty) = (Vec::new(), 0);
     for (number, query) in (1..).zip(queries) {
         let sql = query.split_once('\n').unwrap().1.trim().trim_end_matches(';');
         let want = plain.rows(sql);
         empty += usize::from(want.rows.is_empty());
         match through.query(sql) {
-            Response::Err(error) if error.errno == 1235 && refused.contains(&number) => {}
             Response::Rows(got) if comparable(&got) == comparable(&want) => {}
             got => {
                 wrong.push(format!("query {number}\n  plain: {}\n  proxy: {}", show(&Response::Rows(want)), show(&got)))

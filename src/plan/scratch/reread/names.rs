@@ -3,11 +3,13 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    Distinct, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor,
+    BinaryOperator, Distinct, Expr, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, Visit, Visitor,
 };
 
 use super::refused;
 use crate::plan::error::PlanError;
+use crate::plan::functions::{FunctionKind, classify};
 use crate::plan::shape::{has_query, is_aggregated};
 use crate::sql::spans;
 
@@ -34,8 +36,8 @@ pub(super) struct Def {
     outermost: bool,
     /// A server merges its query into the one that reads it.
     merged: bool,
-    /// It takes some of its rows.
-    limited: bool,
+    /// It may have other rows each time that it is evaluated.
+    open: bool,
     /// It is evaluated into a temporary table.
     pub evaluated: bool,
     /// How many places read it once everything is written out.
@@ -127,8 +129,10 @@ impl<'t> Names<'t> {
             if places > 1 && !def.merged && !only_shape {
                 if def.outermost {
                     def.evaluated = true;
-                } else if def.limited {
-                    return Err(refused("a name of WITH in a subquery, with LIMIT, that is read more than once"));
+                } else if def.open {
+                    let what =
+                        "a name of WITH in a subquery, with LIMIT or a value by chance, that is read more than once";
+                    return Err(refused(what));
                 }
             }
         }
@@ -214,7 +218,7 @@ impl Finder<'_> {
                 recursive: with.recursive,
                 outermost,
                 merged: is_merged(&cte.query),
-                limited: is_limited(&cte.query),
+                open: is_open(&cte.query),
                 evaluated: false,
                 places: 0,
             });
@@ -242,7 +246,7 @@ impl Finder<'_> {
 /// Tables, View References, and Common Table Expressions*).
 fn is_merged(query: &Query) -> bool {
     let SetExpr::Select(select) = &*query.body else { return false };
-    query.limit_clause.is_none() && !select.from.is_empty() && is_row_by_row(select)
+    !is_open(query) && !select.from.is_empty() && is_row_by_row(select)
 }
 
 fn is_row_by_row(select: &Select) -> bool {
@@ -264,9 +268,9 @@ fn has_window(node: &impl Visit) -> bool {
     struct Windows;
     impl Visitor for Windows {
         type Break = ();
-        fn pre_visit_expr(&mut self, expr: &sqlparser::ast::Expr) -> ControlFlow<()> {
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
-                sqlparser::ast::Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+                Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             }
         }
@@ -274,14 +278,32 @@ fn has_window(node: &impl Visit) -> bool {
     node.visit(&mut Windows).is_break()
 }
 
-/// Whether a LIMIT stands anywhere in a query.
-fn is_limited(query: &Query) -> bool {
-    struct Limits;
-    impl Visitor for Limits {
+/// Whether a LIMIT stands anywhere in a query, or what may have another value each time that it is evaluated.
+fn is_open(query: &Query) -> bool {
+    struct Finder;
+    impl Visitor for Finder {
         type Break = ();
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
             if query.limit_clause.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if is_by_chance(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
     }
-    query.visit(&mut Limits).is_break()
+    query.visit(&mut Finder).is_break()
+}
+
+fn is_by_chance(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => true,
+        Expr::Function(function) => {
+            let name = function.name.0.last().and_then(ObjectNamePart::as_ident);
+            name.is_none_or(|name| {
+                use FunctionKind::{Effect, Lock, Random, Unknown};
+                // with an argument, LAST_INSERT_ID and its kin leave something behind
+                [0, 1].iter().any(|count| matches!(classify(&name.value, *count), Effect | Lock | Random | Unknown))
+            })
+        }
+        _ => false,
+    }
 }
