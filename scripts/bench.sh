@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Criterion's benches, then the end-to-end comparison. BENCH_FLAGS goes to the latter, for example
-# BENCH_FLAGS='--seconds 4 --threads 16 --tests oltp_point_select'. BENCH_ONLY=criterion or e2e runs one of the two.
+# Criterion's benches, then the end-to-end comparison, then writes over many shards. BENCH_FLAGS goes to the second, for
+# example BENCH_FLAGS='--seconds 4 --threads 16 --tests oltp_point_select', BENCH_WRITES_FLAGS to the third.
+# BENCH_ONLY=criterion, e2e or writes runs one of the three.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -11,4 +12,9 @@ if [ "${BENCH_ONLY:-e2e}" = e2e ]; then
     cargo build --release --bin shardloom
     # shellcheck disable=SC2086  # several options in one variable
     python3 benches/e2e/compare.py ${BENCH_FLAGS:-}
+fi
+if [ "${BENCH_ONLY:-writes}" = writes ]; then
+    cargo build --release --bin shardloom
+    # shellcheck disable=SC2086
+    python3 benches/e2e/writes.py ${BENCH_WRITES_FLAGS:-}
 fi

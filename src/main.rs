@@ -56,6 +56,10 @@ enum Command {
         /// The folder that holds the rules.
         #[arg(long, value_name = "DIR")]
         rules: PathBuf,
+        /// Asks the groups' primaries too, and warns of tables whose unique keys the shards cannot keep together, of
+        /// definitions that have drifted apart, and of what is missing.
+        #[arg(long)]
+        connect: bool,
     },
     /// Prints the plan of a statement: its shards, the SQL for each, and how the answers are merged.
     ///
@@ -78,7 +82,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Serve { rules } => shardloom::serve::main(&rules, cli.log.log.as_deref(), cli.log.log_json),
-        Command::Check { rules } => shardloom::serve::check(&rules),
+        Command::Check { rules, connect } => shardloom::serve::check(&rules, connect),
         Command::Route { rules, schema, sql } => shardloom::serve::route(&rules, schema.as_deref(), &sql),
         Command::Playground(options) => {
             shardloom::playground::main(options, cli.log.log.as_deref().unwrap_or("info"), cli.log.log_json)

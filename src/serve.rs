@@ -17,6 +17,7 @@ use crate::observe::logging::{self, LogOptions};
 use crate::server::{Accepted, ListenAddress, Server, ServerHandle, ServerOptions, TlsFiles, TlsPolicy};
 use crate::session::{Identity, Session, Shared, Snapshot};
 
+mod check;
 mod directory;
 mod doorman;
 mod route;
@@ -26,6 +27,7 @@ use directory::RulesDirectory;
 use doorman::GateDoorman;
 use status::{ProxyStatus, connect_metrics};
 
+pub use check::check;
 pub use route::route;
 
 /// How long the start waits for a backend to tell its version; without an answer the greeting shows a default.
@@ -66,25 +68,6 @@ pub enum ServeError {
     },
 }
 
-/// `shardloom check`: prints all problems; exit code 1 if there is one.
-pub fn check(rules: &Path) -> ExitCode {
-    match Rules::load(rules) {
-        Ok(rules) => {
-            println!(
-                "{} groups, {} schemas, {} users: no problems",
-                rules.groups.len(),
-                rules.schemas.len(),
-                rules.users.len()
-            );
-            ExitCode::SUCCESS
-        }
-        Err(problems) => {
-            println!("{problems}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// `shardloom serve`: runs until SIGTERM or SIGINT.
 pub fn main(rules: &Path, filter: Option<&str>, json: bool) -> ExitCode {
     if let Err(error) = logging::init(&LogOptions { json, level: filter.map(str::to_owned) }) {
@@ -118,6 +101,7 @@ async fn serve(folder: PathBuf) -> Result<(), ServeError> {
     let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), &version));
     tokio::spawn(Arc::clone(&shared.recovery).run(recovery_source(&shared)));
     watch_for_deadlocks(&shared);
+    watch_definitions(&shared);
     let server = Server::bind(options(&rules), directory).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");
@@ -275,6 +259,23 @@ fn watch_for_deadlocks(shared: &Arc<Shared>) {
         }
     };
     tokio::spawn(crate::txn::deadlock::run(Arc::clone(&shared.coordinator), source, end));
+}
+
+/// Carries on definitions that were left, and notices those of other proxies.
+fn watch_definitions(shared: &Arc<Shared>) {
+    let recovery = recovery_source(shared);
+    let instance = shared.coordinator.instance();
+    let source = move || recovery().map(|(backends, settings)| (backends, settings.interval_ms));
+    let shared = Arc::downgrade(shared);
+    let changed = move |schema: &str, table: &str| {
+        let Some(shared) = shared.upgrade() else { return };
+        let catalog = Arc::clone(&shared.snapshot.load().catalog);
+        match table {
+            "" => catalog.invalidate_schema(schema),
+            table => catalog.invalidate(schema, table),
+        }
+    };
+    tokio::spawn(crate::definitions::watch(instance, source, changed));
 }
 
 /// What recovery looks at: the rules in force, for as long as the proxy runs.

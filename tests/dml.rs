@@ -336,6 +336,30 @@ fn two_proxies_never_give_the_same_key() {
 }
 
 #[test]
+fn a_proxy_that_is_halted_while_its_lease_ends_uses_its_worker_id_no_more() {
+    let backends = Backends::start(&ClusterSpec { replicas: 0, ..ClusterSpec::default() });
+    let rules = Rules::schema(SCHEMA, KEY_RULES);
+    let mut proxy = ProxyProcess::start(&backends, &rules);
+    let mut client = Options::new(&proxy.url()).schema(SCHEMA).connect().unwrap();
+    client.run("CREATE TABLE leased (id BIGINT NOT NULL PRIMARY KEY, v INT)");
+    let worker = |id: u64| (id >> 12) & 1023;
+    let before = worker(client.run("INSERT INTO leased (v) VALUES (1), (2)").last_insert_id);
+    proxy.signal(rustix::process::Signal::STOP);
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    // Its lease has ended, so another one may take the worker id.
+    let mut server = Options::new(&backends.groups[1].primary).connect().unwrap();
+    let taken = server.run(
+        "UPDATE shardloom.workers SET holder = 'someone else', expires = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR \
+         WHERE expires < UTC_TIMESTAMP(6)",
+    );
+    assert_eq!(taken.affected_rows, 1);
+    client.send_query("INSERT INTO leased (v) VALUES (3), (4)");
+    proxy.signal(rustix::process::Signal::CONT);
+    let id = client.read_response().unwrap().ok().last_insert_id;
+    assert_ne!(worker(id), before);
+}
+
+#[test]
 fn keys_that_each_shard_keeps_for_itself_are_warned_of() {
     let sides = Sides::open("dml_warn");
     let [_, mut proxy] = sides.clients("dml_warn", 0);

@@ -269,3 +269,33 @@ fn a_deadlock_over_two_groups_ends_its_youngest_transaction() {
     younger.run("COMMIT");
     assert_eq!(balances(&mut bystander)[..2], ["7", "7"]);
 }
+
+#[test]
+fn a_deadlock_of_two_proxies_ends_its_youngest_transaction() {
+    let bank = Bank::open(Rules::default());
+    let rules = Rules::default().and_schema(SCHEMA, SCHEMA_RULES);
+    let other = ProxyProcess::start_beside(&bank.backends, &rules, &[]);
+    for round in 0..3 {
+        let (mut older, mut younger) = (bank.client(), connect(&other.url()));
+        if round == 1 {
+            std::mem::swap(&mut older, &mut younger);
+        }
+        for (client, first) in [(&mut older, 0), (&mut younger, 1)] {
+            client.run("BEGIN");
+            client.rows("SELECT balance FROM accounts WHERE id IN (3, 4)");
+            client.run(&format!("UPDATE accounts SET balance = balance + 1 WHERE id = {first}"));
+            // which one is the younger is told by the clock
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let begun = Instant::now();
+        older.send_query("UPDATE accounts SET balance = balance + 1 WHERE id = 1");
+        younger.send_query("UPDATE accounts SET balance = balance + 1 WHERE id = 0");
+        let error = younger.read_response().unwrap().err();
+        println!("found after {:?}", begun.elapsed());
+        assert_eq!((error.errno, error.sqlstate.as_str()), (1213, "40001"), "{error}");
+        older.read_response().unwrap().ok();
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        older.run("COMMIT");
+        assert_eq!(balances(&mut younger)[..2], [format!("{}", 101 + round), format!("{}", 101 + round)]);
+    }
+}

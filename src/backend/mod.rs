@@ -37,7 +37,7 @@ pub use lease::Lease;
 pub use pool::Pool;
 pub use response::{Answer, Done, OWN_BYTES_LIMIT, OWN_ROWS_LIMIT, Row, text};
 pub use server::Server;
-pub use settings::{Settings, Variables, default_collation};
+pub use settings::{Settings, Variables, default_collation, set_statement};
 pub use setup::Setup;
 pub use spec::{Limits, ServerSpec};
 pub use statements::{Prepared, StatementText};

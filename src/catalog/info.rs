@@ -78,6 +78,18 @@ pub struct TableInfo {
 }
 
 impl TableInfo {
+    /// The columns by which each row is known: the primary key, or else a unique key that takes no NULL. Empty if there is
+    /// neither.
+    pub fn row_key(&self) -> &[String] {
+        if !self.primary_key.is_empty() {
+            return &self.primary_key;
+        }
+        let takes_no_null =
+            |column: &String| self.column(column).is_some_and(|(_, column)| !column.nullable && !column.generated);
+        let mut keys = self.unique_keys.iter();
+        keys.find(|key| key.is_whole && key.columns.iter().all(takes_no_null)).map_or(&[], |key| &key.columns)
+    }
+
     /// A column by name, in any case, with its position.
     pub fn column(&self, name: &str) -> Option<(usize, &ColumnInfo)> {
         self.columns.iter().enumerate().find(|(_, column)| column.name.eq_ignore_ascii_case(name))

@@ -97,8 +97,13 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
             _ => info.add(&outcome.info),
         }
         total.affected_rows = total.affected_rows.saturating_add(outcome.affected_rows);
-        total.warnings = total.warnings.saturating_add(outcome.warnings);
         total.status = outcome.status;
+        let told = report.warnings.len();
+        let mut news = report.warnings;
+        keep_news(&warnings, &mut news);
+        // a server gave each of its statements what is told once
+        let again = u16::try_from(told - news.len()).unwrap_or(u16::MAX);
+        total.warnings = total.warnings.saturating_add(outcome.warnings.saturating_sub(again));
         // a server reports the value of the last row
         match report.rows.last() {
             Some(row) if outcome.insert_id != 0 && *row >= last_row => {
@@ -107,7 +112,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
             Some(_) => {}
             None => total.insert_id = total.insert_id.max(outcome.insert_id),
         }
-        warnings.extend(report.warnings);
+        warnings.extend(news);
     }
     if warnings.iter().all(|warning| row_of(&warning.message).is_some()) {
         warnings.sort_by_key(|warning| row_of(&warning.message));
@@ -117,12 +122,41 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
     Written { outcome: total, warnings }
 }
 
+/// ER_NO_DEFAULT_FOR_FIELD: a warning of a statement, not of a row.
+const NO_DEFAULT: u16 = 1364;
+
+/// Takes out what was told before and one server tells once for all rows.
+pub fn keep_news(known: &[Diagnostic], warnings: &mut Vec<Diagnostic>) {
+    warnings.retain(|warning| {
+        warning.code != NO_DEFAULT
+            || !known.iter().any(|known| known.code == NO_DEFAULT && known.message == warning.message)
+    });
+}
+
 /// Runs a lane's statements. An error comes with the number of the row that it is about, or of the first one that its
-/// statement has.
+/// statement has. Behind an error that undid its own statement alone, those statements run too that have an earlier row: one
+/// server would have met their errors first.
 async fn run_lane(lane: &mut Lane, steps: Vec<Step>) -> Result<Vec<Report>, (u32, ExecuteError)> {
     let mut reports = Vec::with_capacity(steps.len());
+    let mut failed: Option<(u32, ExecuteError)> = None;
     for step in steps {
-        let outcome = run_step(lane, &step.request).await.map_err(|error| of_row(error, &step.rows))?;
+        let first = step.rows.first().copied().unwrap_or(u32::MAX);
+        let is_setup = matches!(step.request, Request::UseSchema(_));
+        if failed.as_ref().is_some_and(|(row, error)| !is_setup && (first >= *row || !is_about_a_row(error))) {
+            continue;
+        }
+        let outcome = match run_step(lane, &step.request).await.map_err(|error| of_row(error, &step.rows)) {
+            Ok(outcome) => outcome,
+            Err((row, error)) => {
+                if failed.as_ref().is_none_or(|(known, known_error)| row < *known && is_about_a_row(known_error)) {
+                    failed = Some((row, error));
+                }
+                continue;
+            }
+        };
+        if failed.is_some() {
+            continue;
+        }
         if matches!(step.request, Request::UseSchema(_) | Request::Command(_)) {
             continue;
         }
@@ -133,7 +167,17 @@ async fn run_lane(lane: &mut Lane, steps: Vec<Step>) -> Result<Vec<Report>, (u32
         lane.restore_outcome(outcome.clone());
         reports.push(Report { outcome, warnings, rows: step.rows });
     }
-    Ok(reports)
+    failed.map_or(Ok(reports), Err)
+}
+
+/// Whether an error is about a row that cannot be as it is told: such an error undoes its own statement and nothing else.
+fn is_about_a_row(error: &ExecuteError) -> bool {
+    /// ER_BAD_NULL_ERROR, ER_DUP_ENTRY, ER_WARN_DATA_OUT_OF_RANGE, WARN_DATA_TRUNCATED, ER_TRUNCATED_WRONG_VALUE,
+    /// ER_NO_DEFAULT_FOR_FIELD, ER_DIVISION_BY_ZERO, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, ER_DATA_TOO_LONG,
+    /// ER_NO_REFERENCED_ROW_2, ER_DUP_ENTRY_WITH_KEY_NAME, ER_DATA_OUT_OF_RANGE, ER_CHECK_CONSTRAINT_VIOLATED, and
+    /// MariaDB's ER_CONSTRAINT_FAILED.
+    const OF_ROWS: [u16; 14] = [1048, 1062, 1264, 1265, 1292, 1364, 1365, 1366, 1406, 1452, 1586, 1690, 3819, 4025];
+    matches!(error, ExecuteError::Backend(BackendError::Server(server)) if OF_ROWS.contains(&server.errno))
 }
 
 async fn run_step(lane: &mut Lane, request: &Request) -> Result<Outcome, ExecuteError> {

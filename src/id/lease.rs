@@ -37,8 +37,16 @@ pub struct Lease {
 struct Held {
     worker: u16,
     generator: Snowflake,
-    /// No id is given out from here on.
+    /// No id is given out from here on,
     until: Instant,
+    /// nor from this moment on by the host's clock (milliseconds since 1970), which goes on while a machine is suspended.
+    until_unix_ms: u64,
+}
+
+impl Held {
+    fn lasts(&self) -> bool {
+        Instant::now() < self.until && now_ms() < self.until_unix_ms
+    }
 }
 
 impl Lease {
@@ -60,7 +68,7 @@ impl Lease {
     pub fn take(&self, count: u32) -> Result<Vec<u64>, IdError> {
         let held = self.held.lock();
         match &*held {
-            Some(held) if Instant::now() < held.until => Ok(held.generator.reserve(count)?.collect()),
+            Some(held) if held.lasts() => Ok(held.generator.reserve(count)?.collect()),
             _ => Err(IdError::NotReady),
         }
     }
@@ -75,7 +83,7 @@ impl Lease {
 
     /// The worker id, while it is held.
     pub fn worker(&self) -> Option<u16> {
-        self.held.lock().as_ref().filter(|held| Instant::now() < held.until).map(|held| held.worker)
+        self.held.lock().as_ref().filter(|held| held.lasts()).map(|held| held.worker)
     }
 
     /// Renews the lease, or takes another one if it was lost.
@@ -92,7 +100,7 @@ impl Lease {
     async fn renew_or_take(&self, backends: &Backends) -> Result<(), IdError> {
         let held = self.held.lock().as_ref().map(|held| held.worker);
         if let Some(worker) = held {
-            let asked = Instant::now();
+            let asked = (Instant::now(), now_ms());
             let sql = format!(
                 "UPDATE {SCHEMA}.workers SET expires = {}, last_ms = {} WHERE worker_id = {worker} AND holder = '{}'",
                 self.expires(),
@@ -102,7 +110,7 @@ impl Lease {
             self.run(backends, &sql).await?;
             if self.holds(backends, worker).await? {
                 if let Some(held) = &mut *self.held.lock() {
-                    held.until = self.until(asked);
+                    (held.until, held.until_unix_ms) = self.until(asked);
                 }
                 return Ok(());
             }
@@ -125,7 +133,7 @@ impl Lease {
             let Some(worker) = self.candidate(backends).await? else {
                 return Err(IdError::NoWorkerId(MAX_WORKER_ID + 1));
             };
-            let asked = Instant::now();
+            let asked = (Instant::now(), now_ms());
             // Run twice, both do nothing more than once.
             let insert = format!(
                 "INSERT IGNORE INTO {SCHEMA}.workers VALUES ({worker}, '{}', {}, 0)",
@@ -151,7 +159,8 @@ impl Lease {
             let generator = Snowflake::new(worker, self.epoch_ms, self.max_backward_ms);
             generator.start_behind(floor);
             tracing::info!(worker, "leased a worker id");
-            *self.held.lock() = Some(Held { worker, generator, until: self.until(asked) });
+            let (until, until_unix_ms) = self.until(asked);
+            *self.held.lock() = Some(Held { worker, generator, until, until_unix_ms });
             return Ok(());
         }
         Err(IdError::NoWorkerId(MAX_WORKER_ID + 1))
@@ -185,8 +194,9 @@ impl Lease {
         format!("UTC_TIMESTAMP(6) + INTERVAL {} MICROSECOND", self.ttl.as_micros())
     }
 
-    fn until(&self, asked: Instant) -> Instant {
-        asked + self.ttl - self.ttl / MARGIN
+    fn until(&self, (asked, asked_unix_ms): (Instant, u64)) -> (Instant, u64) {
+        let lasts = self.ttl - self.ttl / MARGIN;
+        (asked + lasts, asked_unix_ms.saturating_add(lasts.as_millis() as u64))
     }
 
     async fn run(&self, backends: &Backends, sql: &str) -> Result<crate::backend::Answer, IdError> {

@@ -4,8 +4,10 @@
 //! an object whose body names tables, and a change of the sharding key are refused.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::action::{Action, Everywhere};
+use super::compose::Compose;
 use super::error::PlanError;
 use super::given::{Given, GivenStatement};
 use super::keys::Keys;
@@ -98,7 +100,11 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
     let names = names::tables(subject.sql, subject.context.mode);
     // CREATE TABLE … SELECT may read tables that are elsewhere
     let mut plan = match ddl.kind {
-        DdlKind::CreateTable { query: Some(_), .. } => opaque::plan(subject, "CREATE TABLE … SELECT")?,
+        DdlKind::CreateTable { query: Some(_), temporary, .. } => match opaque::plan(subject, "CREATE TABLE … SELECT")
+        {
+            Err(refused) if !temporary => return with_rows(subject, tables, refused),
+            plan => plan?,
+        },
         _ => opaque::home(subject, &names),
     };
     plan.tables = logical(tables);
@@ -128,6 +134,16 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
     Ok(plan)
 }
 
+/// CREATE TABLE … SELECT whose table or rows are not on the home group: in steps.
+fn with_rows(subject: &Subject<'_>, tables: &[Named<'_>], refused: PlanError) -> Result<Plan, PlanError> {
+    let action = subject.only_composed(refused, Some(&Compose::Create))?;
+    let keys = Keys { units: Vec::new(), refs: Vec::new() };
+    let mut plan = subject.plan(StatementKind::Ddl, &Met::default(), &keys, action);
+    plan.tables = logical(tables);
+    plan.compose = Some(Arc::new(Compose::Create));
+    Ok(subject.only_for_these_literals(plan))
+}
+
 fn logical(tables: &[Named<'_>]) -> Vec<LogicalTable> {
     let of =
         |table: &Named<'_>| LogicalTable { schema: table.place.schema().into(), table: table.place.table().into() };
@@ -149,7 +165,9 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
             return refused("a temporary table with the name of", "choose another name");
         }
         DdlKind::CreateTable { query: Some(_), .. } => {
-            return refused("CREATE TABLE … SELECT of or from", "create the table, then insert the rows");
+            let what = format!("CREATE TABLE … SELECT of or from '{name}', which the rules place");
+            let instead = "create the table, then insert the rows";
+            return with_rows(subject, &tables, PlanError::not_supported(what, instead));
         }
         DdlKind::RenameTable => return refused("RENAME TABLE of", "its name is given by the rules"),
         DdlKind::Maintenance(_) if tables.iter().any(|table| table.place.nodes().len() > 1) => {

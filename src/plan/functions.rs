@@ -135,6 +135,17 @@ const STATEMENT_TIME: &[&str] = &[
 
 const RANDOM: &[&str] = &["rand", "random_bytes", "sys_guid", "sysdate", "uuid", "uuid_short", "uuid_v4", "uuid_v7"];
 
+/// Whether a function gives another value each time it is called.
+pub fn is_random(name: &str) -> bool {
+    RANDOM.iter().any(|random| random.eq_ignore_ascii_case(name))
+}
+
+/// Whether the text of a default calls such a function.
+pub fn calls_random(default: &str) -> bool {
+    let text = default.to_ascii_lowercase();
+    RANDOM.iter().any(|random| text.contains(&format!("{random}(")))
+}
+
 const LOCKS: &[&str] = &["get_lock", "is_free_lock", "is_used_lock", "release_all_locks", "release_lock"];
 
 const EFFECTS: &[&str] = &[

@@ -217,6 +217,28 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The physical tables that a definition is about (schema and table), in the order of its statements; nothing where those
+    /// are about no table.
+    pub fn defined_tables(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let Action::Everywhere(all) = &self.action else { return Vec::new() };
+        let nodes = all.iter().filter_map(|one| one.units.first()).flat_map(|unit| unit.place.nodes());
+        nodes.map(|node| (Arc::clone(&node.schema), Arc::clone(&node.table))).collect()
+    }
+}
+
+/// A node that has the definition of a logical table; nothing for a name that stands for no table.
+pub fn a_node(rules: &Rules, schema: &str, table: &str) -> Option<crate::config::DataNode> {
+    let schema = rules.schema(schema)?;
+    match schema.table(table) {
+        Some(rule) => rule.nodes.first().cloned(),
+        None => {
+            let group = schema.default_group.filter(|_| !schema.is_part(table))?;
+            Some(crate::config::DataNode { group, schema: Arc::clone(&schema.name), table: table.into() })
+        }
+    }
+}
+
 /// Plans a statement: `sql` is the text of one statement, `scan` and `literals` are what the digest says of it.
 pub fn plan(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Literal]) -> Result<Plan, PlanError> {
     let subject = Subject::new(context, sql, scan, literals)?;

@@ -181,6 +181,9 @@ pub struct Bound {
     pub expected_columns: Option<usize>,
     /// The first generated key, to be reported as the insert id.
     pub insert_id: Option<u64>,
+    /// Where some rows may be left out as duplicates: for each of `shards` the question which of its generated keys was
+    /// inserted first.
+    pub first_inserted: Vec<String>,
     /// The greatest key that the statement gives itself where a generator counts: it must not be given again.
     pub given_key: Option<(Arc<KeyMaker>, u64)>,
     /// The servers report an insert id that the statement gave itself: LAST_INSERT_ID() stays what it was.

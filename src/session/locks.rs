@@ -109,6 +109,9 @@ impl Session {
         }
         let snapshot = self.snapshot();
         let group = self.home_group(&snapshot);
+        if !self.state.autocommit && !self.txn.is_active() {
+            self.begin_as_announced(false);
+        }
         self.check_write(&snapshot, &[group])?;
         self.note_write();
         self.pass_through(&text.sql).await

@@ -36,6 +36,7 @@ mod select_inner;
 mod set;
 mod shared;
 mod show;
+mod show_definitions;
 mod show_transactions;
 mod state;
 mod text_prepared;

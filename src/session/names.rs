@@ -16,7 +16,7 @@ impl Names for NameMap {
     }
 
     /// Servers name tables as `'schema.table'`, `` `schema`.`table` ``, `'table'`, `` `table` `` and, for keys, as
-    /// `'table.key'`.
+    /// `'table.key'`; MariaDB the CHECK of a column as `` `table.column` ``.
     fn restore_text(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for entry in &self.entries {
@@ -27,6 +27,7 @@ impl Names for NameMap {
                 (format!("'{from}'"), format!("'{to}'")),
                 (format!("`{from}`"), format!("`{to}`")),
                 (format!("'{from}."), format!("'{to}.")),
+                (format!("`{from}."), format!("`{to}.")),
             ] {
                 if text.contains(&old) {
                     text = text.replace(&old, &new);

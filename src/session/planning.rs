@@ -23,6 +23,9 @@ const SYNTAX_ERROR: u16 = 1064;
 /// ER_NOT_SUPPORTED_YET.
 const NOT_SUPPORTED_YET: u16 = 1235;
 
+/// How often a statement is planned while the tables that it names are being defined anew.
+const MAX_PLANNINGS: u32 = 3;
+
 impl Session {
     /// The plan of a statement: from the cache, or made.
     pub(super) async fn plan(
@@ -74,8 +77,21 @@ impl Session {
             };
             snapshot.catalog.table("information_schema", view).await?;
         }
-        self.load_tables(text, snapshot).await?;
-        let plan = match self.plan_anew(text, scanned, snapshot, prepared) {
+        let mut key = key;
+        let mut attempt = 1;
+        let planned = loop {
+            let epoch = snapshot.catalog.epoch();
+            self.load_tables(text, snapshot).await?;
+            let planned = self.plan_anew(text, scanned, snapshot, prepared);
+            // a table that was defined anew meanwhile may have been forgotten before it was looked at
+            let now = snapshot.catalog.epoch();
+            if now == epoch || attempt == MAX_PLANNINGS {
+                break planned;
+            }
+            key.catalog_epoch = now;
+            attempt += 1;
+        };
+        let plan = match planned {
             Ok(plan) => Arc::new(plan),
             Err(error @ PlanError::Parse(_)) => return Err(self.syntax_error(text, snapshot, error).await),
             Err(error) => return Err(error.into()),

@@ -30,6 +30,7 @@ impl Session {
             }
             Show::ProcessList { full } => self.process_list(full).await?,
             Show::ShardloomTransactions => self.show_transactions().await?,
+            Show::ShardloomDdl => self.show_definitions().await?,
             show if show.is_about_tables() => return self.run_planned_show(text).await,
             show => {
                 if let Some(sql) = self.passed_on(&show, text)? {
@@ -50,7 +51,8 @@ impl Session {
             Show::Warnings { .. }
             | Show::CountWarnings { .. }
             | Show::ProcessList { .. }
-            | Show::ShardloomTransactions => Ok(None),
+            | Show::ShardloomTransactions
+            | Show::ShardloomDdl => Ok(None),
             Show::Databases(filter) => Ok(Some(self.databases_query(filter, text))),
             Show::Grants { user } => self.grants_query(user.as_deref()).map(Some),
             Show::CreateUser => Err(self.accounts_are_denied()),
@@ -99,6 +101,9 @@ impl Session {
         }
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, crate::plan::LastInsertId::AsReported, true);
+        if outcome.warnings > 0 {
+            self.fetch_warnings(&mut lane).await;
+        }
         self.settle(lane, &snapshot);
         Ok(Flow::Continue)
     }

@@ -15,6 +15,7 @@ use super::{Failure, Session, Snapshot};
 use crate::backend::KillHandle;
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
+use crate::execute::own_query::query_rows;
 use crate::execute::write::{Step, Sum, Written};
 use crate::execute::{ExecuteError, Lane, Watch, write};
 use crate::plan::types::{ParamSource, StatementKind};
@@ -32,7 +33,7 @@ impl Session {
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
-        bound: Bound,
+        mut bound: Bound,
         input: Input<'_>,
     ) -> Result<(), Failure> {
         let groups = groups_of(&bound);
@@ -68,6 +69,11 @@ impl Session {
             Ok(written) => written,
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         };
+        match first_inserted(&mut lanes, &bound, &outcome).await {
+            Ok(Some(id)) => bound.insert_id = Some(id),
+            Ok(None) => {}
+            Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
+        }
         if within == Within::Client {
             let released = join_all(lanes.iter_mut().map(|lane| lane.run(RELEASE))).await;
             if let Err(error) = released.into_iter().collect::<Result<(), _>>() {
@@ -176,6 +182,23 @@ impl Session {
         }
         failure
     }
+}
+
+/// The first generated key whose row is there, of an INSERT some of whose rows were duplicates.
+async fn first_inserted(lanes: &mut [Lane], bound: &Bound, outcome: &Outcome) -> Result<Option<u64>, ExecuteError> {
+    let duplicates = write::number_after(&outcome.info, "Duplicates").unwrap_or(0);
+    if duplicates == 0 || outcome.affected_rows == 0 {
+        return Ok(None);
+    }
+    let mut first: Option<u64> = None;
+    for (shard, question) in bound.shards.iter().zip(&bound.first_inserted) {
+        let Some(lane) = lanes.iter_mut().find(|lane| lane.group() == shard.group) else { continue };
+        let (_, rows) = query_rows(lane, question, 1).await?;
+        let cell = rows.first().and_then(|row| row.first().cloned().flatten());
+        let id = cell.and_then(|cell| std::str::from_utf8(&cell).ok()?.parse::<u64>().ok());
+        first = first.into_iter().chain(id).min();
+    }
+    Ok(first)
 }
 
 pub(super) fn groups_of(bound: &Bound) -> Vec<GroupId> {

@@ -1,9 +1,12 @@
 //! Deadlocks over several groups: no server sees the whole of one.
 //!
-//! Looked for only while at least two transactions over several groups have had a statement running for a while: then the
-//! groups that they are on tell who waits for whom, and a cycle through several groups that is there twice in a row is ended by
-//! rolling back its youngest transaction. A transaction of another proxy is known by its connections only, so a cycle through
-//! two of another proxy's connections is not seen as one; the servers' lock wait timeout is the net below.
+//! Looked for only while a transaction over several groups has had a statement running for a while: then the groups that it
+//! is on tell who waits for whom, and a cycle through several groups that is there twice in a row is ended by rolling back its
+//! youngest transaction. Which connections belong to one transaction a proxy knows of its own. For those of other proxies
+//! each proxy notes the connections of its waiting transactions on the groups that they are on ([`waiters`]): all see the same
+//! graph, choose the same transaction, and the proxy that runs it ends it. The servers' lock wait timeout is the net below.
+
+mod waiters;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,9 +20,12 @@ use crate::backend::{BackendError, Backends, text};
 use crate::config::GroupId;
 
 /// A statement that has run for so long may wait for a lock.
-const SUSPECT_AFTER: Duration = Duration::from_millis(500);
-/// Between two looks at the transactions of this process.
-const INTERVAL: Duration = Duration::from_millis(400);
+const SUSPECT_AFTER: Duration = Duration::from_millis(400);
+/// Between two looks at the transactions of this process. A deadlock is told after three: at the first the others are told
+/// of the connections, at the second all see the cycle, at the third it is still there.
+const INTERVAL: Duration = Duration::from_millis(300);
+/// After so many looks a cycle whose youngest transaction is another proxy's is ended here: that one may be gone.
+const PATIENCE: u32 = 10;
 
 /// Who waits for whom, on MariaDB (*INNODB_LOCK_WAITS*) and on MySQL (*The data_lock_waits Table*).
 const WAITS: [&str; 2] = [
@@ -36,8 +42,8 @@ const NO_TABLE: [u16; 2] = [1109, 1146];
 /// Who waits, or is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Node {
-    /// A transaction over several groups of this process.
-    Own(Gtrid),
+    /// A transaction over several groups whose connections are known.
+    Known(Gtrid),
     /// Any other connection to a group.
     Other(GroupId, u32),
 }
@@ -50,24 +56,29 @@ struct Wait {
     group: GroupId,
 }
 
+/// Whose connections are whose.
+type Owners = HashMap<(GroupId, u32), Gtrid>;
+
 /// Looks for deadlocks for as long as `source` gives backends. `end` makes the session of a connection id roll back.
 pub async fn run(coordinator: Arc<Coordinator>, source: impl Fn() -> Option<Arc<Backends>>, end: impl Fn(u32)) {
-    let mut before: HashSet<Vec<Wait>> = HashSet::new();
+    let mut before: HashMap<Vec<Wait>, u32> = HashMap::new();
     while let Some(backends) = source() {
         let suspects = suspects(&coordinator);
-        if suspects.len() < 2 {
-            before.clear();
-        } else {
-            let cycles = cycles(&waits(&backends, &suspects).await);
-            for cycle in cycles.iter().filter(|cycle| before.contains(*cycle)) {
-                if let Some(victim) = youngest(cycle, &suspects) {
+        let mut now = HashMap::new();
+        if !suspects.is_empty() {
+            for cycle in cycles(&waits(&backends, &suspects).await) {
+                let seen = before.get(&cycle).copied().unwrap_or(0) + 1;
+                if seen > 1
+                    && let Some(victim) = victim(&cycle, &suspects, seen)
+                {
                     tracing::info!(gtrid = %victim.gtrid, "a deadlock over several groups: its youngest transaction is rolled back");
                     coordinator.metrics().deadlocks.inc();
                     end(victim.session);
                 }
+                now.insert(cycle, seen);
             }
-            before = cycles.into_iter().collect();
         }
+        before = now;
         drop(backends);
         tokio::time::sleep(INTERVAL).await;
     }
@@ -79,15 +90,25 @@ fn suspects(coordinator: &Coordinator) -> Vec<Arc<Running>> {
     running
 }
 
-/// The youngest of this process's transactions in a cycle.
-fn youngest<'a>(cycle: &[Wait], suspects: &'a [Arc<Running>]) -> Option<&'a Arc<Running>> {
-    let in_cycle = |running: &&Arc<Running>| cycle.iter().any(|wait| wait.waiting == Node::Own(running.gtrid));
-    suspects.iter().filter(in_cycle).max_by_key(|running| running.gtrid.number)
+/// The youngest transaction of a cycle, if it is one of this process; after a while the youngest of this process.
+fn victim<'a>(cycle: &[Wait], suspects: &'a [Arc<Running>], seen: u32) -> Option<&'a Arc<Running>> {
+    let own = |gtrid: Gtrid| suspects.iter().find(|running| running.gtrid == gtrid);
+    let known = cycle.iter().filter_map(|wait| match wait.waiting {
+        Node::Known(gtrid) => Some(gtrid),
+        Node::Other(..) => None,
+    });
+    // transactions of one process are begun in the order of their numbers, whatever its clock says
+    let age = |gtrid: &Gtrid| (gtrid.begun_unix_ms, gtrid.instance, gtrid.number);
+    let youngest = known.clone().max_by_key(age)?;
+    match own(youngest) {
+        None if seen > PATIENCE => known.filter(|gtrid| own(*gtrid).is_some()).max_by_key(age).and_then(own),
+        found => found,
+    }
 }
 
 /// The waits on all groups that the suspects are on.
 async fn waits(backends: &Backends, suspects: &[Arc<Running>]) -> Vec<Wait> {
-    let mut owners: HashMap<(GroupId, u32), Gtrid> = HashMap::new();
+    let mut owners = Owners::new();
     for running in suspects {
         for participant in running.participants() {
             let index = backends.groups().iter().position(|group| *group.name() == participant.group);
@@ -97,17 +118,33 @@ async fn waits(backends: &Backends, suspects: &[Arc<Running>]) -> Vec<Wait> {
         }
     }
     let groups: BTreeSet<GroupId> = owners.keys().map(|(group, _)| *group).collect();
-    let node = |group, thread| owners.get(&(group, thread)).map_or(Node::Other(group, thread), |own| Node::Own(*own));
-    let asked = join_all(groups.into_iter().map(|group| async move {
+    let asked = join_all(groups.iter().map(|&group| async move {
         let pairs = waits_on(backends, group).await.unwrap_or_else(|error| {
             tracing::debug!(group = %backends.group(group).name(), %error, "its lock waits cannot be read");
             Vec::new()
         });
-        pairs.into_iter().map(move |(waiting, blocking)| (group, waiting, blocking))
+        (group, pairs)
     }));
-    let pairs = asked.await.into_iter().flatten();
+    let asked = asked.await;
+    let waiting: HashSet<Gtrid> = asked
+        .iter()
+        .flat_map(|(group, pairs)| pairs.iter().filter_map(|(waiting, _)| owners.get(&(*group, *waiting)).copied()))
+        .collect();
+    if waiting.is_empty() {
+        return Vec::new();
+    }
+    waiters::note(backends, owners.iter().filter(|(_, owner)| waiting.contains(owner))).await;
+    owners.extend(
+        waiters::of_others(backends, &groups)
+            .await
+            .into_iter()
+            .filter(|(place, _)| !owners.contains_key(place))
+            .collect::<Vec<_>>(),
+    );
+    let node = |group, thread| owners.get(&(group, thread)).map_or(Node::Other(group, thread), |own| Node::Known(*own));
+    let pairs = asked.into_iter().flat_map(|(group, pairs)| pairs.into_iter().map(move |pair| (group, pair)));
     pairs
-        .map(|(group, waiting, blocking)| Wait {
+        .map(|(group, (waiting, blocking))| Wait {
             waiting: node(group, waiting),
             blocking: node(group, blocking),
             group,
@@ -173,8 +210,8 @@ fn walk(
 mod tests {
     use super::*;
 
-    fn own(number: u64) -> Node {
-        Node::Own(Gtrid { instance: 1, begun_unix_ms: 1, number })
+    fn known(number: u64) -> Node {
+        Node::Known(Gtrid { instance: 1, begun_unix_ms: 1, number })
     }
 
     fn wait(waiting: Node, blocking: Node, group: u16) -> Wait {
@@ -183,7 +220,7 @@ mod tests {
 
     #[test]
     fn cycles_over_groups_are_found_and_others_are_not() {
-        let (a, b, c) = (own(1), own(2), own(3));
+        let (a, b, c) = (known(1), known(2), known(3));
         assert!(cycles(&[wait(a, b, 0), wait(b, c, 1), wait(a, c, 1)]).is_empty(), "nobody waits for itself");
         assert!(cycles(&[wait(a, b, 0), wait(b, a, 0)]).is_empty(), "its server ends that one");
         let two = [wait(a, b, 0), wait(b, a, 1)];

@@ -22,7 +22,7 @@ pub mod deadlock;
 mod error;
 mod ledger;
 mod recovery;
-mod step;
+pub(crate) mod step;
 mod transaction;
 mod xid;
 

@@ -1,7 +1,7 @@
-//! The named steps of a commit over several groups. Tests stop a proxy at each of them; a program compiled for release has
+//! The named steps of a commit over several groups, and of a definition over several nodes. Tests stop a proxy at each of them; a program compiled for release has
 //! nothing there.
 
-/// A moment of a commit over several groups.
+/// A moment of a commit over several groups, or of a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Nothing is prepared.
@@ -18,6 +18,10 @@ pub enum Step {
     CommittedOne,
     /// All are committed; the client was not told.
     Committed,
+    /// A definition over several nodes is written down; nothing of it is done.
+    DefinitionBegun,
+    /// A node has it, and is ticked off.
+    DefinedOne,
 }
 
 /// Called when a step is reached.

@@ -47,7 +47,8 @@ pub(crate) struct Said<'a> {
 }
 
 impl ChangeRows {
-    /// The recipe; `None` where there is none: a table without primary key, or something that each row may do only once.
+    /// The recipe; `None` where there is none: a table without a key that tells its rows apart, or something that each row may
+    /// do only once.
     pub fn of(
         subject: &Subject<'_>,
         builder: &Builder<'_>,
@@ -76,7 +77,8 @@ impl ChangeRows {
         if moves && (targets.len() > 1 || said.ignore) {
             return None;
         }
-        let keeps_set = is_update && !moves && Self::may_keep(subject, builder, refs, &places, said);
+        let differs = met.random.is_some() && targets.iter().any(|target| target.unit.place.broadcast().is_some());
+        let keeps_set = is_update && !moves && !differs && Self::may_keep(subject, builder, refs, &places, said);
         if is_update && !keeps_set {
             for (target, id) in targets.iter_mut().zip(&target_refs) {
                 assign(subject, target, *id, said)?;
@@ -228,7 +230,7 @@ fn target(builder: &Builder<'_>, keys: &Keys, id: RefId) -> Option<Target> {
     let reference = &builder.shape.refs[id];
     let RefKind::Table { info: Some(info), .. } = &reference.kind else { return None };
     let unit = keys.units.get(keys.unit_of(id)?)?.clone();
-    if info.kind != TableKind::Base || info.primary_key.is_empty() || unit.place.is_system() {
+    if info.kind != TableKind::Base || info.row_key().is_empty() || unit.place.is_system() {
         return None;
     }
     let (identity, key) = identity(&unit, info);
@@ -245,9 +247,10 @@ fn target(builder: &Builder<'_>, keys: &Keys, id: RefId) -> Option<Target> {
     })
 }
 
-/// The primary key and what of the sharding key is not in it; where the columns of the sharding key stand in that.
+/// The key that tells rows apart and what of the sharding key is not in it; where the columns of the sharding key stand in
+/// that.
 fn identity(unit: &Unit, info: &TableInfo) -> (Vec<Box<str>>, Vec<usize>) {
-    let mut identity: Vec<Box<str>> = info.primary_key.iter().map(|name| name.as_str().into()).collect();
+    let mut identity: Vec<Box<str>> = info.row_key().iter().map(|name| name.as_str().into()).collect();
     let mut key = Vec::new();
     for column in unit.keyed.iter().flat_map(|keyed| &keyed.columns) {
         let known = identity.iter().position(|name| name.eq_ignore_ascii_case(column));

@@ -29,6 +29,8 @@ pub(crate) enum Compose {
     Values(EvaluatedValues),
     /// UPDATE or DELETE: the rows are chosen by a locking query, and changed by their primary keys.
     Change(ChangeRows),
+    /// CREATE TABLE … SELECT: the table is made as a server would make it, and the query's rows are inserted.
+    Create,
 }
 
 /// A write that has no other way than its steps.
@@ -74,6 +76,7 @@ impl Compose {
                 .trim_end()
                 .to_owned()
             }
+            Self::Create => "in steps: create\nread: the query\nwrite: the table, then its rows".to_owned(),
             Self::Values(values) => {
                 let cells = values.cells(literals).into_iter().map(|cell| text(sql.get(cell).unwrap_or_default()));
                 let items = cells.collect::<Vec<_>>().join(", ");

@@ -10,7 +10,7 @@ use crate::plan::anchor::Span;
 use crate::plan::error::PlanError;
 use crate::plan::template::{Filling, InsertFilling, Template};
 use crate::plan::types::{Bound, NameMap, NoSession, ParamSource, SessionValues, ShardStatement};
-use crate::plan::unit::Unit;
+use crate::plan::unit::{Unit, quoted};
 use crate::route::condition::StoreError;
 use crate::route::key::{KeyType, RawValue};
 use crate::route::source::Source;
@@ -43,6 +43,8 @@ pub(crate) struct InsertAction {
     pub may_be_select: bool,
     /// A row that changes nothing was left out as a duplicate.
     pub unchanged_is_duplicate: bool,
+    /// A row that is there already is updated (ON DUPLICATE KEY UPDATE).
+    pub updates_duplicates: bool,
     /// ON DUPLICATE KEY UPDATE sets LAST_INSERT_ID().
     pub sets_last_insert_id: bool,
     /// The server reports what it is to report: of one row with an AUTO_INCREMENT column, or where it knows better.
@@ -147,7 +149,15 @@ impl InsertAction {
             self.statement(template, *node, values, session, Some(&filling), numbers)
         });
         let insert_id = generated.iter().flatten().find_map(|key| key.int());
+        let may_leave_out = self.rows.len() > 1 && (self.unchanged_is_duplicate || self.updates_duplicates);
+        let first_inserted = match insert_id {
+            Some(_) if may_leave_out => {
+                used.iter().map(|node| self.first_inserted(*node, &by_node, &generated)).collect()
+            }
+            _ => Vec::new(),
+        };
         Ok(Bound {
+            first_inserted,
             shards: shards.collect(),
             insert_id,
             given_key: self.given_key(values),
@@ -157,6 +167,18 @@ impl InsertAction {
             answers_insert_id: insert_id.is_some() && !self.reports_insert_id,
             ..Bound::default()
         })
+    }
+
+    /// The question which of the generated keys of a node's rows is there.
+    fn first_inserted(&self, node: usize, by_node: &[Vec<usize>], generated: &[Option<Key>]) -> String {
+        let unit = &self.unit[0];
+        let rows = by_node.get(node).into_iter().flatten();
+        let ids: Vec<String> =
+            rows.filter_map(|row| Some(generated.get(*row).copied().flatten()?.int()?.to_string())).collect();
+        let column = self.generated.as_ref().map_or_else(String::new, |generated| quoted(&generated.maker.column));
+        let (schema, table) = unit.node(node).map_or(("", ""), |node| (&node.schema, &node.table));
+        let ids = if ids.is_empty() { "NULL".to_owned() } else { ids.join(", ") };
+        format!("SELECT MIN({column}) FROM {}.{} WHERE {column} IN ({ids})", quoted(schema), quoted(table))
     }
 
     /// The statement for some node, whatever the values.

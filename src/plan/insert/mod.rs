@@ -13,6 +13,7 @@ use super::Plan;
 use super::action::{Action, Everywhere, Routed};
 use super::compose::{Compose, EvaluatedValues, InsertRows};
 use super::error::PlanError;
+use super::functions;
 use super::keys::{Keys, colocate};
 use super::names::base;
 use super::place::Place;
@@ -148,6 +149,7 @@ fn broadcast(
             "read the rows first, and insert them as VALUES",
         ));
     }
+    check_defaults(table, info, insert, columns)?;
     if let Some(numbered) = info.and_then(TableInfo::auto_increment) {
         let name = numbered.name.to_lowercase();
         let refused = || {
@@ -168,6 +170,30 @@ fn broadcast(
     let template = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
     let names = name_map(keys);
     Ok(Action::Everywhere(vec![Everywhere { units: keys.units.clone(), template, names, same_rows: true }]))
+}
+
+/// Defaults of a broadcast table that each server would make in its own way must not be needed.
+fn check_defaults(
+    table: &Table,
+    info: Option<&TableInfo>,
+    insert: &Insert,
+    columns: Option<&[String]>,
+) -> Result<(), PlanError> {
+    let is_random = |default: &Option<String>| default.as_deref().is_some_and(functions::calls_random);
+    for column in info.iter().flat_map(|info| &info.columns).filter(|column| is_random(&column.default)) {
+        let place = columns.and_then(|columns| columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)));
+        let is_left_out = |place: usize| match values_of(insert) {
+            Some(values) => values.rows.iter().any(|row| row.content.get(place).is_none_or(is_default)),
+            None => insert.assignments.get(place).is_some_and(|assignment| is_default(&assignment.value)),
+        };
+        if place.is_none_or(is_left_out) {
+            return Err(PlanError::not_supported(
+                format!("the default of '{}' in the broadcast table '{}'", column.name, table.name),
+                "since each server would come to another value: give the value",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The maker of a sharded table's keys, if it counts.

@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Insert, visit_expressions};
+use sqlparser::ast::{Expr, Insert, ObjectNamePart, visit_expressions};
 
 use super::action::{Cell, Generated, InsertAction, Piece, Row};
 use super::{is_default, values_of};
@@ -13,6 +13,7 @@ use crate::id::KeyMaker;
 use crate::plan::anchor::Span;
 use crate::plan::compose::has_query;
 use crate::plan::error::PlanError;
+use crate::plan::functions;
 use crate::plan::keys::Keys;
 use crate::plan::names::base;
 use crate::plan::place::Place;
@@ -109,13 +110,14 @@ pub(super) fn plan(
         has_parentheses: values_of(insert).is_some(),
         may_be_select: values_of(insert).is_some() && insert.insert_alias.is_none(),
         unchanged_is_duplicate: parsed.notes.ignore && insert.on.is_none(),
+        updates_duplicates: insert.on.is_some(),
         sets_last_insert_id: builder.shape.met.leaves_state,
         reports_insert_id: (numbers && row_count == 1) || insert.on.is_some() || returns,
     })
 }
 
 /// The values that must be evaluated before it is known where their rows belong: those of the sharding key that are not
-/// plain, and all with queries. `None` where that is not possible: a value depends on its row.
+/// plain, and all with queries; for a broadcast table those that each server would make in its own way. `None` where that is not possible: a value depends on its row.
 pub(super) fn to_evaluate(
     subject: &Subject<'_>,
     builder: &Builder<'_>,
@@ -123,11 +125,15 @@ pub(super) fn to_evaluate(
     insert: &Insert,
     columns: &[String],
 ) -> Option<Vec<Span>> {
-    let keyed = keys.units.first()?.keyed.as_ref()?;
+    let unit = keys.units.first()?;
+    let is_broadcast = unit.place.broadcast().is_some();
+    if unit.keyed.is_none() && !is_broadcast {
+        return None;
+    }
     let position = |name: &str| columns.iter().position(|column| column == name);
     let reader = Reader {
         subject,
-        keys: keyed.columns.iter().map(|name| position(name)).collect(),
+        keys: unit.keyed.iter().flat_map(|keyed| &keyed.columns).map(|name| position(name)).collect(),
         generated: None,
         numbered: None,
         width: columns.len(),
@@ -139,8 +145,10 @@ pub(super) fn to_evaluate(
         }
         for (index, (expr, cell)) in exprs.iter().zip(&cells).enumerate() {
             let is_key = reader.keys.contains(&Some(index)) && !has_default(expr) && !builder.constant(expr).is_known();
-            let is_query = has_query(expr);
-            if !is_key && !is_query {
+            let is_query = has_query(expr) && !is_broadcast;
+            // each server would come to another value
+            let is_random = is_broadcast && has_random(expr);
+            if !is_key && !is_query && !is_random {
                 continue;
             }
             let names_column = visit_expressions(*expr, |inner| match inner {
@@ -272,6 +280,18 @@ fn has_default(expr: &Expr) -> bool {
     visit_expressions(expr, |inner| {
         let is_call = matches!(inner, Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("default"));
         if is_call || is_default(inner) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .is_break()
+}
+
+/// Whether a function in it gives another value each time.
+fn has_random(expr: &Expr) -> bool {
+    visit_expressions(expr, |inner| match inner {
+        Expr::Function(call) => match call.name.0.as_slice() {
+            [ObjectNamePart::Identifier(name)] if functions::is_random(&name.value) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        },
+        _ => ControlFlow::Continue(()),
     })
     .is_break()
 }

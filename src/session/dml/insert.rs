@@ -9,6 +9,7 @@ use crate::plan::compose::{EvaluatedValues, InsertRows};
 use crate::plan::{Bound, LastInsertId};
 use crate::session::query::Text;
 use crate::session::run::Input;
+use crate::session::select_inner::InnerRows;
 use crate::session::{Failure, Session};
 use crate::sql::scan;
 
@@ -30,6 +31,17 @@ impl Session {
         let (head, tail) = (parts.head.to_vec(), parts.tail.to_vec());
         self.literals = literals;
         let read = self.select_inner(query, self.is_strict() && !rows.ignore).await?;
+        self.insert_read(&read, &head, &tail, done).await
+    }
+
+    /// Inserts rows that were read. `head` stands in front of VALUES, `tail` behind them.
+    pub(super) async fn insert_read(
+        &mut self,
+        read: &InnerRows,
+        head: &[u8],
+        tail: &[u8],
+        done: &mut Done,
+    ) -> Result<(), Failure> {
         let writer = self.literal_writer();
         done.info.begin_records();
         let mut chunk = Vec::new();
@@ -45,7 +57,7 @@ impl Session {
             chunk.push(b')');
             count += 1;
             if chunk.len() >= CHUNK_BYTES || count >= CHUNK_ROWS || index + 1 == read.rows.len() {
-                let sql = [head.as_slice(), b" VALUES ", &chunk, b" ", &tail].concat();
+                let sql = [head, b" VALUES ", &chunk, b" ", tail].concat();
                 let before = u32::try_from(index + 1 - count).unwrap_or(u32::MAX);
                 self.insert_inner(sql.into(), done, before).await?;
                 chunk.clear();

@@ -4,6 +4,7 @@
 //! or one of the statement's own.
 
 mod change;
+mod create;
 mod insert;
 mod literal;
 mod load;
@@ -20,7 +21,7 @@ use super::query::Text;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::execute::diagnostics::MAX_DIAGNOSTICS;
 use crate::execute::lane::Outcome;
-use crate::execute::write::Info;
+use crate::execute::write::{Info, keep_news};
 use crate::plan::compose::Compose;
 use crate::plan::{LastInsertId, Plan};
 use crate::protocol::OkPacket;
@@ -55,9 +56,12 @@ impl Done {
     }
 
     /// Adds what a step came to.
-    fn add(&mut self, outcome: &Outcome, diagnostics: Vec<Diagnostic>) {
+    fn add(&mut self, outcome: &Outcome, mut diagnostics: Vec<Diagnostic>) {
         self.affected_rows = self.affected_rows.saturating_add(outcome.affected_rows);
-        self.warnings = self.warnings.saturating_add(outcome.warnings);
+        let told = diagnostics.len();
+        keep_news(&self.diagnostics, &mut diagnostics);
+        let again = u16::try_from(told - diagnostics.len()).unwrap_or(u16::MAX);
+        self.warnings = self.warnings.saturating_add(outcome.warnings.saturating_sub(again));
         self.info.add(&outcome.info);
         let room = MAX_DIAGNOSTICS.saturating_sub(self.diagnostics.len());
         self.diagnostics.extend(diagnostics.into_iter().take(room));
@@ -78,6 +82,9 @@ impl Session {
         text: &Text,
     ) -> Result<(), Failure> {
         let Some(compose) = plan.compose.clone() else { return Ok(()) };
+        if matches!(*compose, Compose::Create) {
+            return Box::pin(self.create_steps(snapshot, text)).await;
+        }
         // The groups are noted as the steps come to them.
         let within = self.begin_steps(snapshot, &[]).await?;
         let mut done = Done::new();
@@ -89,6 +96,8 @@ impl Session {
             Compose::Insert(rows) => self.insert_steps(rows, text, &mut done).await,
             Compose::Values(values) => self.values_steps(values, text, &mut done).await,
             Compose::Change(rows) => self.change_steps(snapshot, plan, rows, text, &mut done).await,
+            // makes its own transaction
+            Compose::Create => Ok(()),
         };
         self.state.vars = vars;
         self.end_steps(within, result).await?;

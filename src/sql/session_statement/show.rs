@@ -128,6 +128,8 @@ pub enum Show {
         /// The name of the account, without its host; nothing: the client's own.
         user: Option<String>,
     },
+    /// `SHARDLOOM DDL`: the proxy's own.
+    ShardloomDdl,
     /// `COLLATION`.
     Collation(Filter),
     /// `CHARACTER SET`.
@@ -207,6 +209,9 @@ fn known(cursor: &mut Cursor<'_>) -> Option<Show> {
     }
     if cursor.word("grants") {
         return grants(cursor);
+    }
+    if cursor.words(&["shardloom", "ddl"]) {
+        return Some(Show::ShardloomDdl);
     }
     if cursor.words(&["open", "tables"]) {
         return Some(Show::OpenTables { schema: from_schema(cursor)?, filter: filter(cursor)? });
