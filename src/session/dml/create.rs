@@ -234,7 +234,8 @@ impl Session {
         // the temporary tables and the variables go with the reset
         lease.mark_dirty();
         let vars = self.state.vars.with("autocommit", Some("1"));
-        lease.query(&set_statement(&Variables::none(), &vars, lease.version())).await?;
+        let set = set_statement(&Variables::none(), &vars, lease.version());
+        lease.query(&set).await?;
         lease.query(&format!("USE {}", quoted(&node.schema))).await?;
         for table in &query.tables {
             self.stand_in(snapshot, &mut lease, parts, node, (&table.schema, &table.table)).await?;
