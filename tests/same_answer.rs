@@ -34,6 +34,7 @@ macro_rules! files {
 files!(
     aggregate,
     broadcast,
+    combine,
     conditions,
     crud,
     ddl,

@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use support::backends::{Backends, Url};
+use shardloom::playground::cluster::ClusterSpec;
+use support::backends::{Backends, Url, block_on};
 use support::poll_until;
 use support::proxy::{ProxyProcess, Rules};
 use support::raw::response::{ErrPacket, Response};
@@ -24,9 +25,13 @@ const TABLES: &str = "
     algorithms: {by_mod: {type: mod}}";
 
 fn start(schema: &str, scratch: &str) -> ProxyProcess {
+    start_over(Backends::shared(), schema, scratch)
+}
+
+fn start_over(backends: &Backends, schema: &str, scratch: &str) -> ProxyProcess {
     let proxy = format!("scratch: {scratch}\n");
     let rules = Rules { proxy, ..Rules::schema(schema, TABLES) };
-    let proxy = ProxyProcess::start(Backends::shared(), &rules);
+    let proxy = ProxyProcess::start(backends, &rules);
     let mut client = connect(&proxy, schema);
     client.run("CREATE TABLE items (id INT NOT NULL PRIMARY KEY, name VARCHAR(200), n INT)");
     client.run("CREATE TABLE twins (shard INT NOT NULL, code INT NOT NULL PRIMARY KEY)");
@@ -75,8 +80,10 @@ fn running(word: &str) -> usize {
 /// No connection of the pools shows a temporary table. The connection used last is used next, and the hint leads to it.
 fn assert_no_tables(client: &mut RawClient) {
     for group in ["g0", "g1", "g0", "g1"] {
-        let error = refusal(client, &format!("/* shardloom: group={group} */ SELECT * FROM shardloom_scratch_0"));
-        assert_eq!(error.errno, 1146, "{error}");
+        for table in ["scratch_0", "parts", "groups"] {
+            let error = refusal(client, &format!("/* shardloom: group={group} */ SELECT * FROM shardloom_{table}"));
+            assert_eq!(error.errno, 1146, "{error}");
+        }
     }
 }
 
@@ -84,21 +91,25 @@ fn assert_no_tables(client: &mut RawClient) {
 fn rows_and_bytes_are_bounded() {
     let proxy = start("scratch_rows", "{max_rows: 999}");
     let mut client = connect(&proxy, "scratch_rows");
-    let error = refusal(&mut client, "SELECT COUNT(DISTINCT n) FROM items");
+    let error = refusal(&mut client, "SELECT COUNT(*) FROM (SELECT DISTINCT n FROM items) t");
     assert_eq!((error.errno, error.sqlstate.as_str()), (1235, "42000"));
     assert!(error.message.contains("more than 999 rows") && error.message.contains("scratch.max_rows"), "{error}");
-    assert_eq!(scalar(&mut client, "SELECT COUNT(DISTINCT n) FROM items WHERE id < 999"), "7");
+    assert_eq!(scalar(&mut client, "SELECT COUNT(*) FROM (SELECT DISTINCT n FROM items WHERE id < 999) t"), "7");
+    // of groups only the partial ones count
+    assert_eq!(scalar(&mut client, "SELECT COUNT(DISTINCT n) FROM items"), "7");
     // the session and its transaction go on
     client.run("BEGIN");
     client.run("UPDATE items SET n = 100 WHERE id = 1");
-    refusal(&mut client, "SELECT COUNT(DISTINCT n) FROM items");
+    refusal(&mut client, "SELECT COUNT(*) FROM (SELECT DISTINCT n FROM items) t");
+    refusal(&mut client, "SELECT COUNT(DISTINCT id + 1) FROM items");
     assert_eq!(scalar(&mut client, "SELECT n FROM items WHERE id = 1"), "100");
+    assert_eq!(scalar(&mut client, "SELECT COUNT(*) FROM (SELECT DISTINCT n FROM items WHERE id < 500) t"), "8");
     assert_eq!(scalar(&mut client, "SELECT COUNT(DISTINCT n) FROM items WHERE id < 500"), "8");
     client.run("ROLLBACK");
 
     let proxy = start("scratch_bytes", "{max_bytes: 100_000}");
     let mut client = connect(&proxy, "scratch_bytes");
-    let error = refusal(&mut client, "SELECT COUNT(DISTINCT name) FROM items");
+    let error = refusal(&mut client, "SELECT COUNT(*) FROM (SELECT DISTINCT name FROM items) t");
     assert!(error.errno == 1235 && error.message.contains("scratch.max_bytes"), "{error}");
     assert_eq!(scalar(&mut client, "SELECT COUNT(DISTINCT n) FROM items"), "7");
 }
@@ -133,6 +144,9 @@ fn nothing_is_left_behind() {
         assert_no_tables(&mut client);
     }
     refusal(&mut client, "SELECT id, (SELECT id FROM items) FROM items");
+    assert_no_tables(&mut client);
+    assert_eq!(client.rows("SELECT n, COUNT(*) FROM items GROUP BY n HAVING COUNT(*) > 142").rows.len(), 6);
+    refusal(&mut client, "SELECT n, COUNT(*) FROM items GROUP BY n HAVING COUNT(*) > nothing");
     assert_no_tables(&mut client);
 
     // a client that goes away while its query runs
@@ -189,6 +203,76 @@ fn keys_that_shards_have_used_twice_are_no_keys() {
     assert_eq!(scalar(&mut client, "SELECT COUNT(DISTINCT code, shard) FROM twins"), "3");
 }
 
+/// How many LOAD DATA the servers of the groups have run.
+fn loads() -> u64 {
+    let of_server = |url: &Url| {
+        let rows = Options::new(url).connect().unwrap().rows("SHOW GLOBAL STATUS LIKE 'Com_load'").text();
+        rows[0][1].as_deref().unwrap().parse::<u64>().unwrap()
+    };
+    Backends::shared().groups.iter().map(|group| of_server(&group.primary)).sum()
+}
+
+#[test]
+fn many_rows_travel_as_a_file() {
+    let proxy = start("scratch_file", "{role: primary}");
+    let mut client = connect(&proxy, "scratch_file");
+    for first in (1000..9000).step_by(1000) {
+        let row = |id: i32| match id % 3 {
+            0 => format!("({id}, CONCAT('tab\\tline\\n\\\\N nul\\0 quote\\'', REPEAT('y', {})), NULL)", id % 150),
+            1 => format!("({id}, NULL, {id})"),
+            _ => format!("({id}, REPEAT('ü', 180), {})", -id),
+        };
+        let rows: Vec<String> = (first..first + 1000).map(row).collect();
+        client.run(&format!("INSERT INTO items VALUES {}", rows.join(", ")));
+    }
+    let sums = "COUNT(*), COUNT(name), SUM(LENGTH(name)), SUM(CRC32(name)), SUM(n), COUNT(n)";
+    let merged = client.rows(&format!("SELECT {sums} FROM items")).text();
+    let before = loads();
+    let brought = client.rows(&format!("SELECT {sums}, STD(id) FROM items")).text();
+    assert_eq!(brought[0][..6], merged[0][..]);
+    let allowed = scalar(&mut client, "SELECT @@global.local_infile");
+    assert_eq!(loads() > before, allowed == "1", "LOCAL files are allowed: {allowed}");
+
+    // rows with a key that another shard has used are not left out
+    let rows: Vec<String> = (0..30_000).flat_map(|code| [format!("(0,{code})"), format!("(1,{code})")]).collect();
+    for rows in rows.chunks(10_000) {
+        client.run(&format!("INSERT INTO twins VALUES {}", rows.join(",")));
+    }
+    let brought = client.rows("SELECT COUNT(*), SUM(code), STD(code) > 0 FROM twins").text();
+    assert_eq!(brought[0][..2], [Some("60000".to_owned()), Some("899970000".to_owned())]);
+}
+
+/// A server that holds no data does the work; what needs it fails while it is down, and nothing else.
+#[test]
+fn a_server_of_its_own() {
+    let backends = Backends::start(&ClusterSpec { replicas: 0, plain: 1, ..ClusterSpec::default() });
+    let proxy = start_over(&backends, "scratch_server", &format!("{{server: {{url: '{}'}}}}", backends.plain));
+    let mut client = connect(&proxy, "scratch_server");
+    let plan = client.rows(&format!("EXPLAIN ROUTE {COUNTED}")).text();
+    assert!(plan.last().unwrap()[0].as_deref().unwrap().starts_with("scratch server: "), "{plan:?}");
+    let brought = "SELECT DATABASE(), COUNT(DISTINCT n), STD(id) > 0 FROM items";
+    let combined = "SELECT DATABASE(), COUNT(DISTINCT n) FROM items";
+    let check = |client: &mut RawClient| {
+        for sql in [brought, combined] {
+            let rows = client.rows(sql).text();
+            assert_eq!(rows[0][..2], [Some("scratch_server".to_owned()), Some("7".to_owned())], "{sql}");
+        }
+    };
+    check(&mut client);
+    let sql = "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'shardloom'";
+    assert_eq!(Options::new(&backends.plain).connect().unwrap().rows(sql).scalar().unwrap(), "1");
+
+    backends.with_local(|cluster| cluster.plain[0].kill()).unwrap();
+    for sql in [brought, combined] {
+        let error = refusal(&mut client, sql);
+        assert!(error.message.contains("scratch/"), "{error}");
+    }
+    assert_eq!(scalar(&mut client, "SELECT COUNT(*) FROM items"), "1000");
+    backends.with_local(|cluster| block_on(cluster.plain[0].restart())).unwrap().unwrap();
+    poll_until("the server is back", SOON, || matches!(client.query(combined), Response::Rows(_)));
+    check(&mut client);
+}
+
 #[test]
 fn transactions_see_their_own_rows() {
     let proxy = start("scratch_own", "{}");
@@ -197,6 +281,8 @@ fn transactions_see_their_own_rows() {
     client.run("UPDATE items SET n = 1000 WHERE id = 2");
     client.run("SAVEPOINT s");
     client.run("UPDATE items SET n = 1001 WHERE id = 6");
+    let brought = "SELECT COUNT(*) FROM (SELECT DISTINCT n FROM items) t";
+    assert_eq!(scalar(&mut client, brought), "9");
     let sql = "SELECT COUNT(DISTINCT n) FROM items";
     assert_eq!(scalar(&mut client, sql), "9");
     assert_eq!(scalar(&mut other, sql), "7");

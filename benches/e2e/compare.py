@@ -250,10 +250,10 @@ def resident_kib(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
 
 
-def stream(side, statement):
+def stream(side, statement, schema="big"):
     user, password = side.account
     command = [CLIENT, "--no-defaults", "--quick", "--batch", "--skip-column-names", "-h", "127.0.0.1"]
-    command += ["-P", str(side.port), "-u", user, f"-p{password}", "big", "-e", statement]
+    command += ["-P", str(side.port), "-u", user, f"-p{password}", schema, "-e", statement]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
         return sum(block.count(b"\n") for block in iter(lambda: client.stdout.read(1 << 20), b""))
 

@@ -69,6 +69,15 @@ impl ServerSpec {
     }
 }
 
+impl ServerSpec {
+    /// The description of `scratch.server`. Its pool has the bounds of the first group's.
+    pub fn scratch(rules: &Rules, server: &Server) -> Option<Self> {
+        let spec = Self::new(rules, rules.groups.first()?, server, "server");
+        let part = spec.label.rsplit_once('/').map_or("server", |(_, part)| part);
+        Some(Self { label: format!("scratch/{part}").into(), ..spec })
+    }
+}
+
 impl Limits {
     fn new(rules: &Rules, group: &Group) -> Self {
         let (pool, health) = (&group.pool, &rules.proxy.health);

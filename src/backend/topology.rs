@@ -11,7 +11,7 @@ use super::response::Answer;
 use super::server::Server;
 use super::spec::ServerSpec;
 use super::stats::ServerStats;
-use crate::config::{GroupId, Rules};
+use crate::config::{GroupId, Rules, ScratchPlace};
 use crate::governance::Rotation;
 
 /// What a statement needs of the server that it runs on.
@@ -68,6 +68,8 @@ impl GroupBackends {
 #[derive(Debug)]
 pub struct Backends {
     groups: Box<[GroupBackends]>,
+    /// `scratch.server`.
+    scratch: Option<Arc<Pool>>,
 }
 
 impl Backends {
@@ -95,7 +97,12 @@ impl Backends {
                 rotation: Rotation::new(&group.replicas.iter().map(|server| server.weight).collect::<Vec<_>>()),
             }
         });
-        Self { groups: groups.collect() }
+        let groups = groups.collect();
+        let scratch = match &rules.proxy.scratch.place {
+            ScratchPlace::Server(server) => ServerSpec::scratch(rules, server).map(pool),
+            ScratchPlace::Groups { .. } => None,
+        };
+        Self { groups, scratch }
     }
 
     /// A group's servers.
@@ -126,6 +133,14 @@ impl Backends {
                 }
                 checked_out => return checked_out,
             }
+        }
+    }
+
+    /// A connection to the server that is there for scratch work alone; `None` if there is no such server.
+    pub async fn checkout_scratch(&self, flavour: Flavour) -> Option<Result<Lease, BackendError>> {
+        match &self.scratch {
+            Some(pool) => Some(pool.checkout(flavour).await),
+            None => None,
         }
     }
 
@@ -170,7 +185,8 @@ impl Backends {
             let replicas = group.replicas.iter().map(|pool| ServerStats::of(&group.name, Role::Replica, pool));
             std::iter::once(primary).chain(replicas).collect::<Vec<_>>()
         };
-        self.groups.iter().flat_map(of_group).collect()
+        let scratch = self.scratch.iter().map(|pool| ServerStats::of(&Arc::from("scratch"), Role::Primary, pool));
+        self.groups.iter().flat_map(of_group).chain(scratch).collect()
     }
 
     /// Whether every group has a primary that counts as up: what readiness means.
@@ -179,6 +195,7 @@ impl Backends {
     }
 
     fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        self.groups.iter().flat_map(|group| std::iter::once(&group.primary).chain(&group.replicas))
+        let of_groups = self.groups.iter().flat_map(|group| std::iter::once(&group.primary).chain(&group.replicas));
+        of_groups.chain(&self.scratch)
     }
 }

@@ -7,9 +7,9 @@ use crate::net::MAX_WIRE_PAYLOAD;
 use crate::protocol::err::is_err;
 
 /// The first byte of the packet that asks for a file.
-const LOCAL_INFILE: u8 = 0xFB;
+pub(super) const LOCAL_INFILE: u8 = 0xFB;
 /// A packet of a file to a backend: far below what any server refuses.
-const PACKET_BYTES: usize = 1 << 20;
+pub(super) const PACKET_BYTES: usize = 1 << 20;
 
 /// Passes the client's packets to the backend up to and including the empty one that ends the file. `last_seq` is the
 /// sequence id of the request, which the client's first packet continues.

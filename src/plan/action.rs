@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::combine::CombinePlan;
 use super::compose::OnlyComposed;
 use super::error::PlanError;
 use super::explain::ExplainAction;
@@ -50,6 +51,8 @@ pub(crate) struct QueryAction {
     pub routed: Routed,
     /// How it runs where they do not; or why it cannot.
     pub scratch: Result<ScratchPlan, PlanError>,
+    /// How it runs where they meet, but groups lie on several shards.
+    pub combine: Option<CombinePlan>,
 }
 
 impl QueryAction {
@@ -57,7 +60,10 @@ impl QueryAction {
     pub fn bind(&self, values: &Values<'_>, session: &dyn SessionValues) -> Result<Bound, PlanError> {
         match self.routed.bind(values, session) {
             Err(PlanError::NotSupported { what, .. }) => {
-                let scratch = self.scratch.as_ref().map_err(Clone::clone)?.bind(what, values, session);
+                let plan = self.scratch.as_ref().map_err(Clone::clone)?;
+                let mut scratch = plan.bind(what, values, session);
+                let combine = |combine: &CombinePlan| combine.bind(&self.routed, plan, values, session);
+                scratch.combine = self.combine.as_ref().and_then(combine);
                 Ok(Bound { scratch: Some(Box::new(scratch)), ..Bound::default() })
             }
             bound => bound,
@@ -181,6 +187,24 @@ impl Routed {
         self.scattered(scatter, values, session, &targets)
     }
 
+    /// Another text with literals for its parameters, for all nodes that rows of the answer can come from; nothing where
+    /// the tables do not meet there.
+    pub fn all_targets(
+        &self,
+        template: &Template,
+        values: &Values<'_>,
+        session: &dyn SessionValues,
+    ) -> Option<Vec<ShardStatement>> {
+        let colocated = self.colocated.as_ref()?;
+        let reached = self.reached(colocated, values);
+        let statement = |node| {
+            let target = self.follow(colocated, node).ok()?;
+            Some(self.statement(template, values, session, &target, Some(NO_LIMIT), true))
+        };
+        let statements: Vec<ShardStatement> = reached.iter().map(statement).collect::<Option<_>>()?;
+        Some(statements).filter(|statements| !statements.is_empty())
+    }
+
     /// The nodes that rows of the answer can come from.
     fn reached(&self, colocated: &Colocated, values: &Values<'_>) -> ShardSet {
         let common = |driver: usize, others: &[usize]| {
@@ -273,7 +297,7 @@ impl Routed {
     }
 
     fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
-        let statement = self.statement(&self.relay, values, session, target, None);
+        let statement = self.statement(&self.relay, values, session, target, None, false);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
 
@@ -291,7 +315,7 @@ impl Routed {
             shard_limit = if limit.on_shards { count.saturating_add(offset).min(NO_LIMIT) } else { NO_LIMIT };
             merge = Some(Arc::new(MergeSpec { limit: Some(count), offset, ..(**spec).clone() }));
         }
-        let statement = |target| self.statement(&scatter.template, values, session, target, Some(shard_limit));
+        let statement = |target| self.statement(&scatter.template, values, session, target, Some(shard_limit), false);
         Ok(Bound {
             shards: targets.iter().map(statement).collect(),
             merge,
@@ -300,7 +324,7 @@ impl Routed {
         })
     }
 
-    /// The statement for a target; `shard_limit` is LIMIT where it is one of several.
+    /// The statement for a target; `shard_limit` is LIMIT where it is one of several. `inline`: parameters are literals.
     fn statement(
         &self,
         template: &Template,
@@ -308,6 +332,7 @@ impl Routed {
         session: &dyn SessionValues,
         target: &Target,
         shard_limit: Option<u64>,
+        inline: bool,
     ) -> ShardStatement {
         let lead = self.colocated.as_ref().map_or_else(|| self.lead(), |colocated| Some(colocated.driver));
         // views that are read elsewhere: the home's schema may not be there
@@ -326,6 +351,7 @@ impl Routed {
             chosen: self.home.chosen.as_deref(),
             several: shard_limit.is_some(),
             renamed: false,
+            inline,
         };
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
@@ -339,7 +365,7 @@ impl Routed {
             Some(colocated) => self.follow(colocated, 0)?,
             None => self.anywhere().ok_or_else(|| self.apart.clone())?,
         };
-        Ok(self.statement(&self.relay, values, &NoSession, &target, None))
+        Ok(self.statement(&self.relay, values, &NoSession, &target, None, false))
     }
 
     /// Some node of each table on one group that has all tables; they need not meet, since the statement is not run.
@@ -443,6 +469,7 @@ impl Everywhere {
                 chosen: None,
                 several: false,
                 renamed: false,
+                inline: false,
             };
             let (sql, params) = self.template.fill(values, &filling);
             shards.push(ShardStatement {

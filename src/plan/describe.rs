@@ -31,6 +31,18 @@ impl Plan {
 
     /// What is read into each temporary table, and what runs over them.
     fn scratch_text(&self, sql: &[u8], scratch: &ScratchBound, text: &mut String) {
+        let places: Vec<&str> = scratch.places.iter().map(|place| &*place.label).collect();
+        let places = places.join(" or ");
+        if let Some(combine) = &scratch.combine {
+            let _ = writeln!(text, "combine: {} ({}), for {}", self.kind, self.access, scratch.reason);
+            let _ = writeln!(text, "{}:", combine.parts);
+            for shard in &combine.shards {
+                let _ = writeln!(text, "  {}: {}", shard.node, String::from_utf8_lossy(shard.sql.bytes(sql)));
+            }
+            let _ = writeln!(text, "{places}: {}", String::from_utf8_lossy(&combine.whole));
+            let _ = write!(text, "{places}: {}", String::from_utf8_lossy(&combine.sql));
+            return;
+        }
         let _ = writeln!(text, "scratch: {} ({}), for {}", self.kind, self.access, scratch.reason);
         for read in &scratch.reads {
             let _ = writeln!(text, "{} as {}:", read.table.name, read.visible);
@@ -47,8 +59,7 @@ impl Plan {
                 );
             }
         }
-        let places: Vec<&str> = scratch.places.iter().map(|place| &*place.label).collect();
-        let _ = write!(text, "{}: {}", places.join(" or "), String::from_utf8_lossy(scratch.sql.bytes(sql)));
+        let _ = write!(text, "{places}: {}", String::from_utf8_lossy(scratch.sql.bytes(sql)));
     }
 
     /// The lines for what was bound.

@@ -10,12 +10,14 @@
 mod action;
 mod anchor;
 mod cache;
+mod combine;
 pub(crate) mod compose;
 mod ddl;
 mod ddl_warnings;
 mod delete;
 mod describe;
 mod error;
+mod exact;
 mod explain;
 pub mod functions;
 mod given;

@@ -16,6 +16,16 @@ use crate::sql::splice::Piece;
 
 /// A template with the edits for names, session values and lists. The target table of a DELETE or INSERT is unit `target`.
 pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> Result<TemplateBuilder, PlanError> {
+    let mut template = tables(builder, keys, target)?;
+    session_values(builder, &mut template);
+    item_names(builder, keys, &mut template);
+    super::lists::split(&mut template, &builder.shape, keys, builder.literals);
+    template.expect_params(builder.outline.params());
+    Ok(template)
+}
+
+/// A template with the edits for names of tables.
+pub(crate) fn tables(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) -> Result<TemplateBuilder, PlanError> {
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];
@@ -53,10 +63,6 @@ pub(crate) fn base(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) ->
             template.slot(qualifier.range.clone(), Slot::SchemaQualifier { unit, schema, written, visible });
         }
     }
-    session_values(builder, &mut template);
-    item_names(builder, keys, &mut template);
-    super::lists::split(&mut template, &builder.shape, keys, builder.literals);
-    template.expect_params(builder.outline.params());
     Ok(template)
 }
 

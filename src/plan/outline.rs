@@ -81,6 +81,20 @@ impl Outline {
         &self.tokens
     }
 
+    /// The tokens in a range.
+    pub fn within(&self, range: &Range<usize>) -> &[Token] {
+        self.tokens.get(self.index_at(range.start)..self.index_at(range.end)).unwrap_or_default()
+    }
+
+    /// Where the expression ends that has its alias at an offset.
+    pub fn before_alias(&self, sql: &[u8], alias: usize) -> Option<usize> {
+        let mut index = self.index_at(alias);
+        if index > 0 && self.is_keyword(sql, index - 1, &["AS"]) {
+            index -= 1;
+        }
+        self.tokens.get(index.checked_sub(1)?).map(|token| token.end)
+    }
+
     /// The index of the token that begins at an offset, or of the first one behind it.
     pub fn index_at(&self, offset: usize) -> usize {
         self.tokens.partition_point(|token| token.start < offset)
@@ -192,6 +206,20 @@ impl Outline {
         reader.read(self.skip_modifiers(sql, first + 1));
         Some(reader.clauses)
     }
+}
+
+/// Whether two runs of tokens are the same expression.
+pub(crate) fn same_tokens(sql: &[u8], one: &[Token], other: &[Token]) -> bool {
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(a, b)| {
+            a.kind == b.kind
+                // two parameters are two values
+                && a.kind != TokenKind::Placeholder
+                && match a.kind {
+                    TokenKind::Word => a.bytes(sql).eq_ignore_ascii_case(b.bytes(sql)),
+                    _ => a.bytes(sql) == b.bytes(sql),
+                }
+        })
 }
 
 /// What may stand between SELECT and its first item.

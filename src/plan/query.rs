@@ -202,7 +202,13 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         Action::Routed(routed)
     } else {
         let scratch = super::scratch::plan(subject, &mut builder, parsed, &keys);
-        Action::Query(Box::new(QueryAction { routed, scratch }))
+        let combine = match &scratch {
+            Ok(scratch) if routed.colocated.is_some() && routed.scatter.is_err() => {
+                super::combine::plan(subject, &mut builder, query, main, &keys, scratch, &mut pinned)
+            }
+            _ => None,
+        };
+        Action::Query(Box::new(QueryAction { routed, scratch, combine }))
     };
     let mut plan = subject.plan(kind, &builder.shape.met, &keys, action);
     pinned.extend(schemas.into_iter().filter(|schema| !pinned.contains(schema)).collect::<Vec<_>>());

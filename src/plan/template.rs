@@ -211,6 +211,8 @@ pub(crate) struct Filling<'a> {
     pub several: bool,
     /// All tables are read under other names: as temporary tables.
     pub renamed: bool,
+    /// Parameters are written as literals; they are known to have such.
+    pub inline: bool,
 }
 
 /// The parts of an INSERT that differ from shard to shard.
@@ -232,7 +234,7 @@ impl Template {
                 slot.write(values, filling, out, &mut params);
             }
         });
-        let params = if self.own_params { Params::List(params) } else { Params::Same };
+        let params = if self.own_params && !filling.inline { Params::List(params) } else { Params::Same };
         (Text::Rewritten(Bytes::from(out)), params)
     }
 }
@@ -285,7 +287,7 @@ impl Slot {
             Self::Table { unit, .. } | Self::Alias { unit, .. } => filling.as_written(*unit),
             Self::Qualifier { unit, schema, .. } => filling.is_named(*unit, schema.as_deref()),
             Self::SchemaQualifier { unit, schema, .. } => filling.is_named(*unit, Some(schema)),
-            Self::Param(_) => true,
+            Self::Param(_) => !filling.inline,
             Self::View { .. } => false,
             Self::List(_) => !filling.several,
             Self::Session { value, .. } => filling.session_value(value).is_none(),
@@ -325,6 +327,9 @@ impl Slot {
                 } else {
                     quote_name(visible, out);
                 }
+            }
+            Self::Param(number) if filling.inline => {
+                super::scratch::write_param(values, *number, out);
             }
             Self::Param(number) => {
                 out.push(b'?');

@@ -217,13 +217,33 @@ pub struct ScratchBound {
     pub reads_again: bool,
     /// Where it may run; never empty.
     pub places: Vec<ScratchPlace>,
+    /// The cheaper way: only groups are brought there, not rows.
+    pub combine: Option<CombineBound>,
+}
+
+/// A grouped query whose partial groups are put together on a scratch server, made ready for one execution. Parameters are
+/// literals in all of its texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CombineBound {
+    /// What gives the partial groups.
+    pub shards: Vec<ShardStatement>,
+    /// The temporary table that those go into.
+    pub parts: &'static str,
+    /// Makes it, out of the empty temporary tables of [`ScratchBound::reads`].
+    pub create_parts: Bytes,
+    /// Makes the table of whole groups, in the same way.
+    pub create_groups: Bytes,
+    /// Fills that one from the parts.
+    pub whole: Bytes,
+    /// The client's statement over it.
+    pub sql: Bytes,
 }
 
 /// A place for temporary tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScratchPlace {
-    /// The group.
-    pub group: GroupId,
+    /// The group; none for a server that is there for this alone.
+    pub group: Option<GroupId>,
     /// The physical schema that the connection must be in.
     pub schema: Arc<str>,
     /// What EXPLAIN ROUTE calls it.
@@ -294,6 +314,9 @@ pub struct ScratchTable {
     pub cells: Vec<CellText>,
     /// Moments are read and written in UTC: in the session's time zone an hour may come twice.
     pub has_timestamp: bool,
+    /// Its rows cannot be lines of a file: the number of an ENUM would be taken for its text, or a server would not take
+    /// the bytes.
+    pub needs_insert: bool,
 }
 
 /// How a cell of a text row is written into an INSERT.

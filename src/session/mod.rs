@@ -8,6 +8,7 @@ mod announce;
 mod answer;
 mod aside;
 mod atomic;
+mod combine;
 mod command;
 mod consistent;
 mod ddl;

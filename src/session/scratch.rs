@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use super::scratch_reread::{
 use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{BackendError, KillHandle, Role, Settings, StatementText, Variables};
-use crate::config::{Scratch, ScratchPlace as Rule};
+use crate::config::{GroupId, Scratch, ScratchPlace as Rule};
 use crate::execute::gather::{Gather, Kept, Part, Progress};
 use crate::execute::lane::Request;
 use crate::execute::scratch::{Budget, fill};
@@ -53,6 +53,8 @@ const OF_TABLE: ColumnFlags = ColumnFlags::PRIMARY_KEY
 const LOADING: &[(&str, &str)] = &[
     ("autocommit", "1"),
     ("character_set_client", "'utf8mb4'"),
+    // rows of a file may wait for a shard; `scratch.timeout_ms` is what ends that
+    ("net_read_timeout", "86400"),
     ("character_set_results", "'utf8mb4'"),
     ("collation_connection", "'utf8mb4_general_ci'"),
     ("sql_mode", "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"),
@@ -67,13 +69,19 @@ const OF_TRANSACTIONS: &[&str] = &["transaction_isolation", "tx_isolation", "tra
 pub struct ScratchGate {
     running: Arc<Semaphore>,
     next: AtomicUsize,
+    /// A scratch server of its own has the schema for temporary tables.
+    has_schema: AtomicBool,
 }
 
 impl ScratchGate {
     /// For so many queries at the same time.
     pub fn new(rules: &Scratch) -> Self {
         let permits = rules.max_concurrent.min(Semaphore::MAX_PERMITS);
-        Self { running: Arc::new(Semaphore::new(permits)), next: AtomicUsize::new(0) }
+        Self {
+            running: Arc::new(Semaphore::new(permits)),
+            next: AtomicUsize::new(0),
+            has_schema: AtomicBool::new(false),
+        }
     }
 
     async fn enter(&self, rules: &Scratch) -> Result<OwnedSemaphorePermit, ExecuteError> {
@@ -88,20 +96,58 @@ fn limit(rules: &Scratch) -> Duration {
 }
 
 /// A query whose temporary tables are filled.
-pub(super) struct Ready {
+struct Ready {
     /// What to run there.
-    pub statement: ShardStatement,
+    statement: ShardStatement,
     /// The temporary tables by their logical names.
-    pub names: NameMap,
+    names: NameMap,
     /// What was read into each of them, and into each of their copies.
     read: Sources,
     /// Others may run once it is gone.
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+}
+
+/// How a statement over temporary tables is asked: for a client, or for the session itself, in the binary protocol then.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    /// The client's command.
+    pub input: Option<Input<'a>>,
+    /// The text of the statement.
+    pub sql: &'a Bytes,
+}
+
+impl Asking<'_> {
+    /// What is sent.
+    pub fn request(&self, statement: &ShardStatement) -> Request {
+        match self.input {
+            Some(input) => request(statement, input, false),
+            None => in_binary(&Request::Query(Bytes::copy_from_slice(statement.sql.bytes(self.sql)))),
+        }
+    }
+
+    /// The protocol of its rows.
+    pub fn format(&self) -> RowFormat {
+        self.input.map_or(RowFormat::Binary, |input| input.format())
+    }
+}
+
+/// A query over temporary tables whose rows are coming.
+pub(super) struct Opened {
+    /// Its rows.
+    pub gather: Gather,
+    /// Its columns, as the client sees them.
+    pub columns: Vec<ColumnDef>,
+    /// Warnings of what ran before it.
+    pub warnings: u16,
+    /// The same, fetched.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Others may run once it is gone.
+    pub _permit: OwnedSemaphorePermit,
 }
 
 /// What was read into a temporary table.
 #[derive(Clone)]
-struct Brought {
+pub(super) struct Brought {
     /// The temporary table.
     physical: Box<[u8]>,
     /// The logical schema.
@@ -115,7 +161,7 @@ struct Brought {
 }
 
 impl Brought {
-    fn new(read: &ScratchRead, columns: Vec<ColumnDef>) -> Self {
+    pub fn new(read: &ScratchRead, columns: Vec<ColumnDef>) -> Self {
         Self {
             physical: read.table.name.as_bytes().into(),
             schema: Arc::clone(&read.schema),
@@ -158,14 +204,16 @@ impl Brought {
 }
 
 /// What the columns of a result may come from.
-struct Sources {
-    read: Vec<Brought>,
-    evaluations: Vec<Evaluation>,
+pub(super) struct Sources {
+    /// Temporary tables.
+    pub read: Vec<Brought>,
+    /// Queries of WITH that were evaluated first.
+    pub evaluations: Vec<Evaluation>,
 }
 
 impl Sources {
     /// The columns of a result as one server with all rows describes them.
-    fn restored(&self, columns: &[ColumnDef]) -> Vec<ColumnDef> {
+    pub fn restored(&self, columns: &[ColumnDef]) -> Vec<ColumnDef> {
         let columns: Vec<ColumnDef> = columns.iter().map(|column| of_query(&self.evaluations, column)).collect();
         let of = |column: &ColumnDef| self.read.iter().find(|read| *read.physical == *column.org_table);
         // A key shows as one only where rows come straight out of their tables; where a server sorts them in a table of
@@ -197,25 +245,43 @@ impl Session {
         scratch: &ScratchBound,
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
-        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, Some(input)).await?;
-        let answered = if scratch.gives_rows {
-            self.answer_scratch(plan, lane, &ready, input).await
-        } else {
-            self.scratch_without_rows(plan, lane, &ready, input).await.map(|()| None)
-        };
-        answered.map_err(|failure| failure.renamed(&ready.names))
+        if !scratch.gives_rows {
+            let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, Some(input)).await?;
+            let done = self.scratch_without_rows(plan, lane, &ready, input).await;
+            return done.map(|()| None).map_err(|failure| failure.renamed(&ready.names));
+        }
+        let asking = Asking { input: Some(input), sql: input.sql() };
+        let (opened, names) = self.open_over_tables(snapshot, plan, scratch, asking).await?;
+        self.answer_scratch(plan, opened, input).await.map_err(|failure| failure.renamed(&names))
+    }
+
+    /// Makes the temporary tables of a query and sends its statement: the cheaper way where there is one.
+    async fn open_over_tables(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        scratch: &ScratchBound,
+        asking: Asking<'_>,
+    ) -> Result<(Opened, NameMap), Failure> {
+        if let Some(combine) = &scratch.combine
+            && let Some(opened) = Box::pin(self.open_combined(snapshot, plan, scratch, combine, asking)).await?
+        {
+            return Ok(opened);
+        }
+        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, asking.input).await?;
+        let opened = self.open_scratch(lane, asking.request(&ready.statement), asking.format()).await;
+        let gather = opened.map_err(|failure| failure.renamed(&ready.names))?;
+        let columns = ready.read.restored(gather.columns());
+        Ok((Opened { gather, columns, warnings: 0, diagnostics: Vec::new(), _permit: ready.permit }, ready.names))
     }
 
     async fn answer_scratch(
         &mut self,
         plan: &Arc<Plan>,
-        lane: Lane,
-        ready: &Ready,
+        opened: Opened,
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
-        let sent = request(&ready.statement, input, false);
-        let mut gather = self.open_scratch(lane, sent, input.format()).await?;
-        let columns = ready.read.restored(gather.columns());
+        let Opened { mut gather, columns, warnings: before, mut diagnostics, _permit } = opened;
         let columns = if input.wants_cursor() { columns.into_iter().map(of_cursor).collect() } else { columns };
         let open = if input.wants_cursor() {
             Some(self.keep_rows(&mut gather, &columns).await?)
@@ -225,8 +291,8 @@ impl Session {
         };
         let rows = gather.rows_out();
         let (mut lanes, warnings) = gather.finish().await;
-        let diagnostics = self.collect_warnings(&mut lanes).await;
-        self.finish_rows(rows, warnings, open.is_some());
+        diagnostics.extend(self.collect_warnings(&mut lanes).await);
+        self.finish_rows(rows, warnings.saturating_add(before), open.is_some());
         self.state.diagnostics = diagnostics;
         for lane in &mut lanes {
             self.read_back(lane, plan).await;
@@ -235,7 +301,12 @@ impl Session {
     }
 
     /// Runs a statement over the temporary tables of a lane.
-    async fn open_scratch(&mut self, lane: Lane, request: Request, format: RowFormat) -> Result<Gather, Failure> {
+    pub(super) async fn open_scratch(
+        &mut self,
+        lane: Lane,
+        request: Request,
+        format: RowFormat,
+    ) -> Result<Gather, Failure> {
         let watch = Watch { entry: &self.entry };
         let handles: Vec<KillHandle> = lane.kill_handle().into_iter().collect();
         let parts = vec![Part { lane: 0, request, before: None }];
@@ -254,19 +325,16 @@ impl Session {
         scratch: &ScratchBound,
         sql: &Bytes,
     ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
-        let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, None).await?;
-        let sent = in_binary(&Request::Query(Bytes::copy_from_slice(ready.statement.sql.bytes(sql))));
-        let kept = self.keep_scratch(lane, sent).await.map_err(|failure| failure.renamed(&ready.names));
-        let (columns, rows, diagnostics) = kept?;
-        Ok((ready.read.restored(&columns), rows, diagnostics))
+        let asking = Asking { input: None, sql };
+        let (opened, names) = self.open_over_tables(snapshot, plan, scratch, asking).await?;
+        self.keep_scratch(opened).await.map_err(|failure| failure.renamed(&names))
     }
 
     async fn keep_scratch(
         &mut self,
-        lane: Lane,
-        request: Request,
+        opened: Opened,
     ) -> Result<(Vec<ColumnDef>, VecDeque<Bytes>, Vec<Diagnostic>), Failure> {
-        let mut gather = self.open_scratch(lane, request, RowFormat::Binary).await?;
+        let Opened { mut gather, columns, mut diagnostics, _permit, .. } = opened;
         let limit_bytes = self.shared.limits().max_buffered_bytes;
         let mut kept = Kept { limit_bytes, ..Kept::default() };
         let watch = Watch { entry: &self.entry };
@@ -274,9 +342,8 @@ impl Session {
         if watch.guard_killing(&self.client, &handles, gather.advance(&mut kept)).await? == Progress::SinkFull {
             return Err(ExecuteError::TooLarge { limit_bytes }.into());
         }
-        let columns = gather.columns().to_vec();
         let (mut lanes, _) = gather.finish().await;
-        let diagnostics = self.collect_warnings(&mut lanes).await;
+        diagnostics.extend(self.collect_warnings(&mut lanes).await);
         Ok((columns, kept.rows, diagnostics))
     }
 
@@ -307,8 +374,14 @@ impl Session {
         Ok(())
     }
 
+    /// Waits until a query may make temporary tables.
+    pub(super) async fn enter_scratch(&mut self, snapshot: &Snapshot) -> Result<OwnedSemaphorePermit, Failure> {
+        let watch = Watch { entry: &self.entry };
+        Ok(watch.guard(&self.client, snapshot.scratch.enter(&snapshot.rules.proxy.scratch)).await?)
+    }
+
     /// Fills the temporary tables of a query; the statement is to run on the lane.
-    pub(super) async fn ready_scratch(
+    async fn ready_scratch(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
@@ -316,8 +389,7 @@ impl Session {
         input: Option<Input<'_>>,
     ) -> Result<(Lane, Ready), Failure> {
         let rules = &snapshot.rules.proxy.scratch;
-        let watch = Watch { entry: &self.entry };
-        let permit = watch.guard(&self.client, snapshot.scratch.enter(rules)).await?;
+        let permit = self.enter_scratch(snapshot).await?;
         let deadline = Deadline::new(rules);
         let (mut lane, place) = self.scratch_lane(snapshot, scratch).await?;
         let mut budget = Budget::new(rules.max_rows, rules.max_bytes);
@@ -336,15 +408,7 @@ impl Session {
             read.push(Brought::new(&one, columns));
         }
         let mut names = names(scratch, place);
-        let mut statement = ShardStatement {
-            node: Arc::clone(&place.label),
-            group: place.group,
-            schema: Some(Arc::clone(&place.schema)),
-            sql: scratch.sql.clone(),
-            params: scratch.params.clone(),
-            names: None,
-            rows: Arc::default(),
-        };
+        let mut statement = statement(scratch, place);
         let settings = self.scratch_settings(place);
         let mut evaluations = Vec::new();
         if let Some(again) = self.reread(scratch, &mut lane, false)? {
@@ -360,7 +424,7 @@ impl Session {
         tracing::debug!(server = %place.label, tables = read.len(), rows, bytes, "temporary tables are filled");
         lane.settle_settings(&settings, true).await?;
         self.queue_user_variables(plan, &mut lane)?;
-        Ok((lane, Ready { statement, names, read: Sources { read, evaluations }, _permit: permit }))
+        Ok((lane, Ready { statement, names, read: Sources { read, evaluations }, permit }))
     }
 
     /// Prepares a statement over empty temporary tables, to learn its parameters and columns.
@@ -390,7 +454,7 @@ impl Session {
     }
 
     /// The session's settings for its statement over temporary tables.
-    fn scratch_settings(&self, place: &ScratchPlace) -> Settings {
+    pub(super) fn scratch_settings(&self, place: &ScratchPlace) -> Settings {
         let mut vars = self.state.vars.with("autocommit", Some("1"));
         for name in OF_TRANSACTIONS.iter().filter(|name| self.state.vars.get(name).is_some()) {
             vars = vars.with(name, None);
@@ -399,7 +463,7 @@ impl Session {
     }
 
     /// A connection for temporary tables: to the next of the places that can be reached.
-    async fn scratch_lane<'s>(
+    pub(super) async fn scratch_lane<'s>(
         &mut self,
         snapshot: &Arc<Snapshot>,
         scratch: &'s ScratchBound,
@@ -408,9 +472,6 @@ impl Session {
             Rule::Groups { use_replicas: true, .. } => Role::Replica,
             _ => Role::Primary,
         };
-        let vars = Variables::new(
-            LOADING.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect::<BTreeMap<_, _>>(),
-        );
         let flavour = self.flavour();
         let first = snapshot.scratch.next.fetch_add(1, Ordering::Relaxed);
         let count = scratch.places.len();
@@ -418,11 +479,21 @@ impl Session {
         for turn in 0..count {
             let Some(place) = scratch.places.get((first.wrapping_add(turn)) % count) else { continue };
             let watch = Watch { entry: &self.entry };
-            let opening = async { Ok(snapshot.backends.checkout(place.group, role, flavour).await) };
+            let opening = async {
+                Ok(match place.group {
+                    Some(group) => snapshot.backends.checkout(group, role, flavour).await,
+                    None => {
+                        snapshot.backends.checkout_scratch(flavour).await.unwrap_or_else(|| Err(BackendError::gone()))
+                    }
+                })
+            };
             match watch.guard(&self.client, opening).await? {
                 Ok(lease) => {
-                    let mut lane = Lane::new(place.group, lease, false);
-                    lane.settle_settings(&Settings::new(Some(Arc::clone(&place.schema)), vars), true).await?;
+                    let mut lane = Lane::new(group_of(place), lease, false);
+                    if place.group.is_none() {
+                        self.make_schema(snapshot, &mut lane, place).await?;
+                    }
+                    lane.settle_settings(&loading(place), true).await?;
                     // its reset drops the temporary tables
                     lane.conn()?.mark_dirty();
                     return Ok((lane, place));
@@ -432,6 +503,15 @@ impl Session {
             }
         }
         Err(failure.into())
+    }
+
+    /// Makes the schema of a scratch server of its own, once.
+    async fn make_schema(&self, snapshot: &Snapshot, lane: &mut Lane, place: &ScratchPlace) -> Result<(), Failure> {
+        if !snapshot.scratch.has_schema.load(Ordering::Relaxed) {
+            lane.run(format!("CREATE DATABASE IF NOT EXISTS `{}`", place.schema).as_bytes()).await?;
+            snapshot.scratch.has_schema.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Brings the rows of a table reference into its temporary table; gives the columns as the shards describe them.
@@ -465,14 +545,17 @@ impl Session {
         budget: &mut Budget,
         deadline: Deadline,
     ) -> Result<Vec<ColumnDef>, Failure> {
-        let mut gather = self.open_read(snapshot, plan, read, deadline).await?;
+        let mut gather = self.open_read(snapshot, plan, &read.shards, read.table.has_timestamp, deadline).await?;
         let watch = Watch { entry: &self.entry };
         let mut handles = gather.kill_handles();
         handles.extend(lane.kill_handle());
         let filling = deadline.watch(&handles, fill(&mut gather, lane, &read.table, budget));
         let filled = watch.guard_killing(&self.client, &handles, filling).await;
         if let Err(error) = filled.map_err(|error| deadline.explain(error)) {
-            return Err(self.gather_failed(gather.into_lanes(), error, snapshot).await.renamed(&names_of(read)));
+            return Err(self
+                .gather_failed(gather.into_lanes(), error, snapshot)
+                .await
+                .renamed(&names_of(&read.shards)));
         }
         let columns = gather.columns().to_vec();
         let (lanes, _) = gather.finish().await;
@@ -482,15 +565,16 @@ impl Session {
         Ok(columns)
     }
 
-    /// Asks the shards for the rows of a table reference.
-    async fn open_read(
+    /// Asks shards for rows, as text in the columns' own character sets.
+    pub(super) async fn open_read(
         &mut self,
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
-        read: &ScratchRead,
+        shards: &[ShardStatement],
+        in_utc: bool,
         deadline: Deadline,
     ) -> Result<Gather, Failure> {
-        let bound = Bound { shards: read.shards.clone(), ..Bound::default() };
+        let bound = Bound { shards: shards.to_vec(), ..Bound::default() };
         let text = Text { sql: Bytes::new() };
         let role = self.role(snapshot, plan);
         let mut is_first = true;
@@ -498,7 +582,7 @@ impl Session {
             let kept = Arc::clone(&self.state.vars);
             // in the columns' own character sets, and all rows
             let mut vars = kept.with("character_set_results", Some("NULL")).with("sql_select_limit", None);
-            if read.table.has_timestamp {
+            if in_utc {
                 vars = vars.with("time_zone", Some("'+00:00'"));
             }
             self.state.vars = vars;
@@ -522,7 +606,7 @@ impl Session {
                 }
                 Err((error, lanes)) => {
                     let failure = self.gather_failed(lanes, deadline.explain(error), snapshot).await;
-                    return Err(failure.renamed(&names_of(read)));
+                    return Err(failure.renamed(&names_of(shards)));
                 }
             }
         }
@@ -531,18 +615,18 @@ impl Session {
 
 /// Until when the temporary tables of a query must be filled.
 #[derive(Debug, Clone, Copy)]
-struct Deadline {
+pub(super) struct Deadline {
     at: Instant,
     limit_ms: u64,
 }
 
 impl Deadline {
-    fn new(rules: &Scratch) -> Self {
+    pub fn new(rules: &Scratch) -> Self {
         Self { at: Instant::now() + limit(rules), limit_ms: rules.timeout_ms }
     }
 
     /// Runs `work`; past the deadline its statements are killed, and it ends as they do.
-    async fn watch<T>(&self, statements: &[KillHandle], work: impl Future<Output = T>) -> T {
+    pub async fn watch<T>(&self, statements: &[KillHandle], work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         if let Ok(done) = tokio::time::timeout_at(self.at.into(), work.as_mut()).await {
             return done;
@@ -556,7 +640,7 @@ impl Deadline {
     }
 
     /// What an error means that came in spite of the deadline, or because of it.
-    fn explain(&self, error: ExecuteError) -> ExecuteError {
+    pub fn explain(&self, error: ExecuteError) -> ExecuteError {
         let is_of_kill = matches!(&error, ExecuteError::Backend(BackendError::Server(error)) if error.errno == KILLED);
         if is_of_kill && Instant::now() >= self.at {
             return ExecuteError::ScratchTimeout { limit_ms: self.limit_ms };
@@ -565,8 +649,32 @@ impl Deadline {
     }
 }
 
+/// How connections are set while temporary tables are filled.
+pub(super) fn loading(place: &ScratchPlace) -> Settings {
+    let vars = LOADING.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    Settings::new(Some(Arc::clone(&place.schema)), Variables::new(vars.collect::<BTreeMap<_, _>>()))
+}
+
+/// The group of a lane to a place; of one that is in no group it is never asked.
+pub(super) fn group_of(place: &ScratchPlace) -> GroupId {
+    place.group.unwrap_or(GroupId(0))
+}
+
+/// The client's statement over temporary tables.
+pub(super) fn statement(scratch: &ScratchBound, place: &ScratchPlace) -> ShardStatement {
+    ShardStatement {
+        node: Arc::clone(&place.label),
+        group: group_of(place),
+        schema: Some(Arc::clone(&place.schema)),
+        sql: scratch.sql.clone(),
+        params: scratch.params.clone(),
+        names: None,
+        rows: Arc::default(),
+    }
+}
+
 /// The temporary tables by the names of what they stand for.
-fn names(scratch: &ScratchBound, place: &ScratchPlace) -> NameMap {
+pub(super) fn names(scratch: &ScratchBound, place: &ScratchPlace) -> NameMap {
     let entry = |read: &ScratchRead| NameEntry {
         physical_schema: Arc::clone(&place.schema),
         physical_table: Arc::from(&*read.table.name),
@@ -576,8 +684,8 @@ fn names(scratch: &ScratchBound, place: &ScratchPlace) -> NameMap {
     NameMap { entries: scratch.reads.iter().map(entry).collect(), views: Vec::new() }
 }
 
-/// The names of a reference on its shards.
-fn names_of(read: &ScratchRead) -> NameMap {
-    let names = read.shards.first().and_then(|shard| shard.names.as_deref());
+/// The names of tables on their shards.
+pub(super) fn names_of(shards: &[ShardStatement]) -> NameMap {
+    let names = shards.first().and_then(|shard| shard.names.as_deref());
     names.cloned().unwrap_or_default()
 }

@@ -14,8 +14,9 @@ impl Writer<'_> {
         let kinds = self.some_kinds(count);
         let named = self.dice.one_in(2);
         let ordered = !self.dice.one_in(3);
-        let body = match self.dice.below(8) {
+        let body = match self.dice.below(11) {
             0 | 1 => self.set_operation(&kinds, &[], 2, named),
+            3..=5 => return self.summary(with, &kinds),
             2 if ordered => return self.ordered_by_hidden(with, &kinds),
             _ => self.select(&kinds, &[], 2, named),
         };
@@ -74,6 +75,33 @@ impl Writer<'_> {
         let order = node![Sort::Order(Vec::new()); " ORDER BY ", Tree::fixed(", ", keys), limit];
         let select = Tree::fixed(", ", items);
         node![Sort::Query(kinds.len()); with, "SELECT ", select, " FROM ", from, filter, Tree::maybe(order)]
+    }
+
+    /// Groups of a table or two, told apart and ordered by what is computed of them.
+    fn summary(&mut self, with: Tree, kinds: &[Kind]) -> Tree {
+        let (from, own) = self.from(2, &[], 0);
+        let filter = self.filter(&own, &own, 0);
+        let grouped = if self.dice.one_in(4) {
+            let items = kinds.iter().map(|kind| self.aggregate(*kind, &own, 1)).collect();
+            let items = Tree::fixed(", ", items);
+            let having = self.having(&own, 0);
+            node![Sort::Query(kinds.len()); "SELECT ", items, " FROM ", from, filter, having]
+        } else {
+            let named = self.dice.one_in(2);
+            self.grouped(kinds, from, filter, &own, 0, named)
+        };
+        if self.dice.one_in(3) {
+            return node![Sort::Query(kinds.len()); with, grouped];
+        }
+        // MariaDB takes no ORDER BY behind WITH ROLLUP: then both sides refuse
+        let hidden = *self.dice.pick(&[&Kind::Int, &Kind::Int, &Kind::Decimal]);
+        let hidden = self.aggregate(hidden, &own, 0);
+        let direction = self.dice.pick(&["", " DESC"]);
+        let mut keys = vec![node![Sort::Other; hidden, direction]];
+        keys.extend((1..=kinds.len()).map(|place| Tree::from(place.to_string())));
+        let limit = if self.dice.one_in(2) { Tree::maybe(self.limit()) } else { Tree::nothing() };
+        let order = node![Sort::Order(Vec::new()); " ORDER BY ", Tree::fixed(", ", keys), limit];
+        node![Sort::Query(kinds.len()); with, grouped, Tree::maybe(order)]
     }
 
     /// A query without ORDER BY of its own: one SELECT or several.

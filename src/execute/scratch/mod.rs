@@ -1,9 +1,11 @@
 //! Temporary tables on one server, filled with the rows of shards.
 //!
-//! Rows come as text in their columns' own character sets and are written as multi-row INSERTs: while one is on its way,
-//! the next is put together, so that two batches are all that is held in memory.
+//! Rows come as text in their columns' own character sets. The first batch of them is a multi-row INSERT; if there are more,
+//! they are the file of a LOAD DATA LOCAL, or INSERTs too where the server allows no such file. While a batch is on its
+//! way the next is put together, so that two are all that is held in memory.
 
 mod insert;
+mod load;
 
 use futures_util::future::try_join;
 
@@ -21,12 +23,13 @@ pub struct Budget {
     pub max_bytes: u64,
     rows: u64,
     bytes: u64,
+    warnings: u64,
 }
 
 impl Budget {
     /// Nothing brought yet.
     pub fn new(max_rows: u64, max_bytes: u64) -> Self {
-        Self { max_rows, max_bytes, rows: 0, bytes: 0 }
+        Self { max_rows, max_bytes, rows: 0, bytes: 0, warnings: 0 }
     }
 
     fn take(&mut self, batch: &Batch<'_>) -> Result<(), ExecuteError> {
@@ -46,6 +49,11 @@ impl Budget {
         Ok(())
     }
 
+    /// What the server warned of while rows were put in.
+    pub fn warnings(&self) -> u64 {
+        self.warnings
+    }
+
     /// Rows and bytes brought so far.
     pub fn used(&self) -> (u64, u64) {
         (self.rows, self.bytes)
@@ -60,19 +68,31 @@ pub async fn fill(
     table: &ScratchTable,
     budget: &mut Budget,
 ) -> Result<(), ExecuteError> {
-    let mut ready = Batch::new(table);
+    let mut may_load = !table.needs_insert;
+    let mut ready = Batch::insert(table);
     let mut progress = gather.advance(&mut ready).await?;
     loop {
         budget.take(&ready)?;
         let Some(sql) = ready.finish().map_err(|error| lane.malformed(&error))? else { return Ok(()) };
-        let mut next = Batch::new(table);
+        ready = Batch::insert(table);
+        if may_load && progress == Progress::SinkFull {
+            // more than a batch: it is worth a file
+            lane.run(&sql).await?;
+            budget.warnings += u64::from(lane.outcome().warnings);
+            may_load = load::load(gather, lane, table, budget).await?;
+            if may_load {
+                return Ok(());
+            }
+            progress = gather.advance(&mut ready).await?;
+            continue;
+        }
         let more = async {
             match progress {
                 Progress::Done => Ok(Progress::Done),
-                Progress::SinkFull => gather.advance(&mut next).await,
+                Progress::SinkFull => gather.advance(&mut ready).await,
             }
         };
         (progress, ()) = try_join(more, lane.run(&sql)).await?;
-        ready = next;
+        budget.warnings += u64::from(lane.outcome().warnings);
     }
 }

@@ -208,6 +208,7 @@ impl InsertAction {
             chosen: None,
             several: false,
             renamed: false,
+            inline: false,
         };
         let (sql, params) = template.fill(values, &filling);
         ShardStatement {

@@ -11,6 +11,7 @@ use super::key::{Clause, Key, is_descending, of_merge};
 use super::{Weave, refused};
 use crate::merge::{AggregateColumn, AggregateFunction, KeyExpression, SortKey, Weight};
 use crate::plan::error::PlanError;
+use crate::plan::exact::Number;
 use crate::plan::functions::{FunctionKind, classify};
 use crate::plan::shape::{ColumnId, bare, is_aggregated, is_constant};
 use crate::sql::splice::Piece;
@@ -91,6 +92,13 @@ impl Weave<'_, '_> {
                 "COUNT" | "SUM" if whole => {}
                 "COUNT" if !implicit => return self.count_distinct(call),
                 _ => return Err(refused(&format!("{name}(DISTINCT …)"))),
+            }
+        }
+        if matches!(name.as_str(), "SUM" | "AVG") {
+            let inexact = |argument: &&Expr| self.builder.number(argument, self.main) == Some(Number::Inexact);
+            if arguments(call).iter().any(inexact) {
+                // the shards round what one server adds up with all digits
+                return Err(refused(&format!("{name} of a quotient")));
             }
         }
         match name.as_str() {

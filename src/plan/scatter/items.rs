@@ -6,8 +6,8 @@ use sqlparser::ast::{Expr, SelectItem};
 
 use super::{Weave, refused};
 use crate::plan::error::PlanError;
+use crate::plan::outline::same_tokens;
 use crate::plan::shape::{ColumnId, Output, RefKind};
-use crate::sql::lexer::TokenKind;
 use crate::sql::spans;
 use crate::sql::splice::Piece;
 
@@ -61,14 +61,9 @@ impl Weave<'_, '_> {
 
     /// The bytes of an item without `[AS] alias`.
     fn without_alias(&self, range: Range<usize>, alias: sqlparser::tokenizer::Span) -> Result<Range<usize>, PlanError> {
-        let outline = &self.subject.outline;
         let alias = spans::range_of(alias).ok_or_else(PlanError::lost_place)?;
-        let mut index = outline.index_at(alias.start);
-        if index > 0 && outline.is_keyword(self.subject.sql, index - 1, &["AS"]) {
-            index -= 1;
-        }
-        let last = index.checked_sub(1).and_then(|index| outline.tokens().get(index));
-        Ok(range.start..last.ok_or_else(PlanError::lost_place)?.end)
+        let end = self.subject.outline.before_alias(self.subject.sql, alias.start);
+        Ok(range.start..end.ok_or_else(PlanError::lost_place)?)
     }
 
     /// The columns of the result, `*` replaced by what it stands for.
@@ -119,24 +114,8 @@ impl Weave<'_, '_> {
 
     /// Whether two ranges hold the same tokens.
     pub(super) fn same_text(&self, one: &Range<usize>, other: &Range<usize>) -> bool {
-        let tokens = |range: &Range<usize>| {
-            let outline = &self.subject.outline;
-            let all = outline.tokens();
-            let (first, last) = (outline.index_at(range.start), outline.index_at(range.end));
-            all.get(first..last).unwrap_or_default()
-        };
-        let sql = self.subject.sql;
-        let (one, other) = (tokens(one), tokens(other));
-        one.len() == other.len()
-            && one.iter().zip(other).all(|(a, b)| {
-                a.kind == b.kind
-                    // two parameters are two values
-                    && a.kind != TokenKind::Placeholder
-                    && match a.kind {
-                        TokenKind::Word => a.bytes(sql).eq_ignore_ascii_case(b.bytes(sql)),
-                        _ => a.bytes(sql) == b.bytes(sql),
-                    }
-            })
+        let outline = &self.subject.outline;
+        same_tokens(self.subject.sql, outline.within(one), outline.within(other))
     }
 }
 

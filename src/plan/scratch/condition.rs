@@ -49,11 +49,6 @@ impl Condition {
                     out.extend_from_slice(literal.map(|literal| literal.bytes(values.sql)).unwrap_or_default());
                     literal.is_some()
                 }
-                // a plan that is only shown has no parameters
-                Part::Param(number) if values.params.is_empty() => {
-                    out.extend_from_slice(format!("?{}", number + 1).as_bytes());
-                    true
-                }
                 Part::Param(number) => write_param(values, *number, out),
             };
             if !written {
@@ -74,9 +69,13 @@ impl Condition {
 }
 
 /// A parameter as a literal that compares as the parameter does.
-fn write_param(values: &Values<'_>, number: u32, out: &mut Vec<u8>) -> bool {
+pub(crate) fn write_param(values: &Values<'_>, number: u32, out: &mut Vec<u8>) -> bool {
     match values.params.get(number as usize) {
+        // a plan that is only shown has no parameters
+        None if values.params.is_empty() => out.extend_from_slice(format!("?{}", number + 1).as_bytes()),
         Some(RawValue::Null) => out.extend_from_slice(b"NULL"),
+        // LIMIT takes no parentheses
+        Some(RawValue::Int(value)) if *value >= 0 => out.extend_from_slice(value.to_string().as_bytes()),
         Some(RawValue::Int(value)) => out.extend_from_slice(format!("({value})").as_bytes()),
         Some(RawValue::Decimal(text)) => out.extend_from_slice(format!("({text})").as_bytes()),
         Some(RawValue::Float(value)) if value.is_finite() => out.extend_from_slice(format!("({value:e})").as_bytes()),

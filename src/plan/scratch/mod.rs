@@ -25,7 +25,7 @@ use super::names::views;
 use super::query::{Subject, names_of};
 use super::shape::{Builder, Met, RefKind};
 use super::system::View;
-use super::template::{Filling, Template};
+use super::template::{Filling, Template, TemplateBuilder};
 use super::types::{
     NameMap, Params, ScratchBound, ScratchLink, ScratchPlace, ScratchRead, ScratchTable, SessionValues, ShardStatement,
     Text,
@@ -36,7 +36,11 @@ use crate::route::values::Values;
 use crate::sql::parse::IntoKind;
 use crate::sql::{Notes, Parsed};
 use condition::Condition;
+pub(crate) use condition::write_param;
 use push::Pushed;
+
+/// The schema that connections to a scratch server of its own are in: temporary tables must be in some.
+const OWN_SCHEMA: &str = "shardloom";
 
 /// A query that runs over temporary tables.
 #[derive(Debug, Clone)]
@@ -190,7 +194,11 @@ fn places(subject: &Subject<'_>, keys: &Keys) -> Result<Vec<ScratchPlace>, PlanE
     let rules = subject.context.rules;
     let groups: Vec<GroupId> = match &rules.proxy.scratch.place {
         Rule::Groups { groups, .. } => groups.clone(),
-        Rule::Server(_) => rules.group_ids().collect(),
+        // DATABASE() and the like are literals there
+        Rule::Server(_) => {
+            let (schema, label) = (Arc::from(OWN_SCHEMA), Arc::from("scratch server"));
+            return Ok(vec![ScratchPlace { group: None, schema, label }]);
+        }
     };
     let of_unit = |group: GroupId| {
         let nodes = keys.units.iter().filter(|unit| !unit.place.is_system()).flat_map(|unit| unit.place.nodes());
@@ -199,7 +207,7 @@ fn places(subject: &Subject<'_>, keys: &Keys) -> Result<Vec<ScratchPlace>, PlanE
     let place = |group: GroupId| {
         let chosen = subject.context.schema.and_then(|schema| schema.physical_name_on(group));
         let schema = chosen.or_else(|| of_unit(group))?;
-        Some(ScratchPlace { group, schema, label: Arc::clone(&rules.group(group).name) })
+        Some(ScratchPlace { group: Some(group), schema, label: Arc::clone(&rules.group(group).name) })
     };
     let places: Vec<ScratchPlace> = groups.into_iter().filter_map(place).collect();
     if places.is_empty() {
@@ -216,11 +224,19 @@ impl ScratchPlan {
     pub fn bind(&self, reason: String, values: &Values<'_>, session: &dyn SessionValues) -> ScratchBound {
         let reads =
             self.units.iter().zip(&self.reads).map(|(unit, read)| self.read(unit, read, values, session)).collect();
+        let (sql, params) = self.statement.fill(values, &self.filling(session, false));
+        let places = self.places.clone();
+        let (gives_rows, reads_again) = (self.gives_rows, self.reads_again);
+        ScratchBound { reason, reads, sql, params, gives_rows, reads_again, places, combine: None }
+    }
+
+    /// What fills the slots of statements over the temporary tables.
+    pub fn filling<'f>(&'f self, session: &'f dyn SessionValues, inline: bool) -> Filling<'f> {
         let chosen = self.chosen.as_deref().unwrap_or_default();
         let same_name = self.places.iter().all(|place| *place.schema == *chosen);
-        // nothing in the text depends on nodes
-        let filling = Filling {
+        Filling {
             units: &self.units,
+            // nothing in the text depends on nodes
             nodes: &[],
             // DATABASE() is the client's where all places have its name
             schema: if same_name { chosen } else { "" },
@@ -230,17 +246,14 @@ impl ScratchPlan {
             chosen: self.chosen.as_deref(),
             several: false,
             renamed: true,
-        };
-        let (sql, params) = self.statement.fill(values, &filling);
-        ScratchBound {
-            reason,
-            reads,
-            sql,
-            params,
-            gives_rows: self.gives_rows,
-            reads_again: self.reads_again,
-            places: self.places.clone(),
+            inline,
         }
+    }
+
+    /// The edits that put the temporary tables in the places of the statement's.
+    pub fn tables_template(&self, builder: &Builder<'_>, keys: &Keys) -> TemplateBuilder {
+        let names: Vec<&str> = self.reads.iter().map(|read| &*read.table.name).collect();
+        statement::tables(builder, keys, &names).0
     }
 
     fn read(&self, unit: &Unit, read: &Read, values: &Values<'_>, session: &dyn SessionValues) -> ScratchRead {

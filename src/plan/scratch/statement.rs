@@ -20,6 +20,14 @@ pub(super) fn statement(
     keys: &Keys,
     names: &[&str],
 ) -> Result<(Template, Vec<Partition>), PlanError> {
+    let (mut template, partitions) = tables(builder, keys, names);
+    session_values(builder, &mut template);
+    item_names(builder, keys, &mut template);
+    Ok((template.build(builder.sql.len(), builder.literals)?, partitions))
+}
+
+/// The edits for names of tables.
+pub(super) fn tables(builder: &Builder<'_>, keys: &Keys, names: &[&str]) -> (TemplateBuilder, Vec<Partition>) {
     let mut template = TemplateBuilder::default();
     let mut partitions = Vec::new();
     // TABLE t takes no alias
@@ -46,9 +54,7 @@ pub(super) fn statement(
             template.pieces(qualifier.range.clone(), [Piece::from(&*visible)]);
         }
     }
-    session_values(builder, &mut template);
-    item_names(builder, keys, &mut template);
-    Ok((template.build(builder.sql.len(), builder.literals)?, partitions))
+    (template, partitions)
 }
 
 /// What stands behind the name of a table and speaks of how it is stored.

@@ -47,6 +47,7 @@ pub(super) fn table(number: usize, info: &TableInfo, columns: &[&ColumnInfo], ke
         columns: columns.iter().map(|column| column.name.as_str().into()).collect(),
         cells,
         has_timestamp: columns.iter().any(|column| column.data_type == "timestamp"),
+        needs_insert: columns.iter().any(|column| needs_insert(column)),
         name: name.into(),
     }
 }
@@ -131,6 +132,14 @@ fn cell_text(column: &ColumnInfo) -> CellText {
     }
 }
 
+/// Whether LOAD DATA reads something else than an INSERT does.
+fn needs_insert(column: &ColumnInfo) -> bool {
+    let kind = column.data_type.as_str();
+    let is_spatial =
+        !["decimal", "bit"].contains(&kind) && is_bytes(kind) && !kind.ends_with("binary") && !kind.ends_with("blob");
+    is_spatial || kind == "json" || (kind == "enum" && has_empty_member(column))
+}
+
 fn is_bytes(kind: &str) -> bool {
     const SPATIAL: &[&str] = &["geometry", "point", "linestring", "polygon", "geometrycollection", "geomcollection"];
     kind.ends_with("binary")
@@ -152,5 +161,6 @@ pub(super) fn unknown(number: usize) -> ScratchTable {
         columns: Vec::new(),
         cells: Vec::new(),
         has_timestamp: false,
+        needs_insert: false,
     }
 }

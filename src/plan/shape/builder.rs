@@ -423,11 +423,13 @@ impl<'a> Builder<'a> {
                         // its name is its text: no one is known to use it
                         _ => String::new(),
                     };
-                    outputs.push(Output { name, column, is_number: is_number(expr) });
+                    let number = self.number(expr, block);
+                    outputs.push(Output { name, column, is_number: is_number(expr), number });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let column = self.resolve_expr(expr, block);
-                    outputs.push(Output { name: alias.value.to_lowercase(), column, is_number: is_number(expr) });
+                    let (name, number) = (alias.value.to_lowercase(), self.number(expr, block));
+                    outputs.push(Output { name, column, is_number: is_number(expr), number });
                 }
                 SelectItem::Wildcard(_) => {
                     let shape = &self.shape.blocks[block];
@@ -450,8 +452,9 @@ impl<'a> Builder<'a> {
 
     fn all_columns(&mut self, table: RefId, outputs: &mut Vec<Output>) -> Option<()> {
         for name in self.column_names(table)? {
-            let column = Some(self.shape.column(table, &name));
-            outputs.push(Output { name, column, is_number: false });
+            let column = self.shape.column(table, &name);
+            let number = self.column_number(column);
+            outputs.push(Output { name, column: Some(column), is_number: false, number });
         }
         Some(())
     }

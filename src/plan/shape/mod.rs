@@ -21,6 +21,7 @@ pub(crate) use facts::{Comparison, Fact, bare};
 pub(crate) use usable::{Classes, Reader};
 pub(crate) use walk::{has_query, is_aggregated, is_constant, names_in};
 
+use super::exact::Number;
 use super::functions::SessionFunction;
 use super::place::Place;
 use crate::catalog::TableInfo;
@@ -183,6 +184,8 @@ pub(crate) struct Output {
     pub column: Option<ColumnId>,
     /// It is surely a number.
     pub is_number: bool,
+    /// What kind of number, if that is known.
+    pub number: Option<Number>,
 }
 
 /// A condition of a block.
