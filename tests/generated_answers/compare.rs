@@ -4,8 +4,9 @@ use super::side::Mode;
 use crate::support::raw::bytes::Reader;
 use crate::support::raw::response::{Column, Response, Rows};
 
-/// Key flags of a column tell how a server ran the statement: it drops them where it sorts in a temporary table.
-const INCIDENTAL_COLUMN_FLAGS: u16 = 0x0002 | 0x0004 | 0x0008 | 0x4000;
+/// Key flags of a column, and the one of a column that is grouped by, tell how a server ran the statement: it drops or adds
+/// them where it sorts in a temporary table.
+const INCIDENTAL_COLUMN_FLAGS: u16 = 0x0002 | 0x0004 | 0x0008 | 0x4000 | 0x8000;
 /// The column holds no NULL.
 const NOT_NULL: u16 = 0x0001;
 /// `binary` as a character set: bytes, numbers, dates.

@@ -20,6 +20,8 @@ use super::poll_until;
 pub const USER: &str = "app";
 /// Its password; not the servers', so that mixing them up shows.
 pub const PASSWORD: &str = "app-secret";
+/// Names another program to test than the one that was built along: an optimised one, to measure.
+const PROXY_VARIABLE: &str = "SHARDLOOM_TEST_PROXY";
 /// How long the proxy may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of its log a failing test prints.
@@ -114,7 +116,8 @@ impl ProxyProcess {
 
         let log = folder.join("log");
         let output = File::create(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shardloom"));
+        let program = std::env::var_os(PROXY_VARIABLE).unwrap_or_else(|| env!("CARGO_BIN_EXE_shardloom").into());
+        let mut command = Command::new(program);
         command.arg("serve").arg(format!("--rules={}", rules_folder.display()));
         command.envs(environment.iter().copied());
         command.env("SHARDLOOM_LOG", std::env::var("SHARDLOOM_TEST_LOG").unwrap_or_else(|_| "info".to_owned()));

@@ -3,13 +3,15 @@
 //!
 //! Each table is sharded on its natural key, `orders` and `lineitem` are bound, `nation` and `region` are broadcast. Rows
 //! come from a generator of our own (`data.rs`). `SHARDLOOM_TPCH_SCALE` is the size in thousandths of the standard one
-//! (default 1: 1500 orders).
+//! (default 1: 1500 orders). With `SHARDLOOM_TPCH_TIMES` the wall times of both sides and the proxy's CPU time are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod data;
 
 #[path = "../support/mod.rs"]
 mod support;
+
+use std::time::{Duration, Instant};
 
 use support::backends::Backends;
 use support::proxy::{ProxyProcess, Rules};
@@ -62,19 +64,55 @@ fn the_22_queries_are_answered_as_by_one_server() {
     let queries: Vec<&str> = include_str!("queries.sql").split("-- ").skip(1).collect();
     assert_eq!(queries.len(), 22);
     let (mut wrong, mut empty) = (Vec::new(), 0);
+    let mut times = Times::default();
     for (number, query) in (1..).zip(queries) {
         let sql = query.split_once('\n').unwrap().1.trim().trim_end_matches(';');
+        let start = Instant::now();
         let want = plain.rows(sql);
+        let (plain_time, start, before) = (start.elapsed(), Instant::now(), cpu_ms(proxy.pid()));
         empty += usize::from(want.rows.is_empty());
-        match through.query(sql) {
+        let got = through.query(sql);
+        times.note(number, plain_time, start.elapsed(), cpu_ms(proxy.pid()) - before);
+        match got {
             Response::Rows(got) if comparable(&got) == comparable(&want) => {}
             got => {
                 wrong.push(format!("query {number}\n  plain: {}\n  proxy: {}", show(&Response::Rows(want)), show(&got)))
             }
         }
     }
+    if std::env::var_os("SHARDLOOM_TPCH_TIMES").is_some() {
+        times.print();
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(empty < 2, "{empty} queries find no rows");
+}
+
+/// How long each query took on one server and through the proxy, and the proxy's CPU time.
+#[derive(Default)]
+struct Times(Vec<(usize, Duration, Duration, u64)>);
+
+impl Times {
+    fn note(&mut self, number: usize, plain: Duration, through: Duration, cpu_ms: u64) {
+        self.0.push((number, plain, through, cpu_ms));
+    }
+
+    fn print(&self) {
+        println!("| query | one server, ms | Shardloom, ms | proxy CPU, ms |\n|---|---:|---:|---:|");
+        for (number, plain, through, cpu_ms) in &self.0 {
+            println!("| {number} | {} | {} | {cpu_ms} |", plain.as_millis(), through.as_millis());
+        }
+        let plain: Duration = self.0.iter().map(|time| time.1).sum();
+        let through: Duration = self.0.iter().map(|time| time.2).sum();
+        let cpu_ms: u64 = self.0.iter().map(|time| time.3).sum();
+        println!("| all | {} | {} | {cpu_ms} |", plain.as_millis(), through.as_millis());
+    }
+}
+
+/// User and system time of a process: fields 14 and 15 of proc(5), in ticks of 10 ms.
+fn cpu_ms(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
 }
 
 fn show(response: &Response) -> String {

@@ -62,7 +62,11 @@ impl Weave<'_, '_> {
             return data_type.is_some_and(|data_type| data_type.ends_with("char") || data_type.ends_with("text"));
         }
         match expr {
-            Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_) | Value::DoubleQuotedString(_)),
+            // a parameter may be one
+            Expr::Value(value) => matches!(
+                value.value,
+                Value::SingleQuotedString(_) | Value::DoubleQuotedString(_) | Value::Placeholder(_)
+            ),
             Expr::Substring { .. } | Expr::Trim { .. } => true,
             Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => true,
             Expr::Cast { data_type, .. } => {
