@@ -290,8 +290,11 @@ impl Combiner<'_, '_, '_> {
         }
         let Some((data_type, column_type)) = self.type_of(expr) else { return true };
         let has_empty_member = column_type.contains("(''") || column_type.contains(",''");
-        !matches!(&*data_type, "float" | "timestamp" | "json" | "vector")
-            && !(matches!(&*data_type, "enum" | "set") && has_empty_member)
+        match &*data_type {
+            "float" | "timestamp" | "json" | "vector" => false,
+            "enum" | "set" => !has_empty_member,
+            _ => true,
+        }
     }
 
     fn is_enum(&mut self, expr: &Expr) -> bool {
