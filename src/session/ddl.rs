@@ -72,6 +72,7 @@ impl Session {
         self.commit().await?;
         let total = bound.shards.len();
         let mut written_down = self.written_down(snapshot, plan, &bound, input);
+        let is_locked = written_down.is_some();
         if let Some(definition) = &written_down {
             self.finish_earlier(snapshot, bound.shards[0].group, definition).await?;
         }
@@ -94,7 +95,12 @@ impl Session {
         let (results, recording) = match watch.guard_killing(&self.client, &statements, work).await {
             Ok(results) => results,
             // what was written down stays open: whoever looks next finds out how far it came
-            Err(error) => return Err(self.lanes_failed(lanes, error, snapshot)),
+            Err(error) => {
+                if is_locked {
+                    release(&mut lanes, &snapshot.backends, plan).await;
+                }
+                return Err(self.lanes_failed(lanes, error, snapshot));
+            }
         };
         let (mut warnings, mut affected_rows, mut info) = (0u16, 0u64, Info::default());
         let mut failures = Vec::new();
@@ -125,16 +131,10 @@ impl Session {
             }
             (None, Some(_)) => {}
         }
+        if is_locked {
+            release(&mut lanes, &snapshot.backends, plan).await;
+        }
         for mut lane in lanes {
-            if recording.is_some()
-                && let Ok(conn) = lane.conn()
-            {
-                // the lock goes with the reset, or with the connection that the session holds
-                conn.mark_dirty();
-            }
-            if recording.is_some() && lane.is_usable() && lane.must_stay() {
-                release(&mut lane, &snapshot.backends, plan).await;
-            }
             self.pin_for(plan, &mut lane);
             self.settle(lane, snapshot);
         }
@@ -258,6 +258,8 @@ async fn begin_recording(
         let name = Arc::clone(backends.group(lane.group()).name());
         let lock = definitions::lock_name(&name, lane.schema().as_deref(), &definition.tables);
         let query = format!("SELECT GET_LOCK('{lock}', {LOCK_WAIT_S})");
+        // it is given back whatever comes
+        lane.conn()?.mark_dirty();
         let (_, rows) = query_rows(lane, &query, 1).await?;
         let got = rows.first().and_then(|row| row.first().cloned().flatten());
         if got.as_deref() != Some(b"1") {
@@ -296,12 +298,15 @@ async fn current(lane: &mut Lane, node: &Node) -> Result<u64, ExecuteError> {
     }
 }
 
-/// Gives a lock back on a connection that the session keeps.
-async fn release(lane: &mut Lane, backends: &crate::backend::Backends, plan: &Plan) {
-    let name = Arc::clone(backends.group(lane.group()).name());
-    let lock = definitions::lock_name(&name, lane.schema().as_deref(), &logical_tables(plan));
-    if let Err(error) = lane.run(format!("DO RELEASE_LOCK('{lock}')").as_bytes()).await {
-        tracing::debug!(%error, "the lock of a definition goes with its connection");
+/// Gives the locks back on connections that the session keeps; elsewhere they go with the reset of the connection, or with
+/// the connection.
+async fn release(lanes: &mut [Lane], backends: &crate::backend::Backends, plan: &Plan) {
+    for lane in lanes.iter_mut().filter(|lane| lane.is_usable() && lane.must_stay() && !lane.is_busy()) {
+        let name = Arc::clone(backends.group(lane.group()).name());
+        let lock = definitions::lock_name(&name, lane.schema().as_deref(), &logical_tables(plan));
+        if let Err(error) = lane.run(format!("DO RELEASE_LOCK('{lock}')").as_bytes()).await {
+            tracing::debug!(%error, "the lock of a definition goes with its connection");
+        }
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Seen {
 }
 
 impl Seen {
+    pub fn is_error(&self) -> bool {
+        self.outcome.starts_with("error")
+    }
+
     /// What differs from another side.
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
         match () {

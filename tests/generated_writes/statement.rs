@@ -36,6 +36,11 @@ impl Write {
         Self { pieces: vec![Piece::Text(text.into())], file: None, prepared: false, is_ordered: false }
     }
 
+    /// It has several rows of VALUES: where more than one is wrong, which of them is told of is open.
+    pub fn has_several_rows(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Rows(rows) if rows.len() > 1))
+    }
+
     /// It writes rows; else it is about the transaction.
     pub fn is_about_rows(&self) -> bool {
         let sql = self.sql().0;
