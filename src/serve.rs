@@ -10,7 +10,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{self, Admin};
 use crate::backend::Backends;
 use crate::config::{Address, ClientTls, ClientTlsFiles, GroupId, Rules, watch::Watcher};
-use crate::error::SqlError;
 use crate::execute::{Client, Interrupt};
 use crate::observe::Metrics;
 use crate::observe::logging::{self, LogOptions};
@@ -32,8 +31,6 @@ pub use route::route;
 
 /// How long the start waits for a backend to tell its version; without an answer the greeting shows a default.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a client that is turned away after its login has to send the command that is answered with the error.
-const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the greeting shows when no backend tells its version.
 const DEFAULT_SERVER_VERSION: &str = "8.0.36";
 
@@ -148,11 +145,6 @@ async fn start_admin(
 }
 
 async fn session(shared: Arc<Shared>, accepted: Accepted) {
-    let is_confidential = accepted.stream.io().is_confidential();
-    if let Err(error) = admitted(&shared, &accepted.account.user, is_confidential) {
-        tracing::info!(user = %accepted.account.user, %error, "refused after its login");
-        return turn_away(accepted, &error).await;
-    }
     let identity = Identity {
         connection_id: accepted.connection_id,
         user: Arc::clone(&accepted.account.user),
@@ -161,40 +153,10 @@ async fn session(shared: Arc<Shared>, accepted: Accepted) {
         schema: accepted.database,
         collation: accepted.charset,
     };
-    let doorman = GateDoorman::new(Arc::clone(&shared), accepted.gate, accepted.scramble, accepted.peer);
+    let doorman = GateDoorman::new(accepted.gate, accepted.scramble, accepted.peer);
     let client = Client::new(accepted.stream, accepted.capabilities);
     let mut drain = accepted.drain;
     Session::new(shared, client, identity, Box::new(doorman)).run(async move { drain.requested().await }).await;
-}
-
-/// What the rules ask of an account beyond its password.
-fn admitted(shared: &Shared, user: &str, is_confidential: bool) -> Result<(), SqlError> {
-    let snapshot = shared.snapshot.load();
-    let Some(user) = snapshot.rules.user(user) else { return Ok(()) };
-    if user.require_tls && !is_confidential {
-        let message = format!("Access denied for user '{}': this account must use TLS", user.name);
-        return Err(SqlError::client(1045, "28000", message));
-    }
-    let sessions = || shared.registry.all().iter().filter(|entry| entry.user == user.name).count();
-    if user.max_connections > 0 && sessions() >= user.max_connections {
-        let message = format!(
-            "User '{}' has exceeded the 'max_user_connections' resource (current value: {})",
-            user.name, user.max_connections
-        );
-        return Err(SqlError::client(1226, "42000", message));
-    }
-    Ok(())
-}
-
-/// The login was answered already, so the error is the answer to the client's first command.
-async fn turn_away(accepted: Accepted, error: &SqlError) {
-    let mut client = Client::new(accepted.stream, accepted.capabilities);
-    client.stream.set_seq(0);
-    let command = tokio::time::timeout(TURN_AWAY_TIMEOUT, client.stream.read_packet()).await;
-    if matches!(command, Ok(Ok(_))) {
-        client.put_error(error);
-        client.stream.shutdown().await;
-    }
 }
 
 fn options(rules: &Rules) -> ServerOptions {

@@ -142,6 +142,10 @@ fn files_are_split_to_the_shards() {
     load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE items", odd, 100);
     same(&mut clients, all);
     load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE items", b"", 100);
+    // a query in SET would see a part of the rows on each shard
+    let sums = "LOAD DATA LOCAL INFILE 'x' INTO TABLE items (id, name) SET price = (SELECT COUNT(*) FROM items)";
+    let [_, proxy] = &mut clients;
+    assert!(matches!(load(proxy, sums, b"31\ta\n32\tb\n", 100), Response::Err(error) if error.errno == 1235));
     // text keys, other prefixes
     let prefixed = b"xxx:ann\t1\nskipped\nyyy:bob\t2\n";
     let sql = "LOAD DATA LOCAL INFILE 'x' INTO TABLE names CHARACTER SET utf8mb4 LINES STARTING BY ':' (name, n)";

@@ -377,7 +377,7 @@ fn accounts_are_checked_as_the_rules_say() {
 }
 
 #[test]
-fn what_the_rules_ask_of_an_account_is_asked_of_a_change_of_user_too() {
+fn what_the_rules_ask_of_an_account_is_asked_at_login_and_of_a_change_of_user() {
     let users =
         "  - {name: secure, password: s, require_tls: true}\n  - {name: few, password: f, max_connections: 1}\n";
     let proxy = ProxyProcess::start(Backends::shared(), &Rules { users: users.to_owned(), ..rules("") });
@@ -385,6 +385,8 @@ fn what_the_rules_ask_of_an_account_is_asked_of_a_change_of_user_too() {
     let mut only = Options::new(&few).connect().unwrap();
     assert_eq!(only.rows("SELECT 7").scalar().as_deref(), Some("7"));
     for (user, password, errno) in [("secure", "s", 1045), ("few", "f", 1226)] {
+        let url = proxy.url().with_account(user, password);
+        assert_eq!(Options::new(&url).connect().err().unwrap().refusal().errno, errno, "{user}");
         let mut client = connect(&proxy.url());
         assert_eq!(client.change_user(user, password, SCHEMA).unwrap_err().refusal().errno, errno, "{user}");
     }

@@ -48,6 +48,7 @@ files!(
     prepared,
     pushdown,
     refused,
+    returning,
     scratch_queries,
     scratch_types,
     session,

@@ -11,7 +11,7 @@ use support::backends::{Backends, Url};
 use support::poll_until;
 use support::proxy::{ProxyProcess, Rules};
 use support::raw::response::{Response, Rows};
-use support::raw::{Options, RawClient};
+use support::raw::{Options, Param, RawClient};
 
 const SCHEMA: &str = "state_shop";
 /// All that the account `narrow` may see.
@@ -318,11 +318,13 @@ fn locked_tables_are_locked_on_all_shards_until_they_are_unlocked() {
     assert_eq!(owner.rows("SELECT * FROM one").rows.len(), 4);
     owner.rows("SELECT * FROM notes");
     owner.run("UPDATE one SET v = v WHERE id = 1");
-    assert_eq!(
-        owner.query("UPDATE one SET v = v").err().errno,
-        1235,
-        "no transaction over several groups beside locks"
-    );
+    // a dump that is loaded writes to all shards so
+    assert_eq!(owner.run("UPDATE one SET v = CONCAT(v, 'x')").affected_rows, 4);
+    assert_eq!(owner.run("INSERT INTO one (id, v) VALUES (70, 1), (71, 2), (72, 3)").affected_rows, 3);
+    assert_eq!(owner.query("INSERT INTO one (id, v) VALUES (73, 1), (74, 2), (70, 3)").err().errno, 1062);
+    assert_eq!(owner.rows("SELECT COUNT(*) FROM one WHERE id > 72").scalar().as_deref(), Some("0"), "all or nothing");
+    assert_eq!(owner.run("DELETE FROM one WHERE id >= 70").affected_rows, 3);
+    assert_eq!(owner.rows("SELECT @@autocommit").scalar().as_deref(), Some("1"));
     for id in [0, 1] {
         other.run("SET lock_wait_timeout = 1");
         let refused = other.query(&format!("UPDATE one SET v = v WHERE id = {id}"));
@@ -348,6 +350,39 @@ fn begin_and_a_refused_lock_leave_no_table_locked() {
     assert_eq!((refused.errno, &*refused.message), (1146, "Table 'state_shop.no_such_table' doesn't exist"));
     other.run("UPDATE one SET v = v");
     owner.rows("SELECT * FROM notes");
+}
+
+#[test]
+fn values_in_set_can_be_parameters() {
+    let _alone = alone();
+    let mut client = client();
+    let set = client.prepare("SET @a = ?, @b = CONCAT(?, '?'), sort_buffer_size = ?").unwrap();
+    assert_eq!(set.parameters.len(), 3);
+    client.execute(&set, &[Param::Int(7), Param::Text("it's".to_owned()), Param::Int(65536)]).ok();
+    let rows = client.rows("SELECT @a, @b, @@sort_buffer_size").text();
+    assert_eq!(rows, [[Some("7".to_owned()), Some("it's?".to_owned()), Some("65536".to_owned())]]);
+    client.execute(&set, &[Param::Null, Param::Text(String::new()), Param::Int(65536)]).ok();
+    assert_eq!(client.rows("SELECT @a, @b").text(), [[None, Some("?".to_owned())]]);
+    let kill = client.prepare("KILL QUERY ?").unwrap();
+    assert_eq!(client.execute(&kill, &[Param::Int(4_000_000)]).err().errno, 1094);
+}
+
+#[test]
+fn a_query_in_set_opens_no_schema() {
+    let _alone = alone();
+    let url = Url { user: "narrow".to_owned(), password: "narrow-secret".to_owned(), ..proxy().url() };
+    let mut narrow = Options::new(&url).schema(OTHER_SCHEMA).connect().unwrap();
+    for sql in [
+        format!("SET @x = (SELECT COUNT(*) FROM {SCHEMA}.notes)"),
+        format!("SET @x = EXISTS (SELECT 1 FROM `{SCHEMA}`.items_0)"),
+        format!("EXECUTE IMMEDIATE 'SELECT ?' USING (SELECT COUNT(*) FROM {SCHEMA}.notes)"),
+        format!("CREATE TABLE stolen AS SELECT * FROM {SCHEMA}.notes"),
+        "SET @x = (SELECT COUNT(*) FROM mysql.user)".to_owned(),
+    ] {
+        assert_eq!(narrow.query(&sql).err().errno, 1044, "{sql}");
+    }
+    // a part is no table
+    assert_eq!(client().query("SET @x = (SELECT COUNT(*) FROM items_0)").err().errno, 1235);
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Writes on several shards: run everywhere, counts added up.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::diagnostics::{Diagnostic, MAX_DIAGNOSTICS};
 use super::lane::{Head, Outcome, Request};
 use super::{ExecuteError, Lane};
 use crate::backend::{BackendError, ServerError};
+use crate::protocol::column::ColumnDef;
 
 /// How the reports of several shards become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,20 +49,54 @@ pub struct Written {
     pub outcome: Outcome,
     /// The first warnings, in the order of the rows where that is told.
     pub warnings: Vec<Diagnostic>,
+    /// What RETURNING gives.
+    pub returned: Option<Returned>,
 }
+
+/// The rows of RETURNING, held until all of them are there: an error on a later shard takes the answer's place.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Returned {
+    /// The columns, as the first shard describes them.
+    pub columns: Vec<ColumnDef>,
+    /// The rows, in the protocol of the request.
+    pub rows: Vec<Bytes>,
+}
+
+/// Columns, and rows with their numbers in the client's statement.
+type NumberedRows = (Vec<ColumnDef>, Vec<(u32, Bytes)>);
 
 /// What one statement came to.
 struct Report {
     outcome: Outcome,
     warnings: Vec<Diagnostic>,
     rows: Arc<[u32]>,
+    returned: Option<Returned>,
+}
+
+/// What the rows of RETURNING may still take.
+struct Room {
+    limit_bytes: usize,
+    taken_bytes: AtomicUsize,
+}
+
+impl Room {
+    fn take(&self, bytes: usize) -> Result<(), ExecuteError> {
+        let taken = self.taken_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if taken > self.limit_bytes { Err(ExecuteError::TooLarge { limit_bytes: self.limit_bytes }) } else { Ok(()) }
+    }
 }
 
 /// Runs each lane's statements in their order, all lanes at once, and puts together what they report. All lanes are waited
 /// for, also after an error: what a shard has done must be known before it can be undone. Of several errors that of the
-/// earliest row counts.
-pub async fn run(lanes: &mut [Lane], steps: Vec<Vec<Step>>, sum: Sum) -> Result<Written, ExecuteError> {
-    let results = join_all(lanes.iter_mut().zip(steps).map(|(lane, steps)| run_lane(lane, steps))).await;
+/// earliest row counts. The rows of RETURNING take up to `held_bytes`.
+pub async fn run(
+    lanes: &mut [Lane],
+    steps: Vec<Vec<Step>>,
+    sum: Sum,
+    held_bytes: usize,
+) -> Result<Written, ExecuteError> {
+    let room = Room { limit_bytes: held_bytes, taken_bytes: AtomicUsize::new(0) };
+    let results = join_all(lanes.iter_mut().zip(steps).map(|(lane, steps)| run_lane(lane, steps, &room))).await;
     let mut reports = Vec::new();
     let mut first: Option<(u32, ExecuteError)> = None;
     for result in results {
@@ -82,6 +119,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
     let mut total = Outcome::default();
     let mut info = Info::default();
     let mut warnings: Vec<Diagnostic> = Vec::new();
+    let mut returned: Option<NumberedRows> = None;
     let is_one = reports.len() == 1;
     // the greatest number of a row so far
     let mut last_row = 0;
@@ -113,13 +151,29 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
             None => total.insert_id = total.insert_id.max(outcome.insert_id),
         }
         warnings.extend(news);
+        if let Some(Returned { columns, rows }) = report.returned {
+            let (_, all) = returned.get_or_insert((columns, Vec::new()));
+            all.extend(rows.into_iter().enumerate().map(|(at, row)| (place_of(&report.rows, at), row)));
+        }
     }
+    // in the order of the statement's rows; the sort is stable
+    let returned = returned.map(|(columns, mut rows)| {
+        rows.sort_by_key(|(place, _)| *place);
+        total.rows = Some(rows.len() as u64);
+        Returned { columns, rows: rows.into_iter().map(|(_, row)| row).collect() }
+    });
     if warnings.iter().all(|warning| row_of(&warning.message).is_some()) {
         warnings.sort_by_key(|warning| row_of(&warning.message));
     }
     warnings.truncate(MAX_DIAGNOSTICS);
     total.info = info.text(total.warnings);
-    Written { outcome: total, warnings }
+    Written { outcome: total, warnings, returned }
+}
+
+/// The number that a part's row has in the whole. A part that left rows out (IGNORE) returns fewer than it was given; then
+/// the order is about that of the statement, as no server promises more.
+fn place_of(rows: &[u32], at: usize) -> u32 {
+    rows.get(at).or(rows.last()).copied().unwrap_or_default()
 }
 
 /// ER_NO_DEFAULT_FOR_FIELD: a warning of a statement, not of a row.
@@ -136,7 +190,7 @@ pub fn keep_news(known: &[Diagnostic], warnings: &mut Vec<Diagnostic>) {
 /// Runs a lane's statements. An error comes with the number of the row that it is about, or of the first one that its
 /// statement has. Behind an error that undid its own statement alone, those statements run too that have an earlier row: one
 /// server would have met their errors first.
-async fn run_lane(lane: &mut Lane, steps: Vec<Step>) -> Result<Vec<Report>, (u32, ExecuteError)> {
+async fn run_lane(lane: &mut Lane, steps: Vec<Step>, room: &Room) -> Result<Vec<Report>, (u32, ExecuteError)> {
     let mut reports = Vec::with_capacity(steps.len());
     let mut failed: Option<(u32, ExecuteError)> = None;
     for step in steps {
@@ -145,15 +199,16 @@ async fn run_lane(lane: &mut Lane, steps: Vec<Step>) -> Result<Vec<Report>, (u32
         if failed.as_ref().is_some_and(|(row, error)| !is_setup && (first >= *row || !is_about_a_row(error))) {
             continue;
         }
-        let outcome = match run_step(lane, &step.request).await.map_err(|error| of_row(error, &step.rows)) {
-            Ok(outcome) => outcome,
-            Err((row, error)) => {
-                if failed.as_ref().is_none_or(|(known, known_error)| row < *known && is_about_a_row(known_error)) {
-                    failed = Some((row, error));
+        let (outcome, returned) =
+            match run_step(lane, &step.request, room).await.map_err(|error| of_row(error, &step.rows)) {
+                Ok(done) => done,
+                Err((row, error)) => {
+                    if failed.as_ref().is_none_or(|(known, known_error)| row < *known && is_about_a_row(known_error)) {
+                        failed = Some((row, error));
+                    }
+                    continue;
                 }
-                continue;
-            }
-        };
+            };
         if failed.is_some() {
             continue;
         }
@@ -165,7 +220,7 @@ async fn run_lane(lane: &mut Lane, steps: Vec<Step>) -> Result<Vec<Report>, (u32
             _ => warnings_of(lane, &step.rows).await,
         };
         lane.restore_outcome(outcome.clone());
-        reports.push(Report { outcome, warnings, rows: step.rows });
+        reports.push(Report { outcome, warnings, rows: step.rows, returned });
     }
     failed.map_or(Ok(reports), Err)
 }
@@ -180,12 +235,27 @@ fn is_about_a_row(error: &ExecuteError) -> bool {
     matches!(error, ExecuteError::Backend(BackendError::Server(server)) if OF_ROWS.contains(&server.errno))
 }
 
-async fn run_step(lane: &mut Lane, request: &Request) -> Result<Outcome, ExecuteError> {
+async fn run_step(
+    lane: &mut Lane,
+    request: &Request,
+    room: &Room,
+) -> Result<(Outcome, Option<Returned>), ExecuteError> {
     lane.send(request).await?;
-    if let Head::Rows(_) = lane.read_head().await? {
-        while lane.read_row().await?.is_some() {}
+    let mut returned = None;
+    if let Head::Rows(columns) = lane.read_head().await? {
+        let mut rows = Vec::new();
+        let mut has_room = Ok(());
+        // past the bound the answer is still read to its end: the statement is undone behind it
+        while let Some(row) = lane.read_row().await? {
+            has_room = has_room.and_then(|()| room.take(row.len()));
+            if has_room.is_ok() {
+                rows.push(row);
+            }
+        }
+        has_room?;
+        returned = Some(Returned { columns, rows });
     }
-    Ok(lane.outcome().clone())
+    Ok((lane.outcome().clone(), returned))
 }
 
 /// The warnings of the statement that just ran, their rows counted over the whole statement.

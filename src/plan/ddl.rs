@@ -98,7 +98,8 @@ impl<'d> Named<'d> {
 /// Tables that no rule places: on the home group, as it is.
 fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Plan, PlanError> {
     let names = names::tables(subject.sql, subject.context.mode);
-    // CREATE TABLE … SELECT may read tables that are elsewhere
+    // CREATE TABLE … SELECT may read tables that are elsewhere, or in schemas that the account may not see
+    let reads = matches!(ddl.kind, DdlKind::CreateTable { query: Some(_), .. });
     let mut plan = match ddl.kind {
         DdlKind::CreateTable { query: Some(_), temporary, .. } => match opaque::plan(subject, "CREATE TABLE … SELECT")
         {
@@ -107,7 +108,8 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
         },
         _ => opaque::home(subject, &names),
     };
-    plan.tables = logical(tables);
+    plan.tables.retain(|table| reads && table.table.is_empty());
+    plan.tables.extend(logical(tables));
     let groups: Vec<_> = tables.iter().filter_map(|table| table.place.nodes().first().map(|node| node.group)).collect();
     if groups.iter().any(|group| *group != groups[0]) {
         return Err(PlanError::not_supported("tables of several groups in one definition", "name them one by one"));

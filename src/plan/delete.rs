@@ -47,6 +47,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, delete: &Delete) -> R
     if let Some(limit) = &delete.limit {
         builder.walk(limit, block, Position::Inline)?;
     }
+    builder.returning(delete.returning.as_deref(), block)?;
     subject.check_complete(&parsed.statement, &builder)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     // `DELETE FROM t AS a` is not valid on every server; with several tables aliases are
@@ -64,9 +65,6 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, delete: &Delete) -> R
         is_ordered: !delete.order_by.is_empty(),
         is_limited: delete.limit.is_some(),
     };
-    if delete.returning.is_some() {
-        change.builder.shape.met.only_one_shard = Some("RETURNING");
-    }
     let said = Said {
         targets: &targets,
         columns: &[],
@@ -74,7 +72,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, delete: &Delete) -> R
         ignore: parsed.notes.ignore,
         using: delete.using.is_some(),
     };
-    let compose = change.compose(&said);
+    let compose = if delete.returning.is_some() { None } else { change.compose(&said) };
     change.plan(&targets, Vec::new(), renamed, compose)
 }
 

@@ -45,6 +45,9 @@ pub(crate) fn plan(context: &PlanContext<'_>, load: LoadData) -> Result<Option<L
     if load.partition {
         return Err(refused(format!("LOAD DATA into partitions of '{table}'"), "leave PARTITION out"));
     }
+    if load.set_reads {
+        return Err(refused(format!("queries in SET of LOAD DATA into '{table}'"), "load first, then update the rows"));
+    }
     if let Some(charset) = load.charset.as_deref().filter(|charset| WIDE.contains(charset)) {
         return Err(refused(format!("LOAD DATA of a file in {charset}"), "convert the file to UTF-8"));
     }

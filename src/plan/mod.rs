@@ -57,6 +57,7 @@ use crate::sql::{LexMode, Literal, Scan, Verb};
 use action::Action;
 pub use cache::{CacheStats, PlanCache, PlanKey};
 pub use error::PlanError;
+pub(crate) use place::is_system_schema;
 use query::Subject;
 pub(crate) use scratch::{Evaluated, Reread, TableCopy, Written, reread};
 pub use types::*;

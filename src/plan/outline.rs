@@ -339,7 +339,9 @@ impl Reader<'_> {
     /// Enters a clause, if one begins here; says how many words its beginning has.
     fn begins_clause(&mut self, index: usize) -> Option<usize> {
         let word = |keywords: &[&str]| self.outline.is_keyword(self.sql, index, keywords);
-        let by = self.outline.is_keyword(self.sql, index + 1, &["BY"]);
+        // `USE INDEX FOR ORDER BY (a)` begins no clause
+        let hints = index.checked_sub(1).is_some_and(|before| self.outline.is_keyword(self.sql, before, &["FOR"]));
+        let by = !hints && self.outline.is_keyword(self.sql, index + 1, &["BY"]);
         let (clause, words) = if word(&["FROM", "WHERE", "HAVING", "WINDOW"]) {
             (Clause::Other, 1)
         } else if word(&["GROUP"]) && by {
@@ -424,6 +426,10 @@ mod tests {
         assert!(found.limit_offset);
         assert_eq!(texts(sql, &found.limit_numbers), ["3", "4"]);
         assert_eq!(&sql[found.limit.unwrap()], "LIMIT 3 OFFSET 4");
+        assert_eq!(found.order_by, None);
+        let sql = "SELECT a FROM t USE INDEX FOR GROUP BY (i), FORCE INDEX FOR ORDER BY (j) GROUP BY a ORDER BY b";
+        let found = clauses(sql);
+        assert_eq!((texts(sql, &found.group), texts(sql, &found.order)), (vec!["a"], vec!["b"]));
     }
 
     #[test]

@@ -98,6 +98,20 @@ impl Directory for RulesDirectory {
             None => Err(ServerError::UnknownDatabase(database.to_owned())),
         }
     }
+
+    fn admit(&self, account: &Account, host: &str, is_confidential: bool) -> Result<(), ServerError> {
+        let snapshot = self.shared.snapshot.load();
+        let Some(rules) = snapshot.rules.user(&account.user) else { return Ok(()) };
+        let user = account.user.to_string();
+        if rules.require_tls && !is_confidential {
+            return Err(ServerError::AccountNeedsTls { user, host: host.to_owned() });
+        }
+        let sessions = || self.shared.registry.all().iter().filter(|entry| entry.user == account.user).count();
+        if rules.max_connections > 0 && sessions() >= rules.max_connections {
+            return Err(ServerError::TooManyUserConnections { user, limit: rules.max_connections });
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

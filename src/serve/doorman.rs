@@ -9,19 +9,18 @@ use crate::net::PacketStream;
 use crate::protocol::Capabilities;
 use crate::protocol::auth::Scramble;
 use crate::server::{Gate, Peer};
-use crate::session::{Doorman, NewUser, Shared};
+use crate::session::{Doorman, NewUser};
 
 /// Logs a connected client in again.
 pub(super) struct GateDoorman {
-    shared: Arc<Shared>,
     gate: Arc<Gate>,
     scramble: Scramble,
     peer: Peer,
 }
 
 impl GateDoorman {
-    pub(super) fn new(shared: Arc<Shared>, gate: Arc<Gate>, scramble: Scramble, peer: Peer) -> Self {
-        Self { shared, gate, scramble, peer }
+    pub(super) fn new(gate: Arc<Gate>, scramble: Scramble, peer: Peer) -> Self {
+        Self { gate, scramble, peer }
     }
 }
 
@@ -38,7 +37,6 @@ impl Doorman for GateDoorman {
                 .change_user(stream, body, capabilities, self.scramble, &self.peer)
                 .await
                 .map_err(SqlError::from)?;
-            super::admitted(&self.shared, &changed.account.user, stream.io().is_confidential())?;
             self.scramble = changed.scramble;
             Ok(NewUser {
                 user: Arc::clone(&changed.account.user),

@@ -190,7 +190,11 @@ fn log_refusal(gate: &Gate, peer: &Peer, error: &ServerError) {
     match error {
         // A probe of a load balancer connects and goes away.
         ServerError::Net(error) => debug!(%peer, %error, "client left before it was logged in"),
-        ServerError::AccessDenied { .. } | ServerError::DatabaseDenied { .. } | ServerError::UnknownDatabase(_) => {
+        ServerError::AccessDenied { .. }
+        | ServerError::AccountNeedsTls { .. }
+        | ServerError::TooManyUserConnections { .. }
+        | ServerError::DatabaseDenied { .. }
+        | ServerError::UnknownDatabase(_) => {
             info!(%peer, %error, "login refused");
             return;
         }

@@ -20,6 +20,10 @@ pub trait Directory: Send + Sync + 'static {
     /// The database under its proper name, if the account may use it; else [`ServerError::UnknownDatabase`] or
     /// [`ServerError::DatabaseDenied`].
     fn database(&self, account: &Account, host: &str, database: &str) -> Result<Arc<str>, ServerError>;
+
+    /// Whether somebody who has proven to be this account may come in: [`ServerError::AccountNeedsTls`],
+    /// [`ServerError::TooManyUserConnections`].
+    fn admit(&self, account: &Account, host: &str, is_confidential: bool) -> Result<(), ServerError>;
 }
 
 /// An account.

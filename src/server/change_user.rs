@@ -50,6 +50,7 @@ impl Gate {
             Ok(result) => result?,
             Err(_) => return Err(ServerError::HandshakeTimeout),
         };
+        self.directory.admit(&proven.account, &host, stream.io().is_confidential())?;
         let database = greeting::database(self, &proven.account, &host, change.database)?;
         Ok(ChangedUser {
             account: proven.account,

@@ -29,6 +29,22 @@ pub enum ServerError {
         /// The database.
         database: String,
     },
+    /// `ER_ACCESS_DENIED_ERROR`: the account may come in over TLS only.
+    #[error("Access denied for user '{user}'@'{host}': this account must use TLS")]
+    AccountNeedsTls {
+        /// The user.
+        user: String,
+        /// Where it came from.
+        host: String,
+    },
+    /// `ER_USER_LIMIT_REACHED`.
+    #[error("User '{user}' has exceeded the 'max_user_connections' resource (current value: {limit})")]
+    TooManyUserConnections {
+        /// The user.
+        user: String,
+        /// How many connections it may have.
+        limit: usize,
+    },
     /// `ER_BAD_DB_ERROR`.
     #[error("Unknown database '{0}'")]
     UnknownDatabase(String),
@@ -83,7 +99,8 @@ pub enum ServerError {
 impl Report for ServerError {
     fn errno(&self) -> u16 {
         match self {
-            Self::AccessDenied { .. } => 1045,
+            Self::AccessDenied { .. } | Self::AccountNeedsTls { .. } => 1045,
+            Self::TooManyUserConnections { .. } => 1226,
             Self::DatabaseDenied { .. } => 1044,
             Self::UnknownDatabase(_) => 1049,
             Self::CharacterSet(_) => 1231,
@@ -100,8 +117,11 @@ impl Report for ServerError {
 
     fn sqlstate(&self) -> &str {
         match self {
-            Self::AccessDenied { .. } => "28000",
-            Self::DatabaseDenied { .. } | Self::UnknownDatabase(_) | Self::CharacterSet(_) => "42000",
+            Self::AccessDenied { .. } | Self::AccountNeedsTls { .. } => "28000",
+            Self::DatabaseDenied { .. }
+            | Self::UnknownDatabase(_)
+            | Self::CharacterSet(_)
+            | Self::TooManyUserConnections { .. } => "42000",
             Self::TooManyConnections | Self::UnsupportedAuthentication => "08004",
             Self::ShuttingDown | Self::HandshakeTimeout | Self::BadHandshake(_) | Self::TlsHandshake(_) => "08S01",
             Self::SecureTransportRequired | Self::Listen { .. } | Self::KeyFile { .. } => "HY000",
@@ -112,6 +132,8 @@ impl Report for ServerError {
     fn kind(&self) -> &'static str {
         match self {
             Self::AccessDenied { .. } => "access_denied",
+            Self::AccountNeedsTls { .. } => "account_needs_tls",
+            Self::TooManyUserConnections { .. } => "too_many_user_connections",
             Self::DatabaseDenied { .. } => "database_denied",
             Self::UnknownDatabase(_) => "unknown_database",
             Self::CharacterSet(_) => "character_set",
@@ -136,6 +158,12 @@ impl Report for ServerError {
     }
 
     fn retryable(&self) -> bool {
-        matches!(self, Self::TooManyConnections | Self::ShuttingDown | Self::HandshakeTimeout)
+        matches!(
+            self,
+            Self::TooManyConnections
+                | Self::TooManyUserConnections { .. }
+                | Self::ShuttingDown
+                | Self::HandshakeTimeout
+        )
     }
 }

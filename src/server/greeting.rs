@@ -224,6 +224,7 @@ impl<'a> Greeting<'a> {
         let proven = authenticate(gate, self.stream()?, scramble, claim).await?;
         self.scramble = proven.scramble;
         let account = proven.account;
+        gate.directory.admit(&account, &host, self.stream()?.io().is_confidential())?;
         let database = database(gate, &account, &host, response.database)?;
         let charset = client_charset(response.charset.into())?;
         Ok(Login { account, database, capabilities, charset, attributes })

@@ -16,6 +16,8 @@ pub(super) enum Within {
     Own,
     /// The client's.
     Client,
+    /// None: while tables are locked each group commits for itself.
+    Locked,
 }
 
 impl Session {
@@ -82,6 +84,7 @@ impl Session {
         match (within, result) {
             (Within::Own, Ok(done)) => self.commit().await.map(|()| done),
             (Within::Own, Err(failure)) => Err(self.fail_write(within, failure).await),
+            (Within::Locked, result) => result,
             (Within::Client, Ok(done)) => {
                 let released = self.txn.end_statement().await;
                 self.after_transaction_step(released.map_err(Into::into))?;

@@ -58,7 +58,7 @@ impl Session {
         let group = self.any_group(&snapshot);
         let mut parts = Vec::with_capacity(expressions.len());
         for expression in expressions {
-            self.refuse_sharded_query(expression.as_bytes())?;
+            self.check_named("SET", expression.as_bytes())?;
             parts.push(self.bound_expression(expression, group).await?.sql);
         }
         self.run_aside("DO 0", &format!("SELECT {}", parts.join(", "))).await

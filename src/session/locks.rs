@@ -107,6 +107,7 @@ impl Session {
         if let Some(flow) = Box::pin(self.load_split(text)).await? {
             return Ok(flow);
         }
+        self.check_named("LOAD DATA", &text.sql)?;
         let snapshot = self.snapshot();
         let group = self.home_group(&snapshot);
         if !self.state.autocommit && !self.txn.is_active() {

@@ -15,7 +15,7 @@ use crate::execute::relay::{Style, relay, renamed};
 use crate::protocol::command::code;
 use crate::protocol::execute::{ExecuteHead, ExecuteParams, cursor, put_execute};
 use crate::protocol::long_data::LongData;
-use crate::protocol::{ColumnDef, PrepareOk, ResponseKind, StatusFlags};
+use crate::protocol::{ColumnDef, ColumnFlags, ColumnType, PrepareOk, ResponseKind, StatusFlags, charset};
 use crate::sql::session_statement::SessionStatement;
 use crate::sql::{LexMode, Literal, Scan, Verb, scan, session_statement};
 use crate::txn::Want;
@@ -158,7 +158,7 @@ impl Session {
         let local = session_statement_of(&text, &scanned, self.state.lex_mode);
         let is_local = local.is_some();
         let (params, columns) = match local {
-            Some(statement) => Box::pin(self.local_definitions(&statement, &text)).await?,
+            Some(statement) => Box::pin(self.local_definitions(&statement, &text, &scanned)).await?,
             None => Box::pin(self.definitions(&text, &scanned)).await?,
         };
         let id = self.prepared.next_id();
@@ -180,8 +180,16 @@ impl Session {
 
     /// The parameters and columns of a statement that the session runs itself: they are a server's where it passes the
     /// statement on.
-    async fn local_definitions(&mut self, statement: &SessionStatement, text: &Text) -> Result<Definitions, Failure> {
+    async fn local_definitions(
+        &mut self,
+        statement: &SessionStatement,
+        text: &Text,
+        scanned: &Scan,
+    ) -> Result<Definitions, Failure> {
         match statement {
+            SessionStatement::Set(_) | SessionStatement::KillExpression { .. } => {
+                return Ok((vec![placeholder(); scanned.placeholders as usize], Vec::new()));
+            }
             SessionStatement::Opaque(_) => self.check_syntax(text).await?,
             SessionStatement::Prepare { .. }
             | SessionStatement::Execute { .. }
@@ -301,7 +309,12 @@ impl Session {
             let mut own = BytesMut::with_capacity(payload.len());
             put_execute(0, cursor::NONE, prepared.params.iter(payload, &prepared.long_data), &mut own);
             self.binary = Some(own.freeze());
-            let text = prepared.text.clone();
+            let text = match session_statement::parse(&prepared.text.sql, self.state.lex_mode) {
+                Some(SessionStatement::Set(_) | SessionStatement::KillExpression { .. }) => {
+                    self.text_with_values(prepared, payload)?
+                }
+                _ => prepared.text.clone(),
+            };
             return match session_statement::parse(&text.sql, self.state.lex_mode) {
                 Some(statement) => Box::pin(self.session_statement(statement, &text)).await,
                 None => {
@@ -445,4 +458,23 @@ pub(super) fn not_preparable() -> Failure {
 fn unknown(id: u32, command: &str) -> Failure {
     let message = format!("Unknown prepared statement handler ({id}) given to mysqld_stmt_{}", command.to_lowercase());
     SqlError::client(1243, "HY000", message).into()
+}
+
+/// A parameter as a server describes it that knows nothing of its type.
+fn placeholder() -> ColumnDef {
+    let empty = Bytes::new;
+    ColumnDef {
+        catalog: Bytes::from_static(b"def"),
+        schema: empty(),
+        table: empty(),
+        org_table: empty(),
+        name: Bytes::from_static(b"?"),
+        org_name: empty(),
+        charset: charset::BINARY,
+        length: 0,
+        kind: ColumnType::NULL,
+        flags: ColumnFlags::BINARY,
+        decimals: 0,
+        default_value: empty(),
+    }
 }

@@ -333,6 +333,10 @@ impl Session {
             Some(rows) => {
                 self.state.found_rows = rows;
                 self.state.row_count = -1;
+                // of RETURNING
+                if let (LastInsertId::Generated(id), true) = (last_insert_id, rows > 0) {
+                    self.state.last_insert_id = id;
+                }
             }
             None => {
                 self.state.row_count = outcome.affected_rows as i64;

@@ -4,10 +4,14 @@
 //! assignment runs on a backend first, in one statement, so that a wrong name or value gets the server's own error; what the
 //! server then reports as the variable's value is what is replayed.
 
+use std::sync::Arc;
+
 use super::announce::too_many_user_variables;
 use super::literal::{literal_of, quote};
 use super::{Failure, Session};
+use crate::config::Schema;
 use crate::error::SqlError;
+use crate::plan::is_system_schema;
 use crate::protocol::charset;
 use crate::session::state::MAX_USER_VARIABLES;
 use crate::sql::names::tables;
@@ -48,7 +52,7 @@ impl Session {
             }
         }
         if !asked.is_empty() {
-            self.refuse_sharded_query(sql)?;
+            self.check_named("SET", sql)?;
             changes.extend(self.ask_backend(&asked, sql).await?);
         }
         for change in &changes {
@@ -199,22 +203,34 @@ impl Session {
         Err(SqlError::client(1568, "25001", message).into())
     }
 
-    /// A query in a value runs as it is on one server, which holds a part of a sharded table only.
-    pub(super) fn refuse_sharded_query(&self, sql: &[u8]) -> Result<(), Failure> {
+    /// Refuses a text that runs on the session's home group as it is, if it may read what is elsewhere, or what the account
+    /// may not see. `what` is the statement's kind.
+    pub(super) fn check_named(&self, what: &str, sql: &[u8]) -> Result<(), Failure> {
         let names = tables(sql, self.state.lex_mode);
+        let snapshot = self.shared.snapshot.load();
+        let rules = &snapshot.rules;
+        let named = || names.iter().filter_map(|name| rules.schema(&name.text));
+        self.check_may_use(named().map(|schema| &*schema.name))?;
         if !names.iter().any(|name| name.text.eq_ignore_ascii_case("SELECT")) {
             return Ok(());
         }
-        let snapshot = self.shared.snapshot.load();
-        let is_placed = |name: &str| snapshot.rules.schemas.values().any(|schema| schema.table(name).is_some());
-        match names.iter().find(|name| is_placed(&name.text)) {
-            Some(name) => Err(SqlError::not_supported(
-                format_args!("SET with a query of the sharded table '{}'", name.text),
-                "use SELECT … INTO, or read the value first",
-            )
-            .into()),
-            None => Ok(()),
+        let system = names.iter().find(|name| is_system_schema(&name.text));
+        if let Some(name) = system.filter(|name| !name.text.eq_ignore_ascii_case("information_schema")) {
+            self.check_may_use(std::iter::once(name.text.as_str()))?;
         }
+        let is_placed =
+            |name: &str| rules.schemas.values().any(|schema| schema.table(name).is_some() || schema.is_part(name));
+        let elsewhere = |schema: &&Arc<Schema>| schema.home_group() != Some(self.home_group(&snapshot));
+        let met = match names.iter().find(|name| is_placed(&name.text)) {
+            Some(name) => format!("{what} with a query of the sharded table '{}'", name.text),
+            None => match named().find(elsewhere) {
+                Some(schema) => {
+                    format!("{what} with a query of the schema '{}', which is on another group", schema.name)
+                }
+                None => return Ok(()),
+            },
+        };
+        Err(SqlError::not_supported(met, "use SELECT … INTO, or read the value first").into())
     }
 
     async fn apply(&mut self, change: Change) -> Result<(), Failure> {

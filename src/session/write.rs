@@ -16,17 +16,22 @@ use crate::backend::KillHandle;
 use crate::config::GroupId;
 use crate::execute::lane::{Outcome, Request};
 use crate::execute::own_query::query_rows;
-use crate::execute::write::{Step, Sum, Written};
+use crate::execute::relay::renamed;
+use crate::execute::write::{Returned, Step, Sum, Written};
 use crate::execute::{ExecuteError, Lane, Watch, write};
 use crate::plan::types::{ParamSource, StatementKind};
 use crate::plan::{Bound, LastInsertId, Plan};
-use crate::protocol::OkPacket;
 use crate::protocol::execute::{Param, put_execute};
+use crate::protocol::{OkPacket, StatusFlags};
 
 /// The savepoint around a statement of several parts inside a transaction.
 const SAVEPOINT: &[u8] = b"SAVEPOINT shardloom_statement";
 const ROLLBACK_TO: &[u8] = b"ROLLBACK TO SAVEPOINT shardloom_statement";
 const RELEASE: &[u8] = b"RELEASE SAVEPOINT shardloom_statement";
+/// While tables are locked: BEGIN would release the locks, and servers refuse XA START while there are any.
+const HOLD: &[u8] = b"SET autocommit = 0";
+/// Commits, and releases no table lock.
+const COMMIT_HELD: &[u8] = b"SET autocommit = 1";
 
 impl Session {
     pub(super) async fn run_write(
@@ -37,11 +42,17 @@ impl Session {
         input: Input<'_>,
     ) -> Result<(), Failure> {
         let groups = groups_of(&bound);
-        let within = self.begin_write(snapshot, &groups)?;
+        let is_held = self.pins.locked_tables && self.state.autocommit && !self.txn.is_active();
+        let within = if is_held { Within::Locked } else { self.begin_write(snapshot, &groups)? };
         let (mut lanes, requests) = match self.write_lanes(snapshot, plan, &bound, input).await {
             Ok(ready) => ready,
             Err(failure) => return Err(self.fail_write(within, failure).await),
         };
+        if within == Within::Locked {
+            for lane in &mut lanes {
+                lane.queue_prelude(HOLD)?;
+            }
+        }
         if within == Within::Client {
             for lane in &mut lanes {
                 lane.queue_prelude(SAVEPOINT)?;
@@ -55,7 +66,8 @@ impl Session {
         };
         let watch = Watch { entry: &self.entry };
         let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let work = async { Ok(write::run(&mut lanes, requests, sum).await) };
+        let held_bytes = self.shared.limits().max_buffered_bytes;
+        let work = async { Ok(write::run(&mut lanes, requests, sum, held_bytes).await) };
         let written = watch.guard_killing(&self.client, &statements, work).await;
         let written = match written {
             Ok(written) => written,
@@ -65,7 +77,7 @@ impl Session {
                 return Err(self.undo_and_fail(lanes, error, within, snapshot).await);
             }
         };
-        let Written { outcome, warnings } = match written {
+        let Written { outcome, warnings, returned } = match written {
             Ok(written) => written,
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         };
@@ -74,8 +86,9 @@ impl Session {
             Ok(None) => {}
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         }
-        if within == Within::Client {
-            let released = join_all(lanes.iter_mut().map(|lane| lane.run(RELEASE))).await;
+        if let Within::Client | Within::Locked = within {
+            let end = if within == Within::Client { RELEASE } else { COMMIT_HELD };
+            let released = join_all(lanes.iter_mut().map(|lane| lane.run(end))).await;
             if let Err(error) = released.into_iter().collect::<Result<(), _>>() {
                 return Err(self.lanes_failed(lanes, error, snapshot));
             }
@@ -86,8 +99,28 @@ impl Session {
         if within == Within::Own {
             self.commit().await?;
         }
-        self.answer_write(&outcome, &bound);
+        match returned {
+            Some(returned) => self.answer_returned(returned, &outcome, &bound).await?,
+            None => self.answer_write(&outcome, &bound),
+        }
         self.state.diagnostics = warnings;
+        Ok(())
+    }
+
+    /// The rows of RETURNING.
+    async fn answer_returned(&mut self, returned: Returned, outcome: &Outcome, bound: &Bound) -> Result<(), Failure> {
+        let mut columns = returned.columns;
+        if let Some(names) = bound.shards.first().and_then(|shard| shard.names.as_deref()) {
+            columns = columns.iter().map(|column| renamed(column.view(), names).to_owned()).collect();
+        }
+        self.note_outcome(outcome, bound.last_insert_id(), true);
+        self.note_write();
+        let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
+        self.client.put_columns(columns.iter(), status);
+        for row in &returned.rows {
+            self.client.put_row(row).await?;
+        }
+        self.client.put_end(self.status(), outcome.warnings);
         Ok(())
     }
 
@@ -165,6 +198,16 @@ impl Session {
                 self.txn.abandon();
             }
             return self.fail_write(within, error.into()).await;
+        }
+        if within == Within::Locked {
+            let undone = lanes.iter_mut().filter(|lane| lane.is_usable()).map(|lane| async move {
+                let undone = lane.run(b"ROLLBACK").await.is_ok() && lane.run(COMMIT_HELD).await.is_ok();
+                if !undone {
+                    lane.break_off();
+                }
+            });
+            join_all(undone).await;
+            return self.lanes_failed(lanes, error, snapshot);
         }
         // A deadlock has rolled everything back on its server, savepoint included.
         let mut is_gone = error.is_deadlock();

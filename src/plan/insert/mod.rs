@@ -41,6 +41,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     let columns = builder.insert_columns(insert, block)?;
     builder.insert_values(insert, block)?;
     builder.on_duplicate(insert, block)?;
+    builder.returning(insert.returning.as_deref(), block)?;
     subject.check_complete(&parsed.statement, &builder)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let place = keys.units.first().map(|unit| unit.place.clone());
@@ -52,6 +53,8 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
         let info = subject.context.catalog.table(place.schema(), place.table());
         broadcast(subject, &builder, &keys, table, info.as_deref(), insert, columns.as_deref())
     } else {
+        // rows come without the id that the server has made: it is asked for
+        builder.shape.met.sets_insert_id |= insert.returning.is_some();
         relay(subject, &builder, &keys, block)
     };
     let action = action.or_else(|refused| subject.only_composed(refused, compose.as_ref()))?;

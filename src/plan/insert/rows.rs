@@ -100,11 +100,7 @@ pub(super) fn plan(
         rows,
         generated,
         numbered: reader.numbered.map(|place| unnumbered(&table, &columns[place])),
-        one_node_only: match (returns, assigns) {
-            (true, _) => Some("RETURNING"),
-            (_, true) => Some("user variables that are assigned"),
-            _ => None,
-        },
+        one_node_only: assigns.then_some("user variables that are assigned"),
         names: name_map(keys),
         explicit_row: values_of(insert).is_some_and(|values| values.explicit_row),
         has_parentheses: values_of(insert).is_some(),

@@ -374,6 +374,17 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// The list of RETURNING. A query in it is left alone, so that its tables count as not understood.
+    pub(crate) fn returning(&mut self, items: Option<&[SelectItem]>, block: BlockId) -> Result<(), PlanError> {
+        for item in items.unwrap_or_default() {
+            let reads = matches!(item, SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } if has_query(expr));
+            if !reads {
+                self.item(item, block, Position::Inline)?;
+            }
+        }
+        Ok(())
+    }
+
     /// An item of the select list.
     fn item(&mut self, item: &SelectItem, block: BlockId, position: Position) -> Result<(), PlanError> {
         match item {

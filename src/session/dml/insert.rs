@@ -115,9 +115,10 @@ impl Session {
             false => write::Sum::OfRows { unchanged_is_duplicate: bound.unchanged_is_duplicate },
         };
         let watch = Watch { entry: &self.entry };
-        let work = async { Ok(write::run(&mut lanes, requests, sum).await) };
+        let held_bytes = self.shared.limits().max_buffered_bytes;
+        let work = async { Ok(write::run(&mut lanes, requests, sum, held_bytes).await) };
         let written = watch.guard_killing(&self.client, &statements, work).await.and_then(|written| written);
-        let write::Written { outcome, warnings } = match written {
+        let write::Written { outcome, warnings, .. } = match written {
             Ok(written) => written,
             Err(error) => {
                 let failure = renamed(self.lanes_failed(lanes, error, &snapshot), &bound);

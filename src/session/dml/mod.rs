@@ -130,6 +130,15 @@ impl Session {
 
     /// Runs a prepared statement as text, with its values in it: steps are made of texts.
     pub(super) async fn run_prepared_as_text(&mut self, prepared: &Prepared, payload: &Bytes) -> Result<(), Failure> {
+        let text = self.text_with_values(prepared, payload)?;
+        let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
+        let snapshot = self.snapshot();
+        let plan = self.plan(&text, &scanned, &snapshot, false).await?;
+        Box::pin(self.run_text(&snapshot, &plan, &text)).await
+    }
+
+    /// The text of a prepared statement with the values of an execution in the places of its `?`.
+    pub(super) fn text_with_values(&self, prepared: &Prepared, payload: &Bytes) -> Result<Text, Failure> {
         let writer = self.literal_writer();
         let sql = &prepared.text.sql;
         let mut out = Vec::with_capacity(sql.len() + 16 * prepared.params.len());
@@ -143,10 +152,6 @@ impl Session {
             from = token.end;
         }
         out.extend_from_slice(sql.get(from..).unwrap_or_default());
-        let text = Text { sql: out.into() };
-        let scanned = scan(&text.sql, self.state.lex_mode, &mut self.literals);
-        let snapshot = self.snapshot();
-        let plan = self.plan(&text, &scanned, &snapshot, false).await?;
-        Box::pin(self.run_text(&snapshot, &plan, &text)).await
+        Ok(Text { sql: out.into() })
     }
 }

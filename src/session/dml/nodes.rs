@@ -56,9 +56,10 @@ impl Session {
         let handles: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
         let sum = if same_rows { write::Sum::Same } else { write::Sum::Added };
         let watch = Watch { entry: &self.entry };
-        let work = async { Ok(write::run(&mut lanes, requests, sum).await) };
+        let held_bytes = self.shared.limits().max_buffered_bytes;
+        let work = async { Ok(write::run(&mut lanes, requests, sum, held_bytes).await) };
         let written = watch.guard_killing(&self.client, &handles, work).await.and_then(|written| written);
-        let Written { outcome, warnings } = match written {
+        let Written { outcome, warnings, .. } = match written {
             Ok(written) => written,
             Err(error) => return Err(restored(self.lanes_failed(lanes, error, snapshot), target)),
         };

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::lexer::LexMode;
+use super::names::tables;
 use super::session_statement::TableName;
 pub use lines::{Field, Lines};
 
@@ -62,6 +63,8 @@ pub struct LoadData {
     pub columns: Option<(Vec<Into>, Range<usize>)>,
     /// The columns that SET assigns, in lower case.
     pub assigned: Vec<String>,
+    /// SET holds a query: of a split table each server would see a part only.
+    pub set_reads: bool,
     /// `PARTITION (…)`.
     pub partition: bool,
     /// Where a list of columns would be written that is not there.
@@ -115,6 +118,7 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<LoadData, NotRead> {
     }
     let columns = columns(&mut cursor, sql)?;
     let mut assigned = Vec::new();
+    let mut set_reads = false;
     if cursor.word("set") {
         loop {
             let mut name = cursor.name().ok_or(wrong)?;
@@ -122,9 +126,11 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<LoadData, NotRead> {
                 name = cursor.name().ok_or(wrong)?;
             }
             assigned.push(name.text.to_lowercase());
-            if !cursor.equals() || cursor.expression().is_none() {
+            if !cursor.equals() {
                 return Err(wrong);
             }
+            let value = cursor.expression().ok_or(wrong)?;
+            set_reads |= tables(&sql[value], mode).iter().any(|name| name.text.eq_ignore_ascii_case("SELECT"));
             if !cursor.symbol(b',') {
                 break;
             }
@@ -133,7 +139,7 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<LoadData, NotRead> {
     if !cursor.at_end() {
         return Err(wrong);
     }
-    Ok(LoadData { file, table, charset, format, ignored, columns, assigned, partition, columns_at })
+    Ok(LoadData { file, table, charset, format, ignored, columns, assigned, set_reads, partition, columns_at })
 }
 
 fn fields(cursor: &mut Cursor<'_>, format: &mut Format) -> Result<(), NotRead> {
