@@ -17,8 +17,8 @@ use crate::route::values::Values;
 use crate::sql::Literal;
 use crate::sql::splice::{Piece, Splice, SpliceBuilder};
 
-/// The longest alias of a column (*Identifier Length Limits*); a longer text has to do with the name that it gets.
-const MAX_ALIAS_CHARS: usize = 256;
+/// How many bytes of an item's text servers take as the name of its column: as many characters as fit.
+const ITEM_NAME_BYTES: usize = 255;
 
 /// A part of a text that is known only when the plan is bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -342,11 +342,10 @@ impl Slot {
                 None => out.extend_from_slice(written),
             },
             Self::ItemAlias { values: calls, units, item } => {
-                let name = values.sql.get(item.range(values.literals)).unwrap_or_default();
-                let name = String::from_utf8_lossy(name);
-                if filling.changes_any(calls, units) && name.chars().count() <= MAX_ALIAS_CHARS {
+                if filling.changes_any(calls, units) {
+                    let text = values.sql.get(item.range(values.literals)).unwrap_or_default();
                     out.extend_from_slice(b" AS ");
-                    quote_name(&name, out);
+                    quote_name(item_name(&String::from_utf8_lossy(text)), out);
                 }
             }
             Self::List(list) => {
@@ -360,6 +359,12 @@ impl Slot {
             }
         }
     }
+}
+
+/// The name that an item without alias gives its column; an alias may not end with blanks.
+fn item_name(text: &str) -> &str {
+    let end = (0..=text.len().min(ITEM_NAME_BYTES)).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or_default()].trim_end()
 }
 
 fn write_number(number: u64, param: bool, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
