@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,7 @@ def main():
             Side("Shardloom", cluster.port, FRONT, cluster.proxy_pid),
         ]
         prepare(cluster, options)
-        print(f"## {datetime.date.today()}, {machine()}, {options.seconds} s per cell\n")
+        print(f"## {datetime.date.today()}, {machine()}, {options.rounds} rounds of {options.seconds} s\n")
         compare(sides, options)
         if not options.no_merge:
             merge(sides[2], cluster)
@@ -51,7 +52,8 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=str(ROOT / "target/release/shardloom"))
-    parser.add_argument("--seconds", type=int, default=8, help="length of one measurement")
+    parser.add_argument("--seconds", type=int, default=3, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="how often the sides take turns; medians are printed")
     parser.add_argument("--threads", default="1,16,64")
     parser.add_argument("--tests", default="oltp_point_select,oltp_read_write")
     parser.add_argument("--modes", default="text,prepared")
@@ -148,19 +150,24 @@ def prepare(cluster, options):
 
 
 def compare(sides, options):
+    """The sides take turns, so that what else the machine does falls on all of them; a ratio is of one round's figures."""
     print("| test | protocol | threads | side | queries/s | p95 ms | proxy CPU µs/query | of HAProxy |")
     print("|---|---|---:|---|---:|---:|---:|---:|")
     for test in options.tests.split(","):
         for mode in options.modes.split(","):
             for threads in map(int, options.threads.split(",")):
-                haproxy = None
-                for side, name, schema in cells(sides, test):
-                    rate, p95, cost = measure(side, test, mode, schema, threads, options)
-                    if side.name == "HAProxy":
-                        haproxy = cost
-                    share = f"{cost / haproxy:.2f} ×" if side.name == "Shardloom" and haproxy else ""
-                    cpu = f"{cost:.1f}" if side.pid else ""
+                rounds = [measure_all(sides, test, mode, threads, options) for _ in range(options.rounds)]
+                for name in rounds[0]:
+                    rate, p95, cost = (statistics.median(figures) for figures in zip(*(r[name] for r in rounds)))
+                    ratios = [r[name][2] / r["HAProxy"][2] for r in rounds]
+                    share = f"{statistics.median(ratios):.2f} ×" if name.startswith("Shardloom") else ""
+                    cpu = f"{cost:.1f}" if name != "direct" else ""
                     print(f"| {test} | {mode} | {threads} | {name} | {rate:,.0f} | {p95:.2f} | {cpu} | {share} |", flush=True)
+
+
+def measure_all(sides, test, mode, threads, options):
+    """One round: the figures of each side, by its name."""
+    return {name: measure(side, test, mode, schema, threads, options) for side, name, schema in cells(sides, test)}
 
 
 def cells(sides, test):
