@@ -4,7 +4,7 @@
 //!
 //! `server` → `protocol` → `session` → `sql` → `plan` → `route` → `execute` → `backend`, and back through `merge`.
 //! Beside them: `config` (rules), `catalog` (columns of the tables), `txn` (transactions), `definitions` (the progress of
-//! definitions over several nodes), `id` (generated keys), `net` (framed sockets), `error`, `governance`, `observe`, `admin`. A module uses only what stands to its right, plus those
+//! definitions over several nodes), `id` (generated keys), `net` (framed sockets), `cores` (the runtimes), `error`, `governance`, `observe`, `admin`. A module uses only what stands to its right, plus those
 //! beside.
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ pub mod admin;
 pub mod backend;
 pub mod catalog;
 pub mod config;
+pub mod cores;
 pub mod definitions;
 pub mod error;
 pub mod execute;

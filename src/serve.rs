@@ -1,15 +1,18 @@
 //! The program: rules, backends, listeners and signals put together.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Admin};
 use crate::backend::Backends;
 use crate::config::{Address, ClientTls, ClientTlsFiles, GroupId, Rules, watch::Watcher};
+use crate::cores::Cores;
 use crate::execute::{Client, Interrupt};
 use crate::observe::Metrics;
 use crate::observe::logging::{self, LogOptions};
@@ -34,9 +37,9 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the greeting shows when no backend tells its version.
 const DEFAULT_SERVER_VERSION: &str = "8.0.36";
 
-/// Stack of a worker thread: trees of statements are walked recursively, up to the nesting that the parser allows. Memory is
+/// Stack of a thread that runs sessions: trees of statements are walked recursively, up to the nesting that the parser allows. Memory is
 /// taken only as deep as it is used.
-const WORKER_STACK_BYTES: usize = 8 << 20;
+const SESSION_STACK_BYTES: usize = 8 << 20;
 
 /// Why the proxy could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +74,13 @@ pub fn main(rules: &Path, filter: Option<&str>, json: bool) -> ExitCode {
         eprintln!("shardloom: {error}");
         return ExitCode::FAILURE;
     }
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().thread_stack_size(WORKER_STACK_BYTES).enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(cause) => return failed(&ServeError::System { what: "cannot start the runtime", cause }),
-        };
-    match runtime.block_on(serve(rules.to_owned())) {
+    // As many as the process may use, which is known where containers are given less than the machine has.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let served = Cores::start(processors, SESSION_STACK_BYTES)
+        .and_then(|cores| Ok((cores, Builder::new_current_thread().enable_all().build()?)))
+        .map_err(|cause| ServeError::System { what: "cannot start the runtime", cause })
+        .and_then(|(cores, runtime)| runtime.block_on(serve(rules.to_owned(), cores)));
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -87,7 +91,7 @@ fn failed(error: &ServeError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn serve(folder: PathBuf) -> Result<(), ServeError> {
+async fn serve(folder: PathBuf, cores: Arc<Cores>) -> Result<(), ServeError> {
     let rules = Arc::new(Rules::load(&folder)?);
     let backends = Arc::new(Backends::new(&rules));
     let version = server_version(&rules, &backends).await;
@@ -99,7 +103,7 @@ async fn serve(folder: PathBuf) -> Result<(), ServeError> {
     tokio::spawn(Arc::clone(&shared.recovery).run(recovery_source(&shared)));
     watch_for_deadlocks(&shared);
     watch_definitions(&shared);
-    let server = Server::bind(options(&rules), directory).await?;
+    let server = Server::bind(options(&rules), directory, cores).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");
     }

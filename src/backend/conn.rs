@@ -1,24 +1,22 @@
 //! One connection to a backend: commands out, answers in, and what is known of its session state.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use futures_util::FutureExt;
-use futures_util::future::poll_immediate;
 use tokio::time::timeout;
 
 use super::error::BackendError;
 use super::flavour::Flavour;
 use super::server::{Place, Server};
-use super::settings::{Settings, Variables, has_default, remembered, set_statement};
+use super::settings::{Settings, Variables, Wanted, has_default, remembered, set_statement};
 use super::setup::{Risk, SchemaCommand, SessionState, Setup, Step};
 use super::spec::Limits;
 use super::statements::{Prepared, StatementText, Statements};
 use super::version::ServerVersion;
 use super::{auth, response};
+use crate::cores;
 use crate::net::PacketStream;
 use crate::protocol::StatusFlags;
 use crate::protocol::command::code;
@@ -49,6 +47,8 @@ pub struct BackendConn {
     reused: bool,
     /// No statement has run since it was opened or taken from the pool.
     untouched: bool,
+    /// The processor whose runtime waits for its socket.
+    core: usize,
     created: Instant,
     idle_since: Instant,
     _place: Place,
@@ -79,6 +79,7 @@ impl BackendConn {
             broken: false,
             reused: false,
             untouched: true,
+            core: cores::current(),
             created: now,
             idle_since: now,
             _place: place,
@@ -130,19 +131,21 @@ impl BackendConn {
     /// Queues what brings this connection to the settings. Nothing if it has them, which costs a pointer comparison.
     /// See [`Setup::may_pipeline`] for what may be queued behind it, and [`read_setup`](Self::read_setup) for the answers.
     #[inline]
-    pub fn queue_settings(&mut self, want: &Settings) -> Setup {
+    pub fn queue_settings<'a>(&mut self, want: impl Into<Wanted<'a>>) -> Setup {
+        let want = want.into();
         if self.state.is_ready_for(want) {
             return Setup::READY;
         }
         self.queue_setup(want)
     }
 
-    fn queue_setup(&mut self, want: &Settings) -> Setup {
+    fn queue_setup(&mut self, want: Wanted<'_>) -> Setup {
         let mut risk = Risk::None;
         // There is no way out of a schema but to log in again, which ends transactions and drops what the session has made
         // here. Once it has run a statement here, it stays in the last schema that it had.
         let stays = want.schema.is_none() && !self.untouched;
-        let schema = if stays { &self.state.schema.clone() } else { &want.schema };
+        let own = self.state.schema.clone();
+        let schema = if stays { own.as_ref() } else { want.schema };
         match self.state.choose_schema(schema) {
             Some(SchemaCommand::InitDb(name)) => {
                 let known = self.server.has_accepted(SCHEMA, &name);
@@ -163,22 +166,22 @@ impl BackendConn {
             && self
                 .state
                 .vars
-                .assignments(&want.vars)
+                .assignments(want.vars)
                 .iter()
                 .any(|(name, literal)| literal.is_none() && !has_default(name))
         {
             self.dirty = true;
             self.queue_reset_if_dirty();
         }
-        if !Variables::same(&self.state.vars, &want.vars) {
-            let assignments = self.state.vars.assignments(&want.vars);
+        if !Variables::same(&self.state.vars, want.vars) {
+            let assignments = self.state.vars.assignments(want.vars);
             if !assignments.iter().all(|(name, literal)| {
                 self.server.has_accepted(name, literal.map_or(DEFAULT, |literal| remembered(name, literal)))
             }) {
                 risk = Risk::Untried;
             }
-            let sql = set_statement(&self.state.vars, &want.vars, &self.version);
-            if let Some(sql) = self.state.choose_vars(&want.vars, sql) {
+            let sql = set_statement(&self.state.vars, want.vars, &self.version);
+            if let Some(sql) = self.state.choose_vars(want.vars, sql) {
                 self.queue_command(code::QUERY, sql.as_bytes());
             }
         }
@@ -301,6 +304,16 @@ impl BackendConn {
         self.queue_payload(payload);
     }
 
+    /// Queues a client's COM_STMT_EXECUTE, with the id that the statement has here.
+    pub fn queue_execute(&mut self, payload: &[u8], statement_id: u32) {
+        let at = self.stream.write_buffer().len() + HEADER_LEN + 1;
+        self.begin_response();
+        self.queue_payload(payload);
+        if let Some(id) = self.stream.write_buffer().get_mut(at..at + 4) {
+            id.copy_from_slice(&statement_id.to_le_bytes());
+        }
+    }
+
     #[inline]
     fn begin_response(&mut self) {
         self.open_responses += 1;
@@ -413,6 +426,11 @@ impl BackendConn {
         self.queue_command(code::STMT_CLOSE, &id.to_le_bytes());
     }
 
+    /// The processor whose runtime waits for its socket.
+    pub(super) fn core(&self) -> usize {
+        self.core
+    }
+
     /// Since when it has been idle.
     pub(super) fn idle_since(&self) -> Instant {
         self.idle_since
@@ -431,16 +449,16 @@ impl BackendConn {
     }
 
     /// Whether nothing is known against it. Costs no system call as long as the runtime has seen nothing arrive.
-    pub(super) async fn looks_alive(&mut self) -> bool {
+    pub(super) fn looks_alive(&mut self) -> bool {
         // The answer to a reset that was sent when it was given back may be there, or the server's goodbye.
         let expects_bytes = !self.state.pending.is_empty();
         if !self.stream.buffer().is_empty() && !expects_bytes {
             return false;
         }
-        if poll_fn(|cx| Poll::Ready(self.stream.io().poll_quiet(cx))).await {
+        if self.stream.io().is_quiet() {
             return true;
         }
-        match poll_immediate(self.stream.fill()).await {
+        match self.stream.fill().now_or_never() {
             None => true,
             Some(read) => read.is_ok() && expects_bytes,
         }
@@ -467,9 +485,13 @@ impl BackendConn {
         Ok(())
     }
 
-    /// Makes it ready to lie in the pool; false if it cannot be used again. Never waits.
+    /// Makes it ready to lie in the pool; false if it is not to be used again. Never waits.
     pub(super) fn give_back(&mut self) -> bool {
-        if self.broken || self.open_responses > 0 || !self.state.pending.is_empty() {
+        self.idle_since = Instant::now();
+        if self.is_stale(self.idle_since, &self.server.spec().limits)
+            || self.open_responses > 0
+            || !self.state.pending.is_empty()
+        {
             return false;
         }
         if self.status.contains(StatusFlags::IN_TRANSACTION) {
@@ -486,7 +508,6 @@ impl BackendConn {
         self.trim_buffers();
         self.reused = true;
         self.untouched = true;
-        self.idle_since = Instant::now();
         true
     }
 }

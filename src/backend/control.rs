@@ -71,7 +71,7 @@ impl Control {
         let mut slot = self.conn.lock().await;
         // Out of its slot while it is used: if this future is dropped, so is the connection.
         if let Some(mut conn) = slot.take()
-            && conn.looks_alive().await
+            && conn.looks_alive()
         {
             match run_all(&mut conn, sql).await {
                 Err(error) if error.is_lost() => {}

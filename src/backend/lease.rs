@@ -9,18 +9,72 @@ use super::conn::BackendConn;
 use super::kill::KillHandle;
 use super::pool::{Manager, Pool};
 
+/// A connection on loan from deadpool, together with the right to hold it: one of its server's permits. Both go back when
+/// it is dropped.
+#[derive(Debug)]
+pub(super) struct Loan(Option<Object<Manager>>);
+
+impl Loan {
+    /// Takes over the permit that was taken for the connection.
+    pub(super) fn new(object: Object<Manager>) -> Self {
+        Self(Some(object))
+    }
+
+    /// Closes the connection; its place and the permit come free.
+    pub(super) fn close(mut self) {
+        if let Some(object) = self.0.take() {
+            let server = object.server().clone();
+            drop(Object::take(object));
+            server.admission.add_permits(1);
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            let server = object.server().clone();
+            drop(object);
+            // Last: who waits must find the connection when it is woken.
+            server.admission.add_permits(1);
+        }
+    }
+}
+
+impl Deref for Loan {
+    type Target = BackendConn;
+
+    #[inline]
+    fn deref(&self) -> &BackendConn {
+        match &self.0 {
+            Some(object) => object,
+            None => unreachable!("a loan holds a connection until it is dropped"),
+        }
+    }
+}
+
+impl DerefMut for Loan {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut BackendConn {
+        match &mut self.0 {
+            Some(object) => object,
+            None => unreachable!("a loan holds a connection until it is dropped"),
+        }
+    }
+}
+
 /// A connection on loan. Dropping it gives it back; if an answer was not read to its end, the connection is closed
 /// instead and the server is told to stop the statement.
 #[derive(Debug)]
 pub struct Lease {
     /// Taken out on drop only.
-    object: Option<Object<Manager>>,
+    loan: Option<Loan>,
     pool: Arc<Pool>,
 }
 
 impl Lease {
-    pub(super) fn new(object: Object<Manager>, pool: Arc<Pool>) -> Self {
-        Self { object: Some(object), pool }
+    pub(super) fn new(loan: Loan, pool: Arc<Pool>) -> Self {
+        Self { loan: Some(loan), pool }
     }
 
     /// Closes the connection; it does not go back to the pool.
@@ -39,8 +93,8 @@ impl Deref for Lease {
 
     #[inline]
     fn deref(&self) -> &BackendConn {
-        match &self.object {
-            Some(object) => object,
+        match &self.loan {
+            Some(loan) => loan,
             None => unreachable!("a lease holds a connection until it is dropped"),
         }
     }
@@ -49,8 +103,8 @@ impl Deref for Lease {
 impl DerefMut for Lease {
     #[inline]
     fn deref_mut(&mut self) -> &mut BackendConn {
-        match &mut self.object {
-            Some(object) => object,
+        match &mut self.loan {
+            Some(loan) => loan,
             None => unreachable!("a lease holds a connection until it is dropped"),
         }
     }
@@ -58,17 +112,14 @@ impl DerefMut for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(mut object) = self.object.take() else { return };
-        if object.give_back() {
-            drop(object);
-        } else {
-            let stop = object.is_mid_response().then(|| KillHandle::new(self.pool.clone(), object.thread_id()));
-            drop(Object::take(object));
-            if let Some(handle) = stop {
-                handle.kill_connection_later();
-            }
+        let Some(mut loan) = self.loan.take() else { return };
+        if loan.give_back() {
+            return self.pool.put_back(loan);
         }
-        // Last: who waits must find the connection, or its place, when it is woken.
-        self.pool.server().admission.add_permits(1);
+        let stop = loan.is_mid_response().then(|| KillHandle::new(self.pool.clone(), loan.thread_id()));
+        loan.close();
+        if let Some(handle) = stop {
+            handle.kill_connection_later();
+        }
     }
 }

@@ -1,11 +1,14 @@
-//! The pool of one server: a deadpool per flavour, under one limit of connections for all flavours.
+//! The pool of one server: a deadpool per flavour, under one limit of connections for all flavours, and shelves
+//! of connections in front of it.
 //!
-//! Leases are admitted first (fair, bounded, with a deadline), then a connection is found: an idle one of the right flavour,
-//! else a new one. Where the limit is used up by idle connections of other flavours, one of those is closed. Since whoever
-//! is admitted holds one of `max_connections` permits, there is always an idle connection or a free place.
+//! A statement takes the connection of its flavour that was used last from its processor's [`Shelf`]. Where there is none, the lease is
+//! admitted (fair, bounded, with a deadline), then a connection is found: an idle one of the right flavour, else a new one.
+//! Where the limit is used up by idle connections of other flavours, one of those is closed. Since whoever is admitted
+//! holds one of `max_connections` permits, and so does each connection on the shelf, there is always an idle connection
+//! or a free place.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
 use tokio::time::timeout;
@@ -14,9 +17,11 @@ use super::connect;
 use super::control::ControlSet;
 use super::error::{BackendError, ConnectFailure};
 use super::flavour::Flavour;
-use super::lease::Lease;
+use super::lease::{Lease, Loan};
 use super::server::{Place, Server};
+use super::shelf::Shelf;
 use super::{BackendConn, upkeep};
+use crate::cores::PerCore;
 
 /// How often a new connection looks for a place again. One look suffices but for a race with a connection that changes
 /// hands at that moment.
@@ -30,6 +35,8 @@ const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None
 pub struct Pool {
     server: Arc<Server>,
     by_flavour: [managed::Pool<Manager>; Flavour::COUNT],
+    /// A shelf for each processor.
+    shelves: PerCore<Shelf>,
     control: ControlSet,
 }
 
@@ -48,6 +55,7 @@ impl Pool {
                     .build()
                     .unwrap_or_else(|_| unreachable!("no timeout is configured"))
             }),
+            shelves: PerCore::new(Shelf::default),
             control: ControlSet::default(),
             server,
         });
@@ -66,25 +74,59 @@ impl Pool {
         &self.control
     }
 
-    /// A connection, which goes back when the lease is dropped. Costs no system call and no timer when an idle one is at
-    /// hand.
+    /// A connection, which goes back when the lease is dropped. Costs no system call, no timer and one short lock when one is
+    /// at hand.
     pub async fn checkout(self: &Arc<Self>, flavour: Flavour) -> Result<Lease, BackendError> {
-        let admitted = self.admit().await?;
-        self.take(admitted, flavour).await
+        if let Some(lease) = self.take_from_shelf(flavour) {
+            return Ok(lease);
+        }
+        // Boxed: where connections are at hand it is rarely run, and its state would weigh on every statement's.
+        Box::pin(async {
+            let admitted = self.admit().await?;
+            self.take(admitted, flavour).await
+        })
+        .await
     }
 
     /// A connection if one is free, or may be opened, without waiting for others.
     pub async fn checkout_free(self: &Arc<Self>, flavour: Flavour) -> Option<Lease> {
-        let permit = self.server.admission.try_acquire().ok()?;
-        permit.forget();
-        self.take(Admitted(Some(&self.server)), flavour).await.ok()
+        if let Some(lease) = self.take_from_shelf(flavour) {
+            return Some(lease);
+        }
+        let admitted = self.try_admit()?;
+        self.take(admitted, flavour).await.ok()
+    }
+
+    fn take_from_shelf(self: &Arc<Self>, flavour: Flavour) -> Option<Lease> {
+        loop {
+            let mut loan = self.shelves.here().take(flavour)?;
+            if self.server.is_suspect(loan.idle_since()) {
+                // It goes back to deadpool, which has it pinged before it is used.
+                continue;
+            }
+            if loan.looks_alive() {
+                return Some(Lease::new(loan, self.clone()));
+            }
+            self.server.suspect();
+            loan.close();
+        }
+    }
+
+    /// A connection comes back that is fit to be used again.
+    pub(super) fn put_back(&self, loan: Loan) {
+        // Somebody waits for it, if the shelf does not take it: then it is dropped, which wakes them.
+        if self.fresh_for().is_zero() {
+            return;
+        }
+        let shelf = self.shelves.of(loan.core());
+        drop(shelf.put(loan.flavour(), loan, || self.server.is_waited_for()));
     }
 
     async fn take(self: &Arc<Self>, admitted: Admitted<'_>, flavour: Flavour) -> Result<Lease, BackendError> {
         match self.by_flavour[flavour.index()].timeout_get(&NO_TIMEOUTS).await {
             Ok(object) => {
                 admitted.keep();
-                Ok(Lease::new(object, self.clone()))
+                Ok(Lease::new(Loan::new(object), self.clone()))
             }
             Err(PoolError::Backend(error)) => Err(error),
             // The others need a timeout, a hook or a closed pool, and there is none of them.
@@ -92,16 +134,27 @@ impl Pool {
         }
     }
 
+    /// The right to hold a connection, if that needs no waiting.
+    fn try_admit(&self) -> Option<Admitted<'_>> {
+        let take_permit = || {
+            self.server.admission.try_acquire().ok()?.forget();
+            Some(Admitted(Some(&self.server)))
+        };
+        // Connections of other flavours may lie on the shelf with all permits.
+        take_permit().or_else(|| if self.clear_shelves() { take_permit() } else { None })
+    }
+
     /// Waits for the right to hold a connection.
     async fn admit(&self) -> Result<Admitted<'_>, BackendError> {
         let server = &self.server;
-        if let Ok(permit) = server.admission.try_acquire() {
-            permit.forget();
-            return Ok(Admitted(Some(server)));
+        if let Some(admitted) = self.try_admit() {
+            return Ok(admitted);
         }
         let _waiting = server
             .join_queue()
             .map_err(|waiting| BackendError::PoolFull { server: server.label().clone(), waiting })?;
+        // Counted first, then cleared: what comes back from now on goes past the shelf.
+        self.clear_shelves();
         let limit = server.spec().limits.wait_timeout;
         match timeout(limit, server.admission.acquire()).await {
             Ok(Ok(permit)) => {
@@ -113,6 +166,24 @@ impl Pool {
                 Err(BackendError::PoolTimeout { server: server.label().clone(), waited_ms: limit.as_millis() as u64 })
             }
         }
+    }
+
+    /// How long a connection may lie at hand. What lies there is used without a look at the clock, and this is seen to once
+    /// in a beat: nothing is to become so old meanwhile that it must be pinged before it is used.
+    fn fresh_for(&self) -> Duration {
+        let limits = &self.server.spec().limits;
+        let beat = limits.health_interval + limits.health_timeout;
+        limits.ping_after_idle.min(limits.idle_timeout).saturating_sub(beat)
+    }
+
+    /// Gives up all connections that are at hand. True if there was one.
+    fn clear_shelves(&self) -> bool {
+        let cleared: Vec<bool> = self.shelves.iter().map(Shelf::clear).collect();
+        cleared.contains(&true)
+    }
+
+    fn at_hand(&self) -> usize {
+        self.shelves.iter().map(Shelf::len).sum()
     }
 
     fn connect_error(&self, reason: ConnectFailure) -> BackendError {
@@ -133,6 +204,8 @@ impl Pool {
     pub(super) fn close_stale(&self) {
         let limits = &self.server.spec().limits;
         let now = Instant::now();
+        let fresh_for = self.fresh_for();
+        self.shelves.iter().for_each(|shelf| shelf.retain(|conn| conn.idle_for(now) <= fresh_for));
         for pool in &self.by_flavour {
             pool.retain(|conn, _| !conn.is_stale(now, limits));
         }
@@ -140,7 +213,14 @@ impl Pool {
 
     /// Number of idle connections.
     pub(super) fn idle(&self) -> usize {
-        self.by_flavour.iter().map(|pool| pool.status().available).sum()
+        self.at_hand() + self.by_flavour.iter().map(|pool| pool.status().available).sum::<usize>()
+    }
+
+    /// Number of connections in use.
+    pub(super) fn in_use(&self) -> usize {
+        let admission = &self.server.admission;
+        let on_loan = self.server.spec().limits.max_connections.saturating_sub(admission.available_permits());
+        on_loan.saturating_sub(self.at_hand())
     }
 }
 
@@ -206,7 +286,7 @@ impl managed::Manager for Manager {
         if conn.is_stale(now, limits) {
             return Err(RecycleError::message("idle or alive for too long"));
         }
-        if !conn.looks_alive().await {
+        if !conn.looks_alive() {
             self.server.suspect();
             return Err(RecycleError::message("closed by the server"));
         }

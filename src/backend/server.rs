@@ -117,6 +117,11 @@ impl Server {
             .map(|_| Waiting(self))
     }
 
+    /// Whether anybody waits for a connection.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
     /// Whether this server has accepted a setup step before; such a step fails only if the server was changed since.
     pub(super) fn has_accepted(&self, kind: &str, value: &str) -> bool {
         let key = self.tried_key.hash_one((kind, value));
@@ -156,7 +161,6 @@ impl Server {
     pub(super) fn counters(&self) -> Counters {
         Counters {
             open: self.open.load(Ordering::Relaxed),
-            in_use: self.spec.limits.max_connections.saturating_sub(self.admission.available_permits()),
             waiting: self.waiting.load(Ordering::Relaxed),
             connects: self.connects.load(Ordering::Relaxed),
             connect_failures: self.connect_failures.load(Ordering::Relaxed),
@@ -168,7 +172,6 @@ impl Server {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counters {
     pub(super) open: usize,
-    pub(super) in_use: usize,
     pub(super) waiting: usize,
     pub(super) connects: u64,
     pub(super) connect_failures: u64,

@@ -250,16 +250,31 @@ impl Settings {
     }
 }
 
+/// [`Settings`], borrowed: asking a connection whether it has them touches no count that sessions share.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The default schema.
+    pub schema: Option<&'a Arc<str>>,
+    /// The session variables.
+    pub vars: &'a Arc<Variables>,
+}
+
+impl<'a> From<&'a Settings> for Wanted<'a> {
+    fn from(settings: &'a Settings) -> Self {
+        Self { schema: settings.schema.as_ref(), vars: &settings.vars }
+    }
+}
+
 impl PartialEq for Settings {
     fn eq(&self, other: &Self) -> bool {
-        same_schema(&self.schema, &other.schema) && Variables::same(&self.vars, &other.vars)
+        same_schema(self.schema.as_ref(), other.schema.as_ref()) && Variables::same(&self.vars, &other.vars)
     }
 }
 
 impl Eq for Settings {}
 
 /// Whether two schemas are the same; by pointer first.
-pub(super) fn same_schema(a: &Option<Arc<str>>, b: &Option<Arc<str>>) -> bool {
+pub(super) fn same_schema(a: Option<&Arc<str>>, b: Option<&Arc<str>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
         (None, None) => true,

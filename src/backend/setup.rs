@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::settings::{Settings, Variables, same_schema};
+use super::settings::{Variables, Wanted, same_schema};
 
 /// A command that is queued or sent and whose answer is not read yet, with what to go back to if it fails.
 #[derive(Debug)]
@@ -43,8 +43,10 @@ impl SessionState {
 
     /// Whether nothing has to be done for a session with these settings.
     #[inline]
-    pub(super) fn is_ready_for(&self, want: &Settings) -> bool {
-        self.pending.is_empty() && Variables::same(&self.vars, &want.vars) && same_schema(&self.schema, &want.schema)
+    pub(super) fn is_ready_for(&self, want: Wanted<'_>) -> bool {
+        self.pending.is_empty()
+            && Variables::same(&self.vars, want.vars)
+            && same_schema(self.schema.as_ref(), want.schema)
     }
 
     /// A reset was queued. The schema outlives it (that of MySQL and of MariaDB does).
@@ -54,8 +56,8 @@ impl SessionState {
     }
 
     /// The schema of the settings is chosen unless it is already. Returns the command to send.
-    pub(super) fn choose_schema(&mut self, want: &Option<Arc<str>>) -> Option<SchemaCommand> {
-        if same_schema(&self.schema, want) {
+    pub(super) fn choose_schema(&mut self, want: Option<&Arc<str>>) -> Option<SchemaCommand> {
+        if same_schema(self.schema.as_ref(), want) {
             return None;
         }
         match want {
@@ -143,14 +145,15 @@ impl Setup {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Settings;
     use super::*;
 
     #[test]
     fn a_failed_step_leaves_the_state_before_it() {
         let mut state = SessionState::fresh();
         let want = Settings::new(Some("a".into()), Variables::none().with("autocommit", Some("0")));
-        assert!(!state.is_ready_for(&want));
-        assert!(state.choose_schema(&want.schema).is_some());
+        assert!(!state.is_ready_for((&want).into()));
+        assert!(state.choose_schema(want.schema.as_ref()).is_some());
         state.choose_vars(&want.vars, String::new());
         assert_eq!(state.pending.len(), 2);
         let step = state.pending.pop_front().unwrap();
@@ -158,7 +161,7 @@ mod tests {
         assert_eq!(state.schema, None);
         let step = state.pending.pop_front().unwrap();
         state.undo(step);
-        assert!(state.is_ready_for(&Settings::none()));
+        assert!(state.is_ready_for((&Settings::none()).into()));
     }
 
     #[test]

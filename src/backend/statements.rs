@@ -1,8 +1,10 @@
 //! The prepared statements that one backend connection holds, by text.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
+
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A prepared statement as the server answered `COM_STMT_PREPARE`
 /// (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html>).
@@ -39,32 +41,29 @@ impl StatementText {
     }
 }
 
-/// What a statement was prepared under: the same text means something else in another schema or `sql_mode`.
-#[derive(Debug, Clone)]
+/// What a statement was prepared under: the same text means something else in another schema or `sql_mode`. Kept under
+/// its [`hash`](Key::hash), so that looking one up copies nothing.
+#[derive(Debug)]
 struct Key {
     text: StatementText,
     schema: Option<Arc<str>>,
     prepare_hash: u64,
 }
 
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.text.hash ^ self.prepare_hash);
+impl Key {
+    fn hash(text: &StatementText, schema: &Option<Arc<str>>, prepare_hash: u64) -> u64 {
+        text.hash ^ prepare_hash ^ schema.as_ref().map_or(0, |schema| xxh3_64(schema.as_bytes()))
+    }
+
+    fn is(&self, text: &StatementText, schema: &Option<Arc<str>>, prepare_hash: u64) -> bool {
+        self.prepare_hash == prepare_hash
+            && self.text.hash == text.hash
+            && (Arc::ptr_eq(&self.text.text, &text.text) || self.text.text == text.text)
+            && super::settings::same_schema(self.schema.as_ref(), schema.as_ref())
     }
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.prepare_hash == other.prepare_hash
-            && self.text.hash == other.text.hash
-            && (Arc::ptr_eq(&self.text.text, &other.text.text) || self.text.text == other.text.text)
-            && super::settings::same_schema(&self.schema, &other.schema)
-    }
-}
-
-impl Eq for Key {}
-
-/// The hash of a [`Key`] is one already.
+/// The keys are hashes already.
 #[derive(Debug, Clone, Copy, Default)]
 struct PassThrough(u64);
 
@@ -74,7 +73,7 @@ impl Hasher for PassThrough {
     }
 
     fn write(&mut self, _: &[u8]) {
-        unreachable!("a Key hashes as one u64")
+        unreachable!("a hash is one u64")
     }
 
     fn write_u64(&mut self, value: u64) {
@@ -92,6 +91,7 @@ impl BuildHasher for PassThrough {
 
 #[derive(Debug)]
 struct Entry {
+    key: Key,
     prepared: Prepared,
     used: u64,
 }
@@ -99,7 +99,7 @@ struct Entry {
 /// Text to prepared statement, least recently used out first.
 #[derive(Debug)]
 pub struct Statements {
-    entries: HashMap<Key, Entry, PassThrough>,
+    entries: HashMap<u64, Entry, PassThrough>,
     limit: usize,
     clock: u64,
 }
@@ -113,14 +113,16 @@ impl Statements {
     /// The statement of a text, prepared under this schema and these variables.
     pub fn get(&mut self, text: &StatementText, schema: &Option<Arc<str>>, prepare_hash: u64) -> Option<Prepared> {
         self.clock += 1;
-        let key = Key { text: text.clone(), schema: schema.clone(), prepare_hash };
-        let entry = self.entries.get_mut(&key)?;
+        let entry = self.entries.get_mut(&Key::hash(text, schema, prepare_hash))?;
+        if !entry.key.is(text, schema, prepare_hash) {
+            return None;
+        }
         entry.used = self.clock;
         Some(entry.prepared)
     }
 
     /// Remembers a statement. Returns the id of one that must be closed: the least recently used where the cache is full,
-    /// or the one that was there under the same key.
+    /// or the one that was there under the same hash.
     pub fn insert(
         &mut self,
         text: &StatementText,
@@ -130,17 +132,17 @@ impl Statements {
     ) -> Option<u32> {
         self.clock += 1;
         let key = Key { text: text.clone(), schema: schema.clone(), prepare_hash };
-        let entry = Entry { prepared, used: self.clock };
-        if let Some(old) = self.entries.insert(key, entry) {
+        let entry = Entry { key, prepared, used: self.clock };
+        if let Some(old) = self.entries.insert(Key::hash(text, schema, prepare_hash), entry) {
             return Some(old.prepared.id);
         }
         if self.entries.len() <= self.limit {
             return None;
         }
         // A walk over the whole (small, bounded) cache, once per statement that was prepared over the network.
-        let oldest = self.entries.iter().min_by_key(|(_, e)| e.used).map(|(k, e)| (k.clone(), e.prepared.id));
-        oldest.map(|(key, id)| {
-            self.entries.remove(&key);
+        let oldest = self.entries.iter().min_by_key(|(_, e)| e.used).map(|(hash, e)| (*hash, e.prepared.id));
+        oldest.map(|(hash, id)| {
+            self.entries.remove(&hash);
             id
         })
     }

@@ -42,7 +42,7 @@ impl ServerStats {
             role,
             is_up: server.is_up(),
             open: counters.open,
-            in_use: counters.in_use,
+            in_use: pool.in_use(),
             idle: pool.idle(),
             waiting: counters.waiting,
             max_connections: server.spec().limits.max_connections,

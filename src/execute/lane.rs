@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::ExecuteError;
 use super::diagnostics::Diagnostic;
 use super::rows::{Ahead, EOF_LIMIT, Rows, scan_rows};
-use crate::backend::{BackendError, KillHandle, Lease, Prepared, ServerError, Settings, StatementText};
+use crate::backend::{BackendError, KillHandle, Lease, Prepared, ServerError, StatementText, Wanted};
 use crate::config::GroupId;
 use crate::net::MAX_WIRE_PAYLOAD;
 use crate::protocol::column::ColumnDef;
 use crate::protocol::command::code;
 use crate::protocol::eof::EofPacket;
 use crate::protocol::err::{ErrPacket, is_err};
-use crate::protocol::execute::put_with_statement_id;
 use crate::protocol::ok::OkPacket;
 use crate::protocol::prepare_ok::PrepareOk;
 use crate::protocol::wire::Reader;
@@ -245,7 +244,11 @@ impl Lane {
     }
 
     /// Queues what brings the connection to the session's state.
-    pub async fn settle_settings(&mut self, settings: &Settings, is_write: bool) -> Result<(), ExecuteError> {
+    pub async fn settle_settings<'a>(
+        &mut self,
+        settings: impl Into<Wanted<'a>>,
+        is_write: bool,
+    ) -> Result<(), ExecuteError> {
         let setup = self.conn()?.queue_settings(settings);
         if setup.steps == 0 {
             return Ok(());
@@ -278,12 +281,20 @@ impl Lane {
             Request::Command(payload) => self.conn()?.queue_packet(payload),
             Request::Execute { text, payload } => {
                 let prepared = self.prepare(text).await?;
-                let mut own = BytesMut::with_capacity(payload.len());
-                put_with_statement_id(payload, prepared.id, &mut own);
-                self.conn()?.queue_packet(&own);
+                self.conn()?.queue_execute(payload, prepared.id);
             }
         }
         self.flush_request().await
+    }
+
+    /// Whether sending a request takes no more than a write: nothing has to be prepared or waited for before.
+    pub fn is_at_once(&mut self, request: &Request) -> bool {
+        match request {
+            Request::Execute { text, .. } => {
+                !self.has_preludes() && self.lease.as_mut().is_some_and(|lease| lease.prepared(text).is_some())
+            }
+            _ => true,
+        }
     }
 
     async fn flush_request(&mut self) -> Result<(), ExecuteError> {

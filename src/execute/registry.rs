@@ -64,7 +64,9 @@ impl SessionEntry {
         activity.since = now;
         // A KILL QUERY that came while nothing ran has no effect.
         for stale in [QUERY, DEADLOCK] {
-            let _ = self.interrupt.compare_exchange(stale, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+            if self.interrupt.load(Ordering::Relaxed) == stale {
+                let _ = self.interrupt.compare_exchange(stale, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+            }
         }
     }
 

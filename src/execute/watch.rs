@@ -164,6 +164,8 @@ impl Watch<'_> {
     async fn disturbed(&self, client: &Client) -> Disturbance {
         let deadline = self.entry.deadline();
         tokio::select! {
+            // Whichever comes first; choosing by chance would cost every wait for a backend.
+            biased;
             () = client.closed() => Disturbance::ClientGone,
             what = self.entry.interrupted() => what.into(),
             cause = deadline.time_up() => Disturbance::Stop(cause),

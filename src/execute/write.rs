@@ -32,13 +32,13 @@ pub struct Step {
     /// What is sent.
     pub request: Request,
     /// The numbers that its rows have in the client's statement; none where they do not matter.
-    pub rows: Arc<[u32]>,
+    pub rows: Option<Arc<[u32]>>,
 }
 
 impl Step {
     /// A statement whose rows are not counted.
     pub fn new(request: Request) -> Self {
-        Self { request, rows: Arc::default() }
+        Self { request, rows: None }
     }
 }
 
@@ -69,7 +69,7 @@ type NumberedRows = (Vec<ColumnDef>, Vec<(u32, Bytes)>);
 struct Report {
     outcome: Outcome,
     warnings: Vec<Diagnostic>,
-    rows: Arc<[u32]>,
+    rows: Option<Arc<[u32]>>,
     returned: Option<Returned>,
 }
 
@@ -143,7 +143,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
         let again = u16::try_from(told - news.len()).unwrap_or(u16::MAX);
         total.warnings = total.warnings.saturating_add(outcome.warnings.saturating_sub(again));
         // a server reports the value of the last row
-        match report.rows.last() {
+        match report.rows.as_deref().and_then(<[u32]>::last) {
             Some(row) if outcome.insert_id != 0 && *row >= last_row => {
                 (last_row, total.insert_id) = (*row, outcome.insert_id);
             }
@@ -153,7 +153,11 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
         warnings.extend(news);
         if let Some(Returned { columns, rows }) = report.returned {
             let (_, all) = returned.get_or_insert((columns, Vec::new()));
-            all.extend(rows.into_iter().enumerate().map(|(at, row)| (place_of(&report.rows, at), row)));
+            all.extend(
+                rows.into_iter()
+                    .enumerate()
+                    .map(|(at, row)| (place_of(report.rows.as_deref().unwrap_or_default(), at), row)),
+            );
         }
     }
     // in the order of the statement's rows; the sort is stable
@@ -194,21 +198,21 @@ async fn run_lane(lane: &mut Lane, steps: Vec<Step>, room: &Room) -> Result<Vec<
     let mut reports = Vec::with_capacity(steps.len());
     let mut failed: Option<(u32, ExecuteError)> = None;
     for step in steps {
-        let first = step.rows.first().copied().unwrap_or(u32::MAX);
+        let rows = step.rows.as_deref().unwrap_or_default();
+        let first = rows.first().copied().unwrap_or(u32::MAX);
         let is_setup = matches!(step.request, Request::UseSchema(_));
         if failed.as_ref().is_some_and(|(row, error)| !is_setup && (first >= *row || !is_about_a_row(error))) {
             continue;
         }
-        let (outcome, returned) =
-            match run_step(lane, &step.request, room).await.map_err(|error| of_row(error, &step.rows)) {
-                Ok(done) => done,
-                Err((row, error)) => {
-                    if failed.as_ref().is_none_or(|(known, known_error)| row < *known && is_about_a_row(known_error)) {
-                        failed = Some((row, error));
-                    }
-                    continue;
+        let (outcome, returned) = match run_step(lane, &step.request, room).await.map_err(|error| of_row(error, rows)) {
+            Ok(done) => done,
+            Err((row, error)) => {
+                if failed.as_ref().is_none_or(|(known, known_error)| row < *known && is_about_a_row(known_error)) {
+                    failed = Some((row, error));
                 }
-            };
+                continue;
+            }
+        };
         if failed.is_some() {
             continue;
         }
@@ -217,7 +221,7 @@ async fn run_lane(lane: &mut Lane, steps: Vec<Step>, room: &Room) -> Result<Vec<
         }
         let warnings = match outcome.warnings {
             0 => Vec::new(),
-            _ => warnings_of(lane, &step.rows).await,
+            _ => warnings_of(lane, rows).await,
         };
         lane.restore_outcome(outcome.clone());
         reports.push(Report { outcome, warnings, rows: step.rows, returned });

@@ -33,9 +33,20 @@ impl Io {
         matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
     }
 
-    /// Whether nothing has come in since the last read: neither bytes nor the peer's close. Costs no system call. The
-    /// task is woken when that changes.
-    pub fn poll_quiet(&self, cx: &mut Context<'_>) -> bool {
+    /// Whether nothing has come in since the last read: neither bytes nor the peer's close. Costs no system call.
+    pub fn is_quiet(&self) -> bool {
+        let ready = || Ok(());
+        let is_ready = match self {
+            Self::Tcp(s) => s.try_io(Interest::READABLE, ready),
+            Self::Unix(s) => s.try_io(Interest::READABLE, ready),
+            Self::TlsServer(s) => s.get_ref().0.try_io(Interest::READABLE, ready),
+            Self::TlsClient(s) => s.get_ref().0.try_io(Interest::READABLE, ready),
+        };
+        is_ready.is_err()
+    }
+
+    /// As [`is_quiet`](Self::is_quiet); the task is woken when that changes.
+    fn poll_quiet(&self, cx: &mut Context<'_>) -> bool {
         match self {
             Self::Tcp(s) => s.poll_read_ready(cx).is_pending(),
             Self::Unix(s) => s.poll_read_ready(cx).is_pending(),

@@ -17,9 +17,9 @@ use crate::protocol::frame_writer::FrameWriter;
 /// How much room a read asks for. Large enough that a big result needs few system calls, small enough that
 /// thousands of busy connections fit in memory.
 pub const READ_CHUNK_BYTES: usize = 16 * 1024;
-/// The same for clients, most of whose commands are short; a longer one makes the buffer grow. An idle client keeps this
-/// much and no more.
-pub const CLIENT_READ_CHUNK_BYTES: usize = 4 * 1024;
+/// The same for clients, most of whose commands are short; a longer one makes the buffer grow, to twice its size each time.
+/// An idle client keeps this much and no more.
+pub const CLIENT_READ_CHUNK_BYTES: usize = 1024;
 /// Queued writes past this are flushed by [`PacketStream::queue_bounded`] before more are taken.
 pub const WRITE_HIGH_WATER_BYTES: usize = 64 * 1024;
 

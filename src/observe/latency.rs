@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Unit;
 
 use super::labels::{QueryKind, Way};
+use crate::cores::PerCore;
 
 /// Upper bounds, inclusive: from a point select on one machine to a report that runs for a minute.
 const BOUNDS_US: [u64; 18] = [
@@ -37,6 +38,14 @@ impl Latency {
         self.total_us.fetch_add(us, Relaxed);
     }
 
+    /// Adds what another one counted.
+    fn add(&mut self, other: &Self) {
+        for (sum, bucket) in self.buckets.iter_mut().zip(&other.buckets) {
+            *sum.get_mut() += bucket.load(Relaxed);
+        }
+        *self.total_us.get_mut() += other.total_us.load(Relaxed);
+    }
+
     /// How many were counted.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
@@ -50,19 +59,34 @@ impl Latency {
     }
 }
 
-/// A [`Latency`] for each kind of statement and way of answering; those that never happened are not shown.
-#[derive(Debug, Default)]
-pub(super) struct Latencies([[Latency; Way::ALL.len()]; QueryKind::ALL.len()]);
+/// A [`Latency`] for each kind of statement and way of answering, and each processor; those that never happened are not
+/// shown.
+#[derive(Debug)]
+pub(super) struct Latencies(PerCore<[[Latency; Way::ALL.len()]; QueryKind::ALL.len()]>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(PerCore::new(Default::default))
+    }
+}
 
 impl Latencies {
+    /// Where to count.
     #[inline]
     pub(super) fn of(&self, kind: QueryKind, way: Way) -> &Latency {
-        &self.0[kind as usize][way as usize]
+        &self.0.here()[kind as usize][way as usize]
     }
 
-    fn used(&self) -> impl Iterator<Item = (QueryKind, Way, &Latency)> {
+    /// What all processors have counted.
+    pub(super) fn total(&self, kind: QueryKind, way: Way) -> Latency {
+        let mut total = Latency::default();
+        self.0.iter().for_each(|latencies| total.add(&latencies[kind as usize][way as usize]));
+        total
+    }
+
+    fn used(&self) -> impl Iterator<Item = (QueryKind, Way, Latency)> {
         let all = QueryKind::ALL.into_iter().flat_map(|kind| Way::ALL.map(|way| (kind, way)));
-        all.map(|(kind, way)| (kind, way, self.of(kind, way))).filter(|(.., latency)| latency.count() > 0)
+        all.map(|(kind, way)| (kind, way, self.total(kind, way))).filter(|(.., latency)| latency.count() > 0)
     }
 }
 

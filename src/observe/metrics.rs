@@ -110,7 +110,7 @@ impl Metrics {
     /// How many statements were counted so far.
     pub fn queries(&self) -> u64 {
         let pairs = QueryKind::ALL.into_iter().flat_map(|kind| Way::ALL.map(|way| (kind, way)));
-        pairs.map(|(kind, way)| self.query(kind, way).count()).sum()
+        pairs.map(|(kind, way)| self.latencies.total(kind, way).count()).sum()
     }
 
     /// Counts an error by [`crate::error::Report::kind`] and fault.

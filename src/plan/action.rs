@@ -356,7 +356,7 @@ impl Routed {
         let (sql, params) = template.fill(values, &filling);
         let names = self.names.clone();
         let node = label.unwrap_or(&self.home.label).clone();
-        ShardStatement { node, group: target.group, schema, sql, params, names, rows: Arc::default() }
+        ShardStatement { node, group: target.group, schema, sql, params, names, rows: None }
     }
 
     /// The statement for some node, whatever the values.
@@ -479,7 +479,7 @@ impl Everywhere {
                 sql,
                 params,
                 names: self.names.clone(),
-                rows: Arc::default(),
+                rows: None,
             });
         }
         Ok(())

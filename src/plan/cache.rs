@@ -204,7 +204,7 @@ fn make_room(plans: &mut Plans) -> usize {
 
 impl Plan {
     /// Whether the literals that the plan looked at are the same in this text.
-    fn holds_for(&self, sql: &[u8], literals: &[Literal]) -> bool {
+    pub fn holds_for(&self, sql: &[u8], literals: &[Literal]) -> bool {
         self.pinned
             .iter()
             .all(|pinned| literals.get(pinned.index).is_some_and(|literal| literal.bytes(sql) == &*pinned.text))

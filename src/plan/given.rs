@@ -44,7 +44,7 @@ impl Given {
             sql: Text::Rewritten(given.sql.clone()),
             params: Params::Same,
             names: self.names.clone(),
-            rows: Arc::default(),
+            rows: None,
         };
         Bound {
             shards: self.statements.iter().map(statement).collect(),

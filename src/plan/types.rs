@@ -368,7 +368,7 @@ pub struct ShardStatement {
     /// What to rename in metadata and errors.
     pub names: Option<Arc<NameMap>>,
     /// The numbers that its rows have in the client's INSERT, from 1; none where it has them all, or is no INSERT.
-    pub rows: Arc<[u32]>,
+    pub rows: Option<Arc<[u32]>>,
 }
 
 /// The text of a statement for a shard.

@@ -250,14 +250,6 @@ pub fn put_execute<'a>(
     }
 }
 
-/// Appends a client's COM_STMT_EXECUTE with another statement id: for a packet that is
-/// [`ExecuteParams::is_self_contained`].
-pub fn put_with_statement_id(payload: &[u8], statement_id: u32, out: &mut impl BufMut) {
-    out.put_u8(code::STMT_EXECUTE);
-    out.put_u32_le(statement_id);
-    out.put_slice(payload.get(5..).unwrap_or_default());
-}
-
 fn put_head(statement_id: u32, cursor: u8, out: &mut impl BufMut) {
     out.put_u8(code::STMT_EXECUTE);
     out.put_u32_le(statement_id);
@@ -282,10 +274,6 @@ mod tests {
         let mut out = Vec::new();
         put_execute(1, 0, params.iter(REAL, &none), &mut out);
         assert_eq!(out, REAL);
-        out.clear();
-        put_with_statement_id(REAL, 0x0102_0304, &mut out);
-        assert_eq!(&out[..5], [0x17, 4, 3, 2, 1]);
-        assert_eq!(out[5..], REAL[5..]);
         for cut in 0..REAL.len() {
             assert!(params.read(&REAL[..cut], 1, &none).is_err(), "cut to {cut}");
         }

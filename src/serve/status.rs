@@ -77,7 +77,7 @@ fn pool_samples(shared: &Shared) -> Vec<PoolSample> {
 }
 
 fn plan_cache_sample(shared: &Shared) -> PlanCacheSample {
-    let stats = shared.plans.stats();
+    let stats = shared.plan_cache_stats();
     PlanCacheSample {
         hits: stats.hits,
         misses: stats.misses,

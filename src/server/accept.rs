@@ -11,9 +11,9 @@ use tracing::{debug, info, warn};
 
 use super::drain::{OnList, Tasks};
 use super::greeting::{Newcomer, greet};
-use super::listener::Listener;
+use super::listener::{Listener, Socket};
 use super::{Accepted, Directory, Drain, Gate, Peer, ServerError, ServerOptions, TlsPolicy};
-use crate::net::Io;
+use crate::cores::Cores;
 
 /// How many clients past the limit are greeted at a time, only to be told of the limit. More are closed at once.
 const MAX_REFUSALS_AT_ONCE: usize = 64;
@@ -50,11 +50,16 @@ pub struct ServerHandle {
     tasks: Tasks,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
+    cores: Arc<Cores>,
 }
 
 impl Server {
-    /// Reads the key files and binds the addresses.
-    pub async fn bind(options: ServerOptions, directory: Arc<dyn Directory>) -> Result<Self, ServerError> {
+    /// Reads the key files and binds the addresses. Sessions will run on `cores`.
+    pub async fn bind(
+        options: ServerOptions,
+        directory: Arc<dyn Directory>,
+        cores: Arc<Cores>,
+    ) -> Result<Self, ServerError> {
         let mut listeners = Vec::with_capacity(options.listen.len());
         for address in &options.listen {
             listeners.push(Listener::bind(address).await?);
@@ -63,7 +68,8 @@ impl Server {
         let gate = Arc::new(Gate::new(options, directory)?);
         let draining = Arc::new(watch::Sender::new(false));
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS_AT_ONCE));
-        Ok(Self { listeners, handle: ServerHandle { gate, draining, tasks: Tasks::default(), places, refusals } })
+        let tasks = Tasks::default();
+        Ok(Self { listeners, handle: ServerHandle { gate, draining, tasks, places, refusals, cores } })
     }
 
     /// The TCP addresses that are listened on.
@@ -135,7 +141,7 @@ impl ServerHandle {
                 () = drain.requested() => return,
             };
             match accepted {
-                Ok((io, peer)) => self.admit(io, peer, &sessions),
+                Ok((socket, peer)) => self.admit(socket, peer, &sessions),
                 Err(error) => {
                     warn!(%error, "cannot take a connection");
                     tokio::time::sleep(ACCEPT_RETRY_AFTER).await;
@@ -148,20 +154,21 @@ impl ServerHandle {
         Drain(self.draining.subscribe())
     }
 
-    fn admit<S: Sessions>(&self, io: Io, peer: Peer, sessions: &Arc<S>) {
+    fn admit<S: Sessions>(&self, socket: Socket, peer: Peer, sessions: &Arc<S>) {
         let counters = &self.gate.counters;
         if let Ok(place) = self.places.clone().try_acquire_owned() {
             let nth = counters.accepted.fetch_add(1, Ordering::Relaxed);
-            let newcomer = Newcomer { io, peer, drain: self.watch(), refusal: None };
+            let newcomer = Newcomer { socket, peer, drain: self.watch(), refusal: None };
             let sessions = sessions.clone();
-            self.tasks.spawn(nth, |on_list| serve(self.gate.clone(), newcomer, sessions, (place, on_list)));
+            let serve = |on_list| serve(self.gate.clone(), newcomer, sessions, (place, on_list));
+            self.tasks.spawn(self.cores.seat(), nth, serve);
             return;
         }
         count(&counters.refused);
         // With no room even for refusals the connection is dropped here, and so closed.
         let Ok(room) = self.refusals.clone().try_acquire_owned() else { return };
         let refusal = Some(ServerError::TooManyConnections);
-        let newcomer = Newcomer { io, peer, drain: self.watch(), refusal };
+        let newcomer = Newcomer { socket, peer, drain: self.watch(), refusal };
         let gate = self.gate.clone();
         tokio::spawn(async move {
             let _room = room;

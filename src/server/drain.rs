@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::cores::Seat;
+
 /// What a session watches to learn that it should end: outside a transaction, between two statements.
 #[derive(Debug, Clone)]
 pub struct Drain(pub(super) watch::Receiver<bool>);
@@ -35,15 +37,15 @@ pub(super) struct OnList {
 }
 
 impl Tasks {
-    /// Starts a client's task.
-    pub(super) fn spawn<F>(&self, key: u64, task: impl FnOnce(OnList) -> F)
+    /// Starts a client's task on a processor.
+    pub(super) fn spawn<F>(&self, seat: Seat, key: u64, task: impl FnOnce(OnList) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         // Under the lock, so that a task which ends at once is on the list before it takes itself off.
         let mut list = self.0.lock();
-        let handle = tokio::spawn(task(OnList { tasks: self.clone(), key }));
-        list.insert(key, handle.abort_handle());
+        let handle = seat.spawn(task(OnList { tasks: self.clone(), key }));
+        list.insert(key, handle);
     }
 
     /// Cuts off all that are left.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::authenticate::{Claim, authenticate};
 use super::gate::{Gate, new_scramble};
+use super::listener::Socket;
 use super::{Account, Drain, ServerError};
 use crate::error::SqlError;
 use crate::net::{Io, NetError, PacketStream};
@@ -79,7 +80,7 @@ pub struct Accepted {
 
 /// A connection that is to be greeted.
 pub(super) struct Newcomer {
-    pub(super) io: Io,
+    pub(super) socket: Socket,
     pub(super) peer: Peer,
     pub(super) drain: Drain,
     /// Why it will be refused, however it answers. It is greeted all the same, since before the greeting an ERR has no
@@ -90,7 +91,7 @@ pub(super) struct Newcomer {
 /// Greets a client and logs it in, within the handshake timeout. A client that does not get in is told why.
 pub(super) async fn greet(gate: Arc<Gate>, newcomer: Newcomer) -> Result<Accepted, ServerError> {
     let timeout = gate.options.handshake_timeout();
-    let mut greeting = Greeting::new(&gate, newcomer);
+    let mut greeting = Greeting::new(&gate, newcomer)?;
     let result = tokio::time::timeout(timeout, greeting.run()).await;
     let result = result.unwrap_or(Err(ServerError::HandshakeTimeout));
     if let Err(error) = &result {
@@ -135,9 +136,10 @@ struct Login {
 }
 
 impl<'a> Greeting<'a> {
-    fn new(gate: &'a Gate, newcomer: Newcomer) -> Self {
-        let Newcomer { io, peer, drain, refusal } = newcomer;
-        Self {
+    fn new(gate: &'a Gate, newcomer: Newcomer) -> Result<Self, ServerError> {
+        let Newcomer { socket, peer, drain, refusal } = newcomer;
+        let io = socket.adopt().map_err(NetError::Io)?;
+        Ok(Self {
             gate,
             stream: Some(PacketStream::new(io, MAX_HANDSHAKE_BYTES)),
             peer,
@@ -145,7 +147,7 @@ impl<'a> Greeting<'a> {
             refusal,
             connection_id: gate.next_connection_id(),
             scramble: new_scramble(),
-        }
+        })
     }
 
     fn stream(&mut self) -> Result<&mut PacketStream, ServerError> {

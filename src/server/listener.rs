@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::{ListenAddress, Peer, ServerError};
 use crate::net::Io;
@@ -17,6 +17,22 @@ use crate::net::Io;
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 /// How long to wait between two such questions.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A connection that no runtime waits for yet.
+pub(super) enum Socket {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Socket {
+    /// The connection, for the runtime that this is called on.
+    pub(super) fn adopt(self) -> io::Result<Io> {
+        match self {
+            Self::Tcp(socket) => TcpStream::from_std(socket).map(Io::Tcp),
+            Self::Unix(socket) => UnixStream::from_std(socket).map(Io::Unix),
+        }
+    }
+}
 
 /// A listening socket. A Unix socket's file goes away with it.
 pub(super) enum Listener {
@@ -47,16 +63,16 @@ impl Listener {
         }
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(Io, Peer)> {
+    pub(super) async fn accept(&self) -> io::Result<(Socket, Peer)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 prepare(&stream)?;
-                Ok((Io::Tcp(stream), Peer::Tcp(address)))
+                Ok((Socket::Tcp(stream.into_std()?), Peer::Tcp(address)))
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Io::Unix(stream), Peer::Unix))
+                Ok((Socket::Unix(stream.into_std()?), Peer::Unix))
             }
         }
     }

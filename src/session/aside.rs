@@ -68,7 +68,7 @@ impl Session {
         let physical = schema.and_then(|schema| schema.physical_name_on(group));
         let settings = Settings::new(physical, Arc::clone(&self.state.vars));
         let flavour = self.flavour();
-        let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
+        let want = Want { group, role: Role::Primary, flavour, settings: (&settings).into(), strict: true };
         let mut lane = self.take_lane(snapshot, want).await?;
         if let Some(prelude) = self.user_variables_prelude() {
             lane.queue_prelude(prelude.as_bytes())?;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::recent::RecentPlans;
 use super::{Failure, Flow, Pins, Session, State};
 use crate::error::SqlError;
 use crate::execute::ExecuteError;
@@ -114,7 +115,7 @@ impl Session {
     pub(super) fn use_schema(&mut self, name: &str) -> Result<(), Failure> {
         let snapshot = self.shared.snapshot.load_full();
         if name.eq_ignore_ascii_case("information_schema") {
-            self.state.schema = Some("information_schema".into());
+            self.state.set_schema(Some("information_schema"));
             self.entry.set_schema(self.state.schema.clone());
             return Ok(());
         }
@@ -125,7 +126,7 @@ impl Session {
             let message = format!("Access denied for user '{}'@'%' to database '{name}'", self.entry.user);
             return Err(SqlError::client(1044, "42000", message).into());
         }
-        self.state.schema = Some(schema.name.clone());
+        self.state.set_schema(Some(&schema.name));
         self.entry.set_schema(self.state.schema.clone());
         Ok(())
     }
@@ -151,6 +152,8 @@ impl Session {
         }
         self.pins = Pins::default();
         self.prepared.clear();
+        // Another user may be about to take the session over.
+        self.recent = RecentPlans::default();
         self.state = State::new(self.collation, self.state.schema.take(), self.shared.is_mariadb());
         self.multi_statements = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
         Ok(())

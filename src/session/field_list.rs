@@ -35,7 +35,8 @@ impl Session {
         let schema = physical.map(|entry| entry.physical_schema.clone()).or_else(|| shard.schema.clone());
         let settings = Settings::new(schema, self.state.vars.clone());
         let flavour = self.flavour();
-        let want = Want { group: shard.group, role: Role::Primary, flavour, settings: &settings, strict: true };
+        let want =
+            Want { group: shard.group, role: Role::Primary, flavour, settings: (&settings).into(), strict: true };
         let mut lane = self.txn.lane(&snapshot.backends, want).await?;
         lane.send(&Request::Command(payload.freeze())).await?;
         let style = Style {

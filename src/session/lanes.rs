@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Failure, Session, Snapshot};
-use crate::backend::{Role, Settings};
+use crate::backend::{Role, Settings, Wanted};
 use crate::config::GroupId;
-use crate::execute::{ExecuteError, Lane};
+use crate::execute::{ExecuteError, Lane, Watch};
 use crate::plan::{Access, Plan, ShardStatement};
 use crate::txn::Want;
 
@@ -29,11 +29,11 @@ impl Session {
         shard: &ShardStatement,
         role: Role,
     ) -> Result<Lane, Failure> {
-        let settings = Settings::new(shard.schema.clone(), Arc::clone(&self.state.vars));
-        let flavour = self.flavour();
+        let settings = Wanted { schema: shard.schema.as_ref(), vars: &self.state.vars };
         let strict = plan.access != Access::Read;
-        let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
-        let mut lane = self.take_lane(snapshot, want).await?;
+        let want = Want { group: shard.group, role, flavour: self.flavour(), settings, strict };
+        let watch = Watch { entry: &self.entry };
+        let mut lane = watch.guard(&self.client, self.txn.lane(&snapshot.backends, want)).await?;
         self.queue_user_variables(plan, &mut lane)?;
         Ok(lane)
     }
@@ -46,10 +46,9 @@ impl Session {
         shard: &ShardStatement,
         role: Role,
     ) -> Result<Option<Lane>, Failure> {
-        let settings = Settings::new(shard.schema.clone(), Arc::clone(&self.state.vars));
-        let flavour = self.flavour();
+        let settings = Wanted { schema: shard.schema.as_ref(), vars: &self.state.vars };
         let strict = plan.access != Access::Read;
-        let want = Want { group: shard.group, role, flavour, settings: &settings, strict };
+        let want = Want { group: shard.group, role, flavour: self.flavour(), settings, strict };
         let Some(mut lane) = self.txn.spare_lane(&snapshot.backends, want).await? else { return Ok(None) };
         self.queue_user_variables(plan, &mut lane)?;
         Ok(Some(lane))
@@ -70,7 +69,7 @@ impl Session {
         let schema = self.txn.held_schema(group);
         let settings = Settings::new(schema, Arc::clone(&self.state.vars));
         let flavour = self.flavour();
-        let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
+        let want = Want { group, role: Role::Primary, flavour, settings: (&settings).into(), strict: true };
         self.take_lane(snapshot, want).await
     }
 

@@ -28,6 +28,7 @@ mod names;
 mod planning;
 mod prepared;
 mod query;
+mod recent;
 mod renamed;
 mod run;
 mod scratch;
@@ -65,6 +66,7 @@ use crate::protocol::{Capabilities, OkPacket, StatusFlags};
 use crate::sql::Literal;
 use crate::txn::Transaction;
 use prepared::PreparedStatements;
+use recent::RecentPlans;
 
 /// Whether the session goes on after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +125,8 @@ pub struct Session {
     /// What LOCK TABLES named.
     locked_tables: Vec<LogicalTable>,
     prepared: PreparedStatements,
+    /// The plans that were used last.
+    recent: RecentPlans,
     /// The rules that an open transaction began with.
     snapshot: Option<Arc<Snapshot>>,
     /// CLIENT_MULTI_STATEMENTS, which COM_SET_OPTION can change.
@@ -164,6 +168,7 @@ impl Session {
             pins: Pins::default(),
             locked_tables: Vec::new(),
             prepared: PreparedStatements::default(),
+            recent: RecentPlans::default(),
             snapshot: None,
             more_results: false,
             binary: None,

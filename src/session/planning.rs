@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sqlparser::ast::visit_relations;
 
 use super::query::Text;
+use super::recent::KnownPlan;
 use super::{Failure, Session, Snapshot};
 use crate::backend::{BackendError, Backends, StatementText};
 use crate::error::{Report, SqlError};
@@ -27,7 +29,7 @@ const NOT_SUPPORTED_YET: u16 = 1235;
 const MAX_PLANNINGS: u32 = 3;
 
 impl Session {
-    /// The plan of a statement: from the cache, or made.
+    /// The plan of a statement: from a cache, or made.
     pub(super) async fn plan(
         &mut self,
         text: &Text,
@@ -35,17 +37,48 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         prepared: bool,
     ) -> Result<Arc<Plan>, Failure> {
+        let known = self.known_plan(text, scanned, snapshot, prepared).await?;
+        Ok(Arc::clone(&known.plan))
+    }
+
+    /// As [`plan`](Self::plan), without counting references to what sessions on all processors share.
+    pub(super) async fn known_plan(
+        &mut self,
+        text: &Text,
+        scanned: &Scan,
+        snapshot: &Arc<Snapshot>,
+        prepared: bool,
+    ) -> Result<Arc<KnownPlan>, Failure> {
         let key = self.plan_key(scanned, snapshot, prepared);
-        let plan = match self.shared.plans.get(&key, &text.sql, &self.literals) {
-            Some(plan) => {
-                // it may have been made for another user
-                self.check_schemas(&plan)?;
-                plan
+        let known = match self.recent.find(&key, &text.sql, &self.literals) {
+            Some(known) => {
+                self.shared.recent_hits.here().fetch_add(1, Ordering::Relaxed);
+                known
             }
-            None => Box::pin(self.make_plan(text, scanned, key, snapshot, prepared)).await?,
+            None => {
+                let plan = self.cached_plan(text, scanned, &key, snapshot, prepared).await?;
+                self.recent.keep(key, plan)
+            }
         };
-        self.check_locked(&plan)?;
-        Ok(plan)
+        self.check_locked(&known.plan)?;
+        Ok(known)
+    }
+
+    /// The plan that the cache of all sessions has, or a new one.
+    async fn cached_plan(
+        &mut self,
+        text: &Text,
+        scanned: &Scan,
+        key: &PlanKey,
+        snapshot: &Arc<Snapshot>,
+        prepared: bool,
+    ) -> Result<Arc<Plan>, Failure> {
+        if let Some(plan) = self.shared.plans.get(key, &text.sql, &self.literals) {
+            // it may have been made for another user
+            self.check_schemas(&plan)?;
+            return Ok(plan);
+        }
+        Box::pin(self.make_plan(text, scanned, key.clone(), snapshot, prepared)).await
     }
 
     fn plan_key(&self, scanned: &Scan, snapshot: &Snapshot, prepared: bool) -> PlanKey {

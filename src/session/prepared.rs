@@ -1,6 +1,7 @@
 //! Prepared statements of the binary protocol: COM_STMT_PREPARE, _EXECUTE, _FETCH, _RESET, _CLOSE, _SEND_LONG_DATA.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -23,10 +24,28 @@ use crate::txn::Want;
 /// The prepared statements of one session, of both protocols.
 #[derive(Debug, Default)]
 pub struct PreparedStatements {
-    by_id: HashMap<u32, Prepared>,
+    by_id: HashMap<u32, Box<Prepared>, BuildHasherDefault<IdHasher>>,
     named: HashMap<String, Bytes>,
     last_id: u32,
     long_data_limit_bytes: usize,
+}
+
+/// Spreads statement ids. The proxy gives them, one after the other: nobody chooses ids that collide.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 /// One prepared statement.
@@ -174,7 +193,7 @@ impl Session {
             long_data: LongData::default(),
             cursor: None,
         };
-        self.prepared.by_id.insert(id, prepared);
+        self.prepared.by_id.insert(id, Box::new(prepared));
         Ok(())
     }
 
@@ -236,7 +255,8 @@ impl Session {
         };
         let settings = Settings::new(shard.schema.clone(), self.state.vars.clone());
         let flavour = self.flavour();
-        let want = Want { group: shard.group, role: Role::Primary, flavour, settings: &settings, strict: false };
+        let want =
+            Want { group: shard.group, role: Role::Primary, flavour, settings: (&settings).into(), strict: false };
         let mut lane = self.take_lane(&snapshot, want).await?;
         let statement = lane.kill_handle();
         let watch = Watch { entry: &self.entry };
@@ -299,8 +319,8 @@ impl Session {
             return Err(SqlError::client(1153, "08S01", "A parameter is longer than max_allowed_packet").into());
         }
         self.close_cursor(prepared).await?;
-        let max_cursors = self.shared.limits().max_cursors;
-        if wants_cursor && self.pins.cursors >= max_cursors {
+        if wants_cursor && self.pins.cursors >= self.shared.limits().max_cursors {
+            let max_cursors = self.shared.limits().max_cursors;
             let message = format!("More than {max_cursors} open cursors; close some, or raise limits.max_cursors");
             return Err(SqlError::client(1105, "HY000", message).into());
         }
@@ -325,8 +345,8 @@ impl Session {
         self.forget_diagnostics();
         self.literals.clone_from(&prepared.literals);
         let snapshot = self.snapshot();
-        let plan = self.plan(&prepared.text, &prepared.scan, &snapshot, true).await?;
-        self.run_prepared(&snapshot, &plan, prepared, payload, wants_cursor).await?;
+        let known = self.known_plan(&prepared.text, &prepared.scan, &snapshot, true).await?;
+        self.run_prepared(&snapshot, &known.plan, prepared, payload, wants_cursor).await?;
         Ok(Flow::Continue)
     }
 

@@ -79,8 +79,8 @@ impl Session {
         }
         self.forget_diagnostics();
         let snapshot = self.snapshot();
-        let plan = self.plan(&text, &scanned, &snapshot, false).await?;
-        self.run_text(&snapshot, &plan, &text).await?;
+        let known = self.known_plan(&text, &scanned, &snapshot, false).await?;
+        self.run_text(&snapshot, &known.plan, &text).await?;
         Ok(Flow::Continue)
     }
 }

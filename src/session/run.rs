@@ -127,10 +127,9 @@ impl Session {
         let announced = self.announcement(plan).is_some();
         let single = bound.shards.len() == 1;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
-        let vars = Arc::clone(&self.state.vars);
-        if !single && (plan.needs.timestamp || plan.needs.row_times) {
-            self.state.vars = at_one_moment(&vars);
-        }
+        let vars_before = (!single && (plan.needs.timestamp || plan.needs.row_times))
+            .then(|| at_one_moment(&self.state.vars))
+            .map(|vars| std::mem::replace(&mut self.state.vars, vars));
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
             (_, 1) if bound.names_in_rows => {
@@ -142,7 +141,9 @@ impl Session {
             (Access::Read | Access::LockingRead, _) => Box::pin(self.gather(snapshot, plan, bound, input)).await,
             (Access::Write, _) => Box::pin(self.run_write(snapshot, plan, bound, input)).await.map(|()| None),
         };
-        self.state.vars = vars;
+        if let Some(vars) = vars_before {
+            self.state.vars = vars;
+        }
         let way = match &result {
             Err(_) => Way::Failed,
             Ok(_) if single => Way::Relay,
@@ -247,10 +248,15 @@ impl Session {
         match input {
             Input::Text(text) => watch.guard(&self.client, lane.send_query(shard.sql.bytes(&text.sql))).await?,
             Input::Execute { .. } => {
-                // It may have to be prepared first, which waits for locks on its tables.
-                let statement = lane.kill_handle();
                 let request = request(shard, input, input.wants_cursor());
-                watch.guard_killing(&self.client, statement.as_slice(), lane.send(&request)).await?;
+                if lane.is_at_once(&request) {
+                    watch.guard(&self.client, lane.send(&request)).await?;
+                } else {
+                    // It has to be prepared first, which waits for locks on its tables.
+                    let statement = lane.kill_handle();
+                    let sending = Box::pin(lane.send(&request));
+                    watch.guard_killing(&self.client, statement.as_slice(), sending).await?;
+                }
             }
         }
         let style = Style {

@@ -669,7 +669,7 @@ pub(super) fn statement(scratch: &ScratchBound, place: &ScratchPlace) -> ShardSt
         sql: scratch.sql.clone(),
         params: scratch.params.clone(),
         names: None,
-        rows: Arc::default(),
+        rows: None,
     }
 }
 

@@ -182,7 +182,7 @@ pub(super) fn statement(written: &Written, params: &Params, place: &ScratchPlace
         sql: Text::Rewritten(Bytes::copy_from_slice(&written.sql)),
         params: Params::List(written.params.iter().filter_map(source).collect()),
         names: None,
-        rows: Arc::default(),
+        rows: None,
     }
 }
 

@@ -4,21 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::scratch::ScratchGate;
 use crate::backend::Backends;
 use crate::catalog::Catalog;
 use crate::config::{Limits, Rules};
+use crate::cores::PerCore;
 use crate::error::SqlError;
 use crate::execute::Registry;
 use crate::id::Keys;
 use crate::observe::{Digests, Metrics, QueryKind, Way};
-use crate::plan::PlanCache;
+use crate::plan::{CacheStats, PlanCache};
 use crate::txn::{Coordinator, Recovery};
 
 /// Rules, and the connections to what they name. A statement keeps the snapshot that it began with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The rules.
     pub rules: Arc<Rules>,
@@ -27,7 +28,7 @@ pub struct Snapshot {
     /// Columns of the tables behind.
     pub catalog: Arc<Catalog>,
     /// Who may use temporary tables now.
-    pub scratch: ScratchGate,
+    pub scratch: Arc<ScratchGate>,
 }
 
 impl Snapshot {
@@ -35,8 +36,32 @@ impl Snapshot {
     pub fn new(rules: Arc<Rules>, backends: Arc<Backends>) -> Self {
         let catalog = Arc::new(Catalog::new(Arc::clone(&rules), Arc::clone(&backends)));
         catalog.spawn_refresh();
-        let scratch = ScratchGate::new(&rules.proxy.scratch);
+        let scratch = Arc::new(ScratchGate::new(&rules.proxy.scratch));
         Self { rules, backends, catalog, scratch }
+    }
+}
+
+/// The snapshot in force. Each processor has a copy to count references to.
+#[derive(Debug)]
+pub struct Snapshots(PerCore<ArcSwap<Snapshot>>);
+
+impl Snapshots {
+    fn new(snapshot: &Snapshot) -> Self {
+        Self(PerCore::new(|| ArcSwap::from_pointee(snapshot.clone())))
+    }
+
+    /// The snapshot, for a short look.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.0.here().load()
+    }
+
+    /// The snapshot, to keep.
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.0.here().load_full()
+    }
+
+    fn store(&self, snapshot: &Snapshot) {
+        self.0.iter().for_each(|copy| copy.store(Arc::new(snapshot.clone())));
     }
 }
 
@@ -44,9 +69,11 @@ impl Snapshot {
 #[derive(Debug)]
 pub struct Shared {
     /// The rules in force.
-    pub snapshot: ArcSwap<Snapshot>,
+    pub snapshot: Snapshots,
     /// Plans by fingerprint.
     pub plans: PlanCache,
+    /// Plans that sessions found among their own.
+    pub(super) recent_hits: PerCore<AtomicU64>,
     /// All sessions.
     pub registry: Arc<Registry>,
     /// Counters.
@@ -63,6 +90,7 @@ pub struct Shared {
     pub started: Instant,
     /// What makes keys.
     pub keys: Keys,
+    is_mariadb: bool,
     draining: AtomicBool,
     loaded_at_unix_s: AtomicU64,
 }
@@ -76,12 +104,14 @@ impl Shared {
             recovery: Recovery::new(Arc::clone(&coordinator)),
             coordinator,
             plans: PlanCache::new(limits.plan_cache_entries, limits.plan_cache_statement_bytes),
-            snapshot: ArcSwap::from_pointee(snapshot),
+            snapshot: Snapshots::new(&snapshot),
+            recent_hits: PerCore::new(AtomicU64::default),
             registry: Arc::new(Registry::default()),
             metrics,
             digests: Arc::new(Digests::new(limits.digest_entries)),
             draining: AtomicBool::new(false),
             loaded_at_unix_s: AtomicU64::new(now_unix_s()),
+            is_mariadb: server_version.contains("MariaDB"),
             server_version: Arc::clone(server_version),
             started: Instant::now(),
             keys: Keys::default(),
@@ -91,6 +121,13 @@ impl Shared {
     /// The bounds in force.
     pub fn limits(&self) -> Limits {
         self.snapshot.load().rules.proxy.limits.clone()
+    }
+
+    /// How the plan cache does, what sessions found among their own plans counted in.
+    pub fn plan_cache_stats(&self) -> CacheStats {
+        let stats = self.plans.stats();
+        let recent: u64 = self.recent_hits.iter().map(|hits| hits.load(Ordering::Relaxed)).sum();
+        CacheStats { hits: stats.hits + recent, ..stats }
     }
 
     /// Counts an error that a client got.
@@ -139,13 +176,13 @@ impl Shared {
     /// Takes new rules into force. Plans and columns of the old ones are keyed by their version and age out.
     pub fn replace_rules(&self, snapshot: Snapshot) {
         tracing::info!(version = snapshot.rules.version, "rules are in force");
-        self.snapshot.store(Arc::new(snapshot));
+        self.snapshot.store(&snapshot);
         self.loaded_at_unix_s.store(now_unix_s(), Ordering::Relaxed);
     }
 
     /// Whether clients see a MariaDB.
     pub fn is_mariadb(&self) -> bool {
-        self.server_version.contains("MariaDB")
+        self.is_mariadb
     }
 
     /// The version as version comments count it: 8.0.36 is 80036.

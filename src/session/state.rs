@@ -15,7 +15,7 @@ pub const MAX_USER_VARIABLES: usize = 1_000;
 /// Session state that does not depend on a connection to a backend.
 #[derive(Debug)]
 pub struct State {
-    /// The logical schema in use.
+    /// The logical schema in use. A copy of the session's own: counting references to it concerns no other processor.
     pub schema: Option<Arc<str>>,
     /// System variables as literals; what every backend connection is brought to.
     pub vars: Arc<Variables>,
@@ -50,7 +50,7 @@ impl State {
     pub fn new(collation: u16, schema: Option<Arc<str>>, is_mariadb: bool) -> Self {
         let vars = initial_variables(collation, is_mariadb);
         Self {
-            schema,
+            schema: schema.as_deref().map(Arc::from),
             text_is_utf8: is_utf8(vars.get("character_set_client").map(|literal| &**literal)),
             vars,
             user_vars: BTreeMap::new(),
@@ -65,6 +65,11 @@ impl State {
             earlier_diagnostics: Vec::new(),
             last_write: None,
         }
+    }
+
+    /// Chooses a schema.
+    pub fn set_schema(&mut self, name: Option<&str>) {
+        self.schema = name.map(Arc::from);
     }
 
     /// Sets one system variable (`None`: to the server's default), and follows it where the proxy depends on it.

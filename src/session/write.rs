@@ -175,7 +175,7 @@ impl Session {
                 requests[index].push(Step::new(Request::UseSchema(Arc::clone(schema))));
                 schemas[index] = Some(Arc::clone(schema));
             }
-            requests[index].push(Step { request: request(shard, input, false), rows: Arc::clone(&shard.rows) });
+            requests[index].push(Step { request: request(shard, input, false), rows: shard.rows.clone() });
         }
         Ok((lanes, requests))
     }

@@ -11,7 +11,7 @@ use super::coordinator::{Coordinator, Entry, Participant};
 use super::error::{CommitError, TransactionError};
 use super::xid::{GroupTag, Xid};
 use super::{Access, Begin};
-use crate::backend::{Backends, Flavour, KillHandle, Lease, Role, Settings};
+use crate::backend::{Backends, Flavour, KillHandle, Lease, Role, Wanted};
 use crate::config::GroupId;
 use crate::execute::{ExecuteError, Lane};
 use crate::protocol::StatusFlags;
@@ -100,7 +100,7 @@ pub struct Want<'a> {
     /// How the client wants its bytes.
     pub flavour: Flavour,
     /// The session state that the connection must have.
-    pub settings: &'a Settings,
+    pub settings: Wanted<'a>,
     /// Whether the statement must not run when that state cannot be set: everything but plain reads.
     pub strict: bool,
 }

@@ -263,3 +263,50 @@ async fn whatever_happens_to_a_connection_its_place_comes_back() {
         all.push(pool.checkout(Flavour::from_index(index % 2)).await.unwrap());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_a_connection_that_lies_at_hand() {
+    let pool = shared().pool_with(|spec| {
+        spec.limits.max_connections = 1;
+        spec.limits.max_waiting = 1000;
+        spec.limits.wait_timeout = Duration::from_secs(60);
+    });
+    // Each return races with others' looking and beginning to wait; one that goes unseen would be waited for in vain.
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                for _ in 0..2_000 {
+                    drop(pool.checkout(Flavour::OWN).await.unwrap());
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let stats = crate::backend::ServerStats::of(&"g0".into(), crate::backend::Role::Primary, &pool);
+    assert_eq!((stats.open, stats.idle, stats.in_use, stats.waiting), (1, 1, 0, 0));
+}
+
+#[tokio::test]
+async fn connections_at_hand_count_as_free_for_every_flavour() {
+    let pool = shared().pool();
+    let plain: Vec<_> = futures_util::future::join_all((0..4).map(|_| pool.checkout(Flavour::default()))).await;
+    drop(plain);
+    let own: Vec<_> = futures_util::future::join_all((0..4).map(|_| pool.checkout_free(Flavour::OWN))).await;
+    assert!(own.iter().all(Option::is_some));
+}
+
+#[tokio::test]
+async fn where_connections_are_to_be_pinged_at_once_none_lies_at_hand() {
+    let pool = shared().pool_with(|spec| spec.limits.ping_after_idle = Duration::ZERO);
+    let (a, mut b) = (lease(&pool).await, lease(&pool).await);
+    let id = a.thread_id();
+    drop(a);
+    b.query(&format!("KILL {id}")).await.unwrap();
+    // The server's goodbye may be on its way still; the ping finds out.
+    let mut c = lease(&pool).await;
+    assert_ne!(c.thread_id(), id);
+    c.query("SELECT 1").await.unwrap();
+}

@@ -55,7 +55,7 @@ impl OnlyComposed {
             sql: Text::Rewritten(Bytes::from(sql)),
             params: Params::Same,
             names: None,
-            rows: Arc::default(),
+            rows: None,
         }
     }
 }

@@ -145,7 +145,7 @@ impl InsertAction {
             let as_select = alone && !self.rows[rows[0]].has_default;
             let filling = Rows { action: self, rows, generated: &generated, values, as_select };
             let number = |row: &usize| u32::try_from(row + 1).unwrap_or(u32::MAX);
-            let numbers = if used.len() > 1 { rows.iter().map(number).collect() } else { Arc::default() };
+            let numbers = (used.len() > 1).then(|| rows.iter().map(number).collect());
             self.statement(template, *node, values, session, Some(&filling), numbers)
         });
         let insert_id = generated.iter().flatten().find_map(|key| key.int());
@@ -183,7 +183,7 @@ impl InsertAction {
 
     /// The statement for some node, whatever the values.
     pub fn sample(&self, values: &Values<'_>) -> Result<ShardStatement, PlanError> {
-        Ok(self.statement(&self.relay, 0, values, &NoSession, None, Arc::default()))
+        Ok(self.statement(&self.relay, 0, values, &NoSession, None, None))
     }
 
     fn statement(
@@ -193,7 +193,7 @@ impl InsertAction {
         values: &Values<'_>,
         session: &dyn SessionValues,
         insert: Option<&dyn InsertFilling>,
-        rows: Arc<[u32]>,
+        rows: Option<Arc<[u32]>>,
     ) -> ShardStatement {
         let unit = &self.unit[0];
         let data_node = &unit.place.nodes()[node];

@@ -316,7 +316,7 @@ impl ScratchPlan {
             sql: Text::Rewritten(Bytes::from(sql)),
             params: Params::Same,
             names: self.names.clone(),
-            rows: Arc::default(),
+            rows: None,
         })
     }
 }

@@ -215,7 +215,8 @@ impl Session {
         self.check_write(&snapshot, &[place.group])?;
         let settings = Settings::new(Some(Arc::clone(&place.schema)), Arc::clone(&self.state.vars));
         let flavour = self.flavour();
-        let want = Want { group: place.group, role: Role::Primary, flavour, settings: &settings, strict: true };
+        let want =
+            Want { group: place.group, role: Role::Primary, flavour, settings: (&settings).into(), strict: true };
         let mut lane: Lane = self.txn.lane(&snapshot.backends, want).await?;
         if let Some(prelude) = self.user_variables_prelude() {
             lane.queue_prelude(prelude.as_bytes())?;

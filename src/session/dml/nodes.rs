@@ -81,7 +81,7 @@ impl Session {
             target.unit.place.nodes().iter().find(|node| node.group == group).map(|node| Arc::clone(&node.schema));
         let settings = Settings::new(schema, Arc::clone(&self.state.vars));
         let flavour = self.flavour();
-        let want = Want { group, role: Role::Primary, flavour, settings: &settings, strict: true };
+        let want = Want { group, role: Role::Primary, flavour, settings: (&settings).into(), strict: true };
         let mut lane = self.txn.lane(&snapshot.backends, want).await?;
         self.queue_user_variables(plan, &mut lane)?;
         Ok(lane)
