@@ -72,6 +72,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Steps over comments that only some servers execute; true if there were some.
+    pub(super) fn unsure_comments(&mut self) -> bool {
+        let before = self.position;
+        while self.peek_kind() == Some(TokenKind::UnsureComment) {
+            self.position += 1;
+        }
+        self.position > before
+    }
+
     /// Steps over this keyword.
     pub(super) fn word(&mut self, word: &str) -> bool {
         let found = self.peek_word(word);

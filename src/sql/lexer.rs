@@ -95,6 +95,9 @@ impl Token {
 /// `/*!nnnnn` up to this version is code to every supported server (MySQL 5.7 and later, MariaDB 10.6 and later).
 /// MariaDB takes 50701 to 99999 for a comment, since those numbers mean features of MySQL that it lacks.
 const CODE_FOR_ALL_UP_TO: u32 = 50_700;
+/// The version that no server has: dumps of MariaDB begin with `/*M!999999\- enable the sandbox mode */`, which only its
+/// command line client reads.
+const CODE_FOR_NONE: u32 = 999_999;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -319,8 +322,8 @@ impl<'a> Lexer<'a> {
         match (self.at(start + 2), self.at(start + 3)) {
             (Some(b'!'), _) => self.code_comment(start),
             (Some(b'M'), Some(b'!')) => {
-                let end = self.comment_end(start + 4, true);
-                self.token(TokenKind::UnsureComment, start, end)
+                let (version, _) = self.code_version(start + 4);
+                self.unsure_comment(start, start + 4, version)
             }
             (Some(b'+'), _) => {
                 let end = self.comment_end(start + 3, false);
@@ -337,17 +340,27 @@ impl<'a> Lexer<'a> {
 
     /// `/*!`, or `/*!` with a version of five or six digits.
     fn code_comment(&mut self, start: usize) -> Token {
-        let digits = (self.skip_digits(start + 3) - start - 3).min(6);
-        let version_length = if digits < 5 { 0 } else { digits };
-        let version = self.sql[start + 3..start + 3 + version_length]
-            .iter()
-            .fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
+        let (version, length) = self.code_version(start + 3);
         if self.in_code || version > CODE_FOR_ALL_UP_TO {
-            let end = self.comment_end(start + 3, true);
-            return self.token(TokenKind::UnsureComment, start, end);
+            return self.unsure_comment(start, start + 3, version);
         }
         self.in_code = true;
-        self.token(TokenKind::CodeOpen, start, start + 3 + version_length)
+        self.token(TokenKind::CodeOpen, start, start + 3 + length)
+    }
+
+    /// The version that stands here, 0 if none does, and how many bytes it takes.
+    fn code_version(&self, start: usize) -> (u32, usize) {
+        let digits = (self.skip_digits(start) - start).min(6);
+        let length = if digits < 5 { 0 } else { digits };
+        let value = |version: u32, digit: &u8| version * 10 + u32::from(digit - b'0');
+        (self.sql[start..start + length].iter().fold(0, value), length)
+    }
+
+    /// Code that some servers execute; plain comment where none does.
+    fn unsure_comment(&mut self, start: usize, inner: usize, version: u32) -> Token {
+        let end = self.comment_end(inner, true);
+        let kind = if version == CODE_FOR_NONE { TokenKind::Comment } else { TokenKind::UnsureComment };
+        self.token(kind, start, end)
     }
 
     fn variable(&mut self, start: usize) -> Token {

@@ -100,6 +100,10 @@ fn executable_comments_are_read_as_code_where_all_servers_do() {
         tokens("/*M! x */ /*M!100100 y */ /*!100100 z*/"),
         [(UnsureComment, "/*M! x */"), (UnsureComment, "/*M!100100 y */"), (UnsureComment, "/*!100100 z*/"),]
     );
+    assert_eq!(
+        tokens("/*M!999999\\- x */ /*!999999 y */ 1"),
+        [(Comment, "/*M!999999\\- x */"), (Comment, "/*!999999 y */"), (Integer, "1")]
+    );
     assert_eq!(tokens("/*!123 x*/"), [(CodeOpen, "/*!"), (Integer, "123"), (Word, "x"), (CodeClose, "*/")]);
     assert_eq!(tokens("2*/ 3"), [(Integer, "2"), (Symbol, "*"), (Symbol, "/"), (Integer, "3")]);
 }

@@ -228,6 +228,15 @@ fn describe_and_explain() {
 }
 
 #[test]
+fn comments_in_front() {
+    assert!(matches!(read("/*M!999999\\- enable the sandbox mode */ SET @a = 1"), S::Set(_)));
+    for (sql, verb) in [("/*!80000 x */ SET @a = 1", Verb::Set), ("/*M! x */ /*!100100 y */ BEGIN", Verb::Begin)] {
+        assert_eq!(read(sql), S::Opaque(verb), "{sql}");
+    }
+    assert_eq!(parse(b"/*!80000 x */ SELECT 1", LexMode::default()), None);
+}
+
+#[test]
 fn kill() {
     assert_eq!(read("KILL QUERY 5"), S::Kill(Kill { query: true, connection_id: 5 }));
     assert_eq!(read("KILL 5"), S::Kill(Kill { query: false, connection_id: 5 }));

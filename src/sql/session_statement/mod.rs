@@ -154,7 +154,14 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Option<SessionStatement> {
     if let Some(versioned) = versioned_comment(&cursor, sql) {
         return Some(versioned);
     }
+    let behind_code = cursor.unsure_comments();
     let verb = cursor.verb();
+    let statement = statement(cursor, verb)?;
+    // What only some servers execute may change what it says.
+    Some(if behind_code { SessionStatement::Opaque(verb) } else { statement })
+}
+
+fn statement(mut cursor: Cursor<'_>, verb: Verb) -> Option<SessionStatement> {
     let parsed = match verb {
         Verb::Set => set::parse(&mut cursor),
         Verb::Use => cursor.skip().name().map(SessionStatement::Use),
