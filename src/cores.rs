@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -145,11 +146,8 @@ impl Seat {
     /// Runs a task there, and gives the place up when it has ended.
     pub fn spawn(self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let core = Arc::clone(&self.0);
-        let seated = async move {
-            let _seat = self;
-            task.await;
-        };
-        core.runtime.spawn(seated).abort_handle()
+        // An async block around the task would hold its state twice.
+        core.runtime.spawn(task.map(move |()| drop(self))).abort_handle()
     }
 }
 
