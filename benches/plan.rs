@@ -82,6 +82,7 @@ fn columns() -> Columns {
         primary_key: vec!["id".to_owned()],
         unique_keys: Vec::new(),
         engine: None,
+        definition: None,
         collation: None,
     }))
 }

@@ -4,7 +4,7 @@
 //! equal answers, refusals (1235) and differences are counted and printed (`--nocapture`). Rows that differ, or an error
 //! on one side only that is no refusal, fail the test. Without the variable there is nothing to run.
 //! `SHARDLOOM_CORPORA_FILE` picks the files whose name holds it, `SHARDLOOM_CORPORA_STEP` takes every n-th query of
-//! sqllogictest.
+//! sqllogictest, `SHARDLOOM_CORPORA_OFFSET` of them begins with another one than the first.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -121,7 +121,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-fn sqllogictest(text: &str, step: usize) -> Vec<String> {
+fn sqllogictest(text: &str, step: usize, offset: usize) -> Vec<String> {
     let mut statements = Vec::new();
     let mut queries = 0;
     for record in text.split("\n\n") {
@@ -136,7 +136,7 @@ fn sqllogictest(text: &str, step: usize) -> Vec<String> {
             continue;
         }
         queries += usize::from(is_query);
-        if is_query && queries % step != 0 {
+        if is_query && queries % step != offset % step {
             continue;
         }
         let sql: Vec<&str> = lines.take_while(|line| *line != "----").collect();
@@ -149,7 +149,9 @@ fn sqllogictest(text: &str, step: usize) -> Vec<String> {
 fn answers_are_those_of_one_server() {
     let Ok(folder) = std::env::var("SHARDLOOM_CORPORA") else { return };
     let folder = Path::new(&folder);
-    let step = std::env::var("SHARDLOOM_CORPORA_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(1);
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<usize>().ok());
+    let step = number("SHARDLOOM_CORPORA_STEP").unwrap_or(1).max(1);
+    let offset = number("SHARDLOOM_CORPORA_OFFSET").unwrap_or(0);
     let logic = files(&folder.join("sqllogictest"), "test");
     let mut rules = Rules::schema("schema1", SCHEMA1).and_schema("schema2", SCHEMA2).and_schema("schema3", SCHEMA3);
     let schema_of = |path: &Path| path.file_stem().unwrap().to_string_lossy().replace('.', "_");
@@ -175,7 +177,7 @@ fn answers_are_those_of_one_server() {
         let schema = schema_of(&path);
         let mut plain = Options::new(&backends.plain).schema(&schema).connect().unwrap();
         let mut through = Options::new(&proxy.url()).schema(&schema).connect().unwrap();
-        for sql in sqllogictest(&std::fs::read_to_string(&path).unwrap(), step) {
+        for sql in sqllogictest(&std::fs::read_to_string(&path).unwrap(), step, offset) {
             tally.run(&sql, &mut plain, &mut through);
         }
         tally.report(&schema);

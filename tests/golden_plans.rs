@@ -2,7 +2,7 @@
 //!
 //! Each file of `tests/golden/*.txt` holds statements, each followed by its plan, indented. `SHARDLOOM_GOLDEN=write`
 //! writes the plans anew; then read the diff. Lines before a statement set it up: `schema: name`,
-//! `params: 1, 'a', NULL`. In `catalog.txt` the word `primary` behind a column puts it into the primary key.
+//! `params: 1, 'a', NULL`. In `catalog.txt` a view has its query behind ` = `, as its server prints it, and the word `primary` behind a column puts it into the primary key.
 
 #![allow(clippy::unwrap_used)]
 
@@ -35,6 +35,7 @@ impl Columns {
     fn read(text: &str) -> Self {
         let mut tables = HashMap::new();
         for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+            let (line, definition) = line.split_once(" = ").map_or((line, None), |(line, text)| (line, Some(text)));
             let (name, columns) = line.split_once(": ").unwrap();
             let (schema, table) = name.split_once('.').unwrap();
             let texts = split_columns(columns);
@@ -42,11 +43,12 @@ impl Columns {
             let primary_key = in_key.filter_map(|text| text.split_whitespace().next()).map(str::to_owned).collect();
             let columns = texts.iter().map(|column| column_of(column)).collect();
             let info = TableInfo {
-                kind: TableKind::Base,
+                kind: if definition.is_some() { TableKind::View } else { TableKind::Base },
                 columns,
                 primary_key,
                 unique_keys: Vec::new(),
                 engine: None,
+                definition: definition.map(str::to_owned),
                 collation: None,
             };
             tables.insert((schema.to_owned(), table.to_lowercase()), Arc::new(info));

@@ -57,6 +57,7 @@ files!(
     transaction,
     transaction_groups,
     types,
+    views,
     with_again
 );
 
@@ -88,6 +89,7 @@ fn schemas() {
 /// Cases that the generator found, each with the rules of its tables in lines that begin with `#!`.
 const FOUND: &[(&str, &str)] = &[
     ("found_create_select", include_str!("slt/found/create_select.slt")),
+    ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
     ("found_in_list", include_str!("slt/found/in_list.slt")),
     ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),

@@ -319,3 +319,19 @@ fn cursors_give_their_rows_in_pieces() {
     client.close_statement(&prepared);
     assert_eq!(scalar(&mut client, "SELECT 1"), "1");
 }
+
+/// While one table is locked, another is read; what is inserted then comes too late for the statement.
+#[test]
+fn the_tables_of_a_group_are_read_at_one_moment() {
+    let proxy = start("scratch_moment", "{}");
+    let mut client = connect(&proxy, "scratch_moment");
+    let group = &Backends::shared().groups[0].primary;
+    let mut holder = Options::new(group).schema("scratch_moment").connect().unwrap();
+    holder.run("LOCK TABLES left_only WRITE");
+    let sql = "SELECT COUNT(*) FROM items i JOIN left_only l ON i.id = l.id * 1 WHERE i.n >= 0";
+    let reading = std::thread::spawn(move || (scalar(&mut client, sql), scalar(&mut client, sql)));
+    poll_until("the locked table is waited for", SOON, || running("left_only") > 0);
+    holder.run("INSERT INTO left_only VALUES (500)");
+    holder.run("UNLOCK TABLES");
+    assert_eq!(reading.join().unwrap(), ("2".to_owned(), "3".to_owned()));
+}

@@ -170,6 +170,7 @@ mod tests {
             unique_keys: Vec::new(),
             engine: None,
             collation: None,
+            definition: None,
         })
     }
 

@@ -75,6 +75,9 @@ pub struct TableInfo {
     pub engine: Option<String>,
     /// The default collation of a table.
     pub collation: Option<String>,
+    /// The query of a view, as its server prints it: every name resolved, with physical schemas and tables
+    /// (`VIEW_DEFINITION`).
+    pub definition: Option<String>,
 }
 
 impl TableInfo {

@@ -31,7 +31,12 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
         unique_keys: Vec::new(),
         engine: optional(table, 2),
         collation: optional(table, 3),
+        definition: None,
     };
+    if info.kind == TableKind::View {
+        let views = query(VIEWS, "1").await?;
+        info.definition = views.iter().find(of_it).and_then(|view| optional(view, 1)).filter(|text| !text.is_empty());
+    }
     if info.columns.is_empty() {
         return Ok(None); // dropped between the two queries
     }
@@ -62,6 +67,8 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
 const TABLES: &str = "TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, VERSION() FROM information_schema.TABLES";
 
 const COLUMNS: &str = "TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA, COLUMN_DEFAULT FROM information_schema.COLUMNS";
+
+const VIEWS: &str = "TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS";
 
 const KEYS: &str = "TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS";
 

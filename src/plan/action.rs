@@ -14,6 +14,7 @@ use super::scratch::ScratchPlan;
 use super::template::{Filling, Template};
 use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
 use super::unit::Unit;
+use super::views::Expanded;
 use crate::config::GroupId;
 use crate::merge::MergeSpec;
 use crate::route::algorithm::ShardSet;
@@ -40,6 +41,8 @@ pub(crate) enum Action {
     Given(Given),
     /// Is answered by another statement.
     Instead(Instead),
+    /// Reads views, whose queries stand in their places.
+    Expanded(Expanded),
     /// Runs in steps only.
     OnlyComposed(OnlyComposed),
 }

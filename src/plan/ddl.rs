@@ -18,7 +18,7 @@ use super::shape::Met;
 use super::template::{Slot, TemplateBuilder};
 use super::types::{Access, LogicalTable, StatementKind};
 use super::unit::{Unit, quoted};
-use super::{Plan, PlanContext};
+use super::{Plan, PlanContext, views};
 use crate::config::Table;
 use crate::route::condition::Condition;
 use crate::route::key::KeyType;
@@ -40,7 +40,11 @@ pub(crate) fn plan(subject: &Subject<'_>) -> Result<Plan, PlanError> {
         DdlKind::Other if is_account(subject) => {
             return Err(PlanError::not_supported("accounts and privileges", "users are defined by the rules"));
         }
-        DdlKind::DefineView(_) | DdlKind::DropView | DdlKind::CreateTrigger | DdlKind::Program | DdlKind::Other => {
+        DdlKind::DefineView(query) => {
+            let Some(view) = ddl.tables.first() else { return opaque::plan(subject, "this view") };
+            return views::define(subject, &view.name, query);
+        }
+        DdlKind::CreateTrigger | DdlKind::Program | DdlKind::Other => {
             return opaque::plan(subject, "an object whose definition names tables,");
         }
         _ => {}
@@ -171,6 +175,7 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
             let instead = "create the table, then insert the rows";
             return with_rows(subject, &tables, PlanError::not_supported(what, instead));
         }
+        DdlKind::DropView => return refused("DROP VIEW of", "it is a table"),
         DdlKind::RenameTable => return refused("RENAME TABLE of", "its name is given by the rules"),
         DdlKind::Maintenance(_) if tables.iter().any(|table| table.place.nodes().len() > 1) => {
             return refused("maintenance of", "run it on the backends");

@@ -49,6 +49,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, delete: &Delete) -> R
     }
     builder.returning(delete.returning.as_deref(), block)?;
     subject.check_complete(&parsed.statement, &builder)?;
+    super::system::refuse_mixed(&builder)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     // `DELETE FROM t AS a` is not valid on every server; with several tables aliases are
     let renamed = if several { None } else { refs.first().and_then(|id| keys.unit_of(*id)) };

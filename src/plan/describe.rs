@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::action::Action;
 use super::types::{Bound, ParamSource, Params, ScratchBound, SessionValues};
 use super::{Plan, PlanError};
 use crate::id::Key;
@@ -19,6 +20,10 @@ impl Plan {
         params: &[RawValue<'_>],
         session: &dyn SessionValues,
     ) -> Result<String, PlanError> {
+        if let Action::Expanded(expanded) = &self.action {
+            let (text, own) = expanded.text(sql, literals);
+            return expanded.plan().describe(&text, &own, params, session);
+        }
         let numbers = |count: u32| (1..=u64::from(count)).map(Key::Int).collect();
         let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok(numbers(count)));
         match (bound, &self.compose) {

@@ -32,6 +32,17 @@ pub enum PlanError {
         /// Its name.
         table: String,
     },
+    /// A view over a table that is gone.
+    #[error(
+        "View '{schema}.{view}' references invalid table(s) or column(s) or function(s) or definer/invoker of view \
+         lack rights to use them"
+    )]
+    InvalidView {
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        view: String,
+    },
     /// A row whose sharding key is NULL.
     #[error("Column '{0}' cannot be null")]
     NullKey(String),
@@ -111,6 +122,7 @@ impl Report for PlanError {
             Self::NoSchema => 1046,             // ER_NO_DB_ERROR
             Self::UnknownSchema(_) => 1049,     // ER_BAD_DB_ERROR
             Self::NoSuchTable { .. } => 1146,   // ER_NO_SUCH_TABLE
+            Self::InvalidView { .. } => 1356,   // ER_VIEW_INVALID
             Self::NullKey(_) => 1048,           // ER_BAD_NULL_ERROR
             Self::MissingKey(_) => 1364,        // ER_NO_DEFAULT_FOR_FIELD
             Self::ColumnCount(_) => 1136,       // ER_WRONG_VALUE_COUNT_ON_ROW
@@ -135,7 +147,11 @@ impl Report for PlanError {
             Self::OutOfRange { .. } => "22003",
             Self::ColumnCount(_) => "21S01",
             Self::UnknownColumn { .. } => "42S22",
-            Self::MissingKey(_) | Self::Parameters | Self::Ids { .. } | Self::Internal(_) => "HY000",
+            Self::InvalidView { .. }
+            | Self::MissingKey(_)
+            | Self::Parameters
+            | Self::Ids { .. }
+            | Self::Internal(_) => "HY000",
             Self::Route(error) => error.sqlstate(),
             Self::Parse(error) => error.sqlstate(),
         }
@@ -145,7 +161,7 @@ impl Report for PlanError {
         match self {
             Self::NotSupported { .. } => "not_supported",
             Self::NoSchema | Self::UnknownSchema(_) => "schema",
-            Self::NoSuchTable { .. } | Self::UnknownColumn { .. } => "name",
+            Self::NoSuchTable { .. } | Self::InvalidView { .. } | Self::UnknownColumn { .. } => "name",
             Self::NullKey(_)
             | Self::MissingKey(_)
             | Self::ColumnCount(_)

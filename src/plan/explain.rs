@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::action::Action;
 use super::error::PlanError;
 use super::query::Subject;
-use super::types::{Access, Bound, Params, SessionValues, ShardStatement, StatementKind, Text};
+use super::types::{Access, Bound, Params, ScratchBound, SessionValues, ShardStatement, StatementKind, Text};
 use super::{KeySource, Plan, PlanContext, opaque};
 use crate::route::key::RawValue;
 use crate::sql::session_statement::Explain;
@@ -22,6 +22,8 @@ pub(crate) struct ExplainAction {
     literals_before: usize,
     /// Where it begins, behind the last of them.
     distance: usize,
+    /// It runs: EXPLAIN ANALYZE, or MariaDB's ANALYZE.
+    executes: bool,
 }
 
 /// Plans EXPLAIN.
@@ -59,7 +61,12 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
         compose: None,
         given_ids: None,
         warnings: Vec::new(),
-        action: Action::Explain(ExplainAction { inner: Box::new(inner), literals_before, distance: start - base }),
+        action: Action::Explain(ExplainAction {
+            inner: Box::new(inner),
+            literals_before,
+            distance: start - base,
+            executes: explain.executes,
+        }),
     })
 }
 
@@ -75,12 +82,30 @@ impl ExplainAction {
     ) -> Result<Bound, PlanError> {
         let (range, inner) = self.inside(sql, literals);
         let bound = self.inner.bind_with(&sql[range.clone()], &inner, params, session, ids)?;
-        if bound.scratch.is_some() {
-            return Err(PlanError::not_supported("EXPLAIN of a query over temporary tables", "use EXPLAIN ROUTE"));
+        if let Some(scratch) = bound.scratch {
+            // partial groups are put together: what the first shard does is the query's own plan
+            if let Some(first) = scratch.combine.as_ref().and_then(|combine| combine.shards.first()) {
+                let shards = vec![prefixed(sql, range, first.clone())];
+                return Ok(Bound { shards, ..Bound::default() });
+            }
+            return Ok(Bound { scratch: Some(Box::new(self.over_scratch(sql, range, *scratch))), ..Bound::default() });
         }
         let first = bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))?;
         let shards = vec![prefixed(sql, range, first)];
         Ok(Bound { shards, ..Bound::default() })
+    }
+
+    /// A query over temporary tables is explained over such tables, which are empty where it does not run.
+    fn over_scratch(&self, sql: &[u8], range: Range<usize>, mut scratch: ScratchBound) -> ScratchBound {
+        let mut text = sql.get(..range.start).unwrap_or_default().to_vec();
+        text.extend_from_slice(scratch.sql.bytes(sql.get(range).unwrap_or_default()));
+        scratch.sql = Text::Rewritten(Bytes::from(text));
+        scratch.gives_rows = true;
+        scratch.reads_again = false;
+        if !self.executes {
+            scratch.reads.iter_mut().for_each(|read| read.shards.clear());
+        }
+        scratch
     }
 
     /// As [`Plan::sample`].

@@ -38,6 +38,8 @@ const WIDE: &[&str] = &["big5", "cp932", "gbk", "gb18030", "sjis", "ucs2", "utf1
 
 /// Plans the loading of a file; `None` for a table that no rule places: its server reads the file.
 pub(crate) fn plan(context: &PlanContext<'_>, load: LoadData) -> Result<Option<LoadPlan>, PlanError> {
+    let schema = load.table.schema.as_ref().map(|name| name.text.as_str());
+    super::views::refuse_target(context, schema, &load.table.table.text)?;
     let place = locate(context, load.table.schema.as_ref().map(|name| name.text.as_str()), &load.table.table.text)?;
     let Place::Ruled { .. } = &place else { return Ok(None) };
     let table = place.table().to_owned();

@@ -41,9 +41,11 @@ mod template;
 pub mod types;
 mod unit;
 mod update;
+pub mod views;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sqlparser::ast::Statement;
 
 use crate::catalog::CatalogView;
@@ -158,6 +160,7 @@ impl Plan {
             Action::Explain(explain) => explain.bind(sql, literals, params, session, ids),
             Action::Given(given) => Ok(given.bind()),
             Action::Instead(instead) => instead.bind(session),
+            Action::Expanded(expanded) => expanded.bind(sql, literals, params, session, ids),
             Action::OnlyComposed(only) => Err(only.refused.clone()),
         }?;
         bound.keeps_last_insert_id |= self.gives_ids(&values);
@@ -174,6 +177,7 @@ impl Plan {
             Action::Insert(insert) => insert.sample(&values),
             Action::Explain(explain) => explain.sample(sql, literals),
             Action::Instead(instead) => instead.sample(),
+            Action::Expanded(expanded) => expanded.sample(sql, literals),
             Action::OnlyComposed(only) => Ok(only.sample()),
             Action::Everywhere(_) | Action::Given(_) => {
                 let none: KeySource<'_> = &|_, _| Ok(Vec::new());
@@ -205,9 +209,22 @@ impl Plan {
         params: &[RawValue<'_>],
         session: &dyn SessionValues,
     ) -> Option<ScratchBound> {
-        let Action::Query(query) = &self.action else { return None };
+        let query = match &self.action {
+            Action::Query(query) => query,
+            Action::Expanded(expanded) => return expanded.bind_scratch(reason, sql, literals, params, session),
+            _ => return None,
+        };
         let scratch = query.scratch.as_ref().ok()?;
         Some(scratch.bind(reason, &self.values(sql, literals, params), session))
+    }
+
+    /// The text that the plan is for, where that is not the client's: with the queries of views in the places of their
+    /// names.
+    pub(crate) fn expanded(&self, sql: &[u8], literals: &[Literal]) -> Option<Bytes> {
+        match &self.action {
+            Action::Expanded(expanded) => Some(expanded.text(sql, literals).0),
+            _ => None,
+        }
     }
 
     /// How many columns at the end of a [`Plan::sample`]'s result the client does not see.
@@ -299,6 +316,9 @@ fn data(subject: &Subject<'_>) -> Result<Plan, PlanError> {
         Ok(parsed) => parsed,
         Err(error) => return opaque::unparsed(subject, error),
     };
+    if let Some(plan) = views::plan(subject, &parsed)? {
+        return Ok(plan);
+    }
     match &parsed.statement {
         Statement::Query(query) => query::plan(subject, &parsed, query),
         Statement::Insert(insert) => insert::plan(subject, &parsed, insert),

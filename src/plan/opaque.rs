@@ -9,6 +9,7 @@ use super::place::is_system_schema;
 use super::query::Subject;
 use super::template::Template;
 use super::types::{Access, LogicalTable, Needs, Pins, StatementKind};
+use super::views::SplitView;
 use super::{Plan, PlanContext};
 use crate::sql::names::{self, Name};
 use crate::sql::{ParseError, Verb};
@@ -46,6 +47,9 @@ pub(crate) fn placed_name(context: &PlanContext<'_>, names: &[Name]) -> Option<S
     for schema in chosen.chain(named) {
         for name in names {
             if schema.is_part(&name.text) {
+                return Some(name.text.clone());
+            }
+            if SplitView::find(context, Some(&schema.name), &name.text).is_some() {
                 return Some(name.text.clone());
             }
             let Some(table) = schema.table(&name.text) else { continue };

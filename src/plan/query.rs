@@ -102,7 +102,6 @@ impl<'a> Subject<'a> {
         }
         let mut counter = Counter(0);
         let _ = statement.visit(&mut counter);
-        super::system::refuse_mixed(builder)?;
         if counter.0 == builder.relations {
             return Ok(());
         }
@@ -174,6 +173,8 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let relay = base(&builder, &keys, None)?.build(subject.sql.len(), subject.literals)?;
     let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
+        // a view is read where it shows all that is asked for, which need not be where the tables' rows are
+        _ if super::system::is_mixed(&builder) => (None, super::system::mixed()),
         Ok(colocated) => (Some(colocated), groups_apart(&keys)),
         Err(apart) => (None, tables_apart(&keys, apart, query)),
     };

@@ -75,7 +75,9 @@ fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Re
     };
     let names =
         if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
-    let names_in_rows = names_in_rows && unit.node(0).is_some_and(|node| *node.table != *place.table());
+    let definition = subject.context.catalog.table(place.schema(), place.table()).and_then(|i| i.definition.clone());
+    let is_renamed = unit.node(0).is_some_and(|node| *node.table != *place.table());
+    let names_in_rows = names_in_rows && (is_renamed || (definition.is_some() && names.is_some()));
     if names_in_rows && subject.context.prepared {
         return Err(PlanError::not_supported("SHOW of a sharded table as a prepared statement", "send it as a text"));
     }

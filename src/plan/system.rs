@@ -50,20 +50,27 @@ pub(crate) fn is_mariadb(context: &PlanContext<'_>) -> bool {
 }
 
 /// Its views beside tables of the user: the rows of both are on different servers, or named differently.
-pub(crate) fn refuse_mixed(builder: &Builder<'_>) -> Result<(), PlanError> {
+pub(crate) fn is_mixed(builder: &Builder<'_>) -> bool {
     let places = || {
         builder.shape.refs.iter().filter_map(|reference| match &reference.kind {
             RefKind::Table { place, .. } => Some(place),
             _ => None,
         })
     };
-    if places().any(is_view) && !places().all(is_view) {
-        return Err(PlanError::not_supported(
-            "information_schema beside other tables in one statement",
-            "read information_schema by itself",
-        ));
-    }
-    Ok(())
+    places().any(is_view) && !places().all(is_view)
+}
+
+/// Why they cannot be read together.
+pub(crate) fn mixed() -> PlanError {
+    PlanError::not_supported(
+        "information_schema beside other tables in one statement",
+        "read information_schema by itself",
+    )
+}
+
+/// Refuses them in a statement that is no query.
+pub(crate) fn refuse_mixed(builder: &Builder<'_>) -> Result<(), PlanError> {
+    if is_mixed(builder) { Err(mixed()) } else { Ok(()) }
 }
 
 /// Views that name physical tables in a way that cannot be mapped, or show what is the servers' own.

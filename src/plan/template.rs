@@ -262,7 +262,7 @@ impl Filling<'_> {
         match self.chosen {
             Some(chosen) if is_database && chosen == self.schema => return None,
             // the connection is in another schema than the client
-            Some(chosen) if is_database => return Some(literal(chosen)),
+            Some(chosen) if is_database => return Some(format!("IF(1, {}, DATABASE())", literal(chosen))),
             _ => {}
         }
         self.session.value(value)

@@ -40,6 +40,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, update: &Update) -> R
         assigned.push(builder.assigned(assignment, block)?);
     }
     subject.check_complete(&parsed.statement, &builder)?;
+    super::system::refuse_mixed(&builder)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let mut change = Change {
         subject,

@@ -21,6 +21,8 @@ pub fn literal_of(column: &ColumnDef, cell: Option<&[u8]>) -> String {
     let Some(bytes) = cell else { return "NULL".to_owned() };
     let text = String::from_utf8_lossy(bytes);
     match column.kind {
+        // without a point it would be an integer
+        kind if kind.is_decimal() && !text.contains('.') => format!("{text}."),
         kind if kind.is_integer() || kind.is_decimal() => text.into_owned(),
         ColumnType::FLOAT | ColumnType::DOUBLE if text.contains(['e', 'E']) => text.into_owned(),
         ColumnType::FLOAT | ColumnType::DOUBLE => format!("{text}e0"),

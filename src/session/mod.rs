@@ -28,6 +28,7 @@ mod names;
 mod planning;
 mod prepared;
 mod query;
+mod reading;
 mod recent;
 mod renamed;
 mod run;

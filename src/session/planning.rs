@@ -1,6 +1,7 @@
 //! From a statement's text to its plan, and from the plan to what is sent.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,12 +12,15 @@ use super::query::Text;
 use super::recent::KnownPlan;
 use super::{Failure, Session, Snapshot};
 use crate::backend::{BackendError, Backends, StatementText};
+use crate::config::Rules;
 use crate::error::{Report, SqlError};
 use crate::execute::{ExecuteError, Watch};
 use crate::id::{IdError, KeyMaker, MAX_FETCHES};
 use crate::plan::types::NoSession;
 use crate::plan::{Bound, Plan, PlanContext, PlanError, PlanKey};
 use crate::route::key::RawValue;
+use crate::sql::ddl::{self, DdlKind};
+use crate::sql::names;
 use crate::sql::session_statement::{self, SessionStatement, Show};
 use crate::sql::{LexMode, Scan, Verb, parse};
 
@@ -190,7 +194,9 @@ impl Session {
 
     /// Loads the columns of the tables that a statement names.
     async fn load_tables(&self, text: &Text, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
-        for (schema, table) in tables_named(&text.sql, self.state.lex_mode) {
+        let mut named = tables_named(&text.sql, self.state.lex_mode, &snapshot.rules, self.state.schema.as_deref());
+        let mut seen = HashSet::new();
+        while let Some((schema, table)) = named.pop() {
             if let Some(schema) = schema.as_deref().or(self.state.schema.as_deref()) {
                 // the servers know the views of information_schema by their names in large letters
                 let is_view = schema.eq_ignore_ascii_case("information_schema");
@@ -199,7 +205,17 @@ impl Session {
                     // it tells the kinds of servers apart
                     snapshot.catalog.table(schema, "TABLES").await?;
                 }
-                snapshot.catalog.table(schema, &table).await?;
+                if !seen.insert((schema.to_owned(), table.clone())) {
+                    continue;
+                }
+                let info = snapshot.catalog.table(schema, &table).await?;
+                // a view is planned with its query, over these
+                let group = snapshot.rules.schema(schema).and_then(|schema| schema.default_group);
+                if let (Some(definition), Some(group)) = (info.and_then(|info| info.definition.clone()), group) {
+                    let below = crate::plan::views::tables_of(&snapshot.rules, group, &definition);
+                    named
+                        .extend(below.into_iter().map(|(schema, table)| (Some(schema.to_string()), table.to_string())));
+                }
             }
         }
         Ok(())
@@ -296,10 +312,27 @@ impl Session {
     }
 }
 
-/// The tables of a statement, each with its schema if it is given. Of a statement that does not parse none: it goes
-/// through as it is, or not at all.
-fn tables_named(sql: &[u8], mode: LexMode) -> Vec<(Option<String>, String)> {
-    let Ok(parsed) = parse(sql, mode) else { return Vec::new() };
+/// How many names of a text that is not parsed are looked up at most.
+const MAX_GUESSED_NAMES: usize = 64;
+
+/// The tables of a statement, each with its schema if it is given. Of a statement that does not parse, all names that
+/// could be those of views: it goes through as it is, or not at all.
+fn tables_named(sql: &[u8], mode: LexMode, rules: &Rules, chosen: Option<&str>) -> Vec<(Option<String>, String)> {
+    let ddl = ddl::parse(sql, mode).map(|ddl| ddl.kind);
+    let text = match &ddl {
+        Some(DdlKind::DefineView(query)) => sql.get(query.clone()).unwrap_or_default(),
+        _ => sql,
+    };
+    let Ok(parsed) = parse(text, mode) else {
+        return match (session_statement::parse(sql, mode), ddl) {
+            (Some(SessionStatement::Show(Show::Create { name, .. })), _) => {
+                vec![(name.schema.map(|schema| schema.text), name.table.text)]
+            }
+            (Some(_), _) => Vec::new(),
+            (None, Some(DdlKind::CreateTable { query: None, .. } | DdlKind::AlterTable)) => Vec::new(),
+            (None, _) => guessed(text, mode, rules, chosen),
+        };
+    };
     let mut tables = Vec::new();
     // The visitor never breaks off.
     let _ = visit_relations(&parsed.statement, |name| {
@@ -313,4 +346,22 @@ fn tables_named(sql: &[u8], mode: LexMode) -> Vec<(Option<String>, String)> {
         ControlFlow::<()>::Continue(())
     });
     tables
+}
+
+/// Names of a text that is not parsed. A name behind a schema's is looked up in the chosen schema as well.
+fn guessed(sql: &[u8], mode: LexMode, rules: &Rules, chosen: Option<&str>) -> Vec<(Option<String>, String)> {
+    let names = names::tables(sql, mode);
+    let schemas: Vec<&str> =
+        names.iter().filter(|n| rules.schema(&n.text).is_some()).map(|n| n.text.as_str()).collect();
+    let is_name = |text: &&str| text.len() > 1 && !schemas.contains(text);
+    let mut found: Vec<(Option<String>, String)> = Vec::new();
+    for name in names.iter().map(|name| name.text.as_str()).filter(is_name).take(MAX_GUESSED_NAMES) {
+        for schema in schemas.iter().copied().chain(chosen) {
+            let named = (Some(schema.to_owned()), name.to_owned());
+            if !found.contains(&named) {
+                found.push(named);
+            }
+        }
+    }
+    found
 }

@@ -96,6 +96,9 @@ fn restore_row(row: &[u8], names: &NameMap, out: &mut Vec<u8>) {
 /// CREATE TABLE: its own name, those behind REFERENCES, and those of constraints that the server named after it.
 fn restore_definition(sql: &str, names: &NameMap) -> String {
     let mut text = sql.to_owned();
+    if sql.contains(" VIEW `") {
+        return restore_view(text, names);
+    }
     for (index, entry) in names.entries.iter().enumerate() {
         let NameEntry { physical_schema, physical_table, schema, table } = entry;
         let (from, to) = (quoted(physical_table), quoted(table));
@@ -109,6 +112,20 @@ fn restore_definition(sql: &str, names: &NameMap) -> String {
         text = text.replace(&format!("REFERENCES {from} "), &format!("REFERENCES {to} "));
         let (old, new) = (quoted(physical_schema), quoted(schema));
         text = text.replace(&format!("REFERENCES {old}.{from} "), &format!("REFERENCES {new}.{to} "));
+    }
+    text
+}
+
+/// CREATE VIEW: parts under an alias that is their table's name, and under others.
+fn restore_view(mut text: String, names: &NameMap) -> String {
+    for entry in &names.entries {
+        let (database, part) = (quoted(&entry.physical_schema), quoted(&entry.physical_table));
+        let (schema, table) = (quoted(&entry.schema), quoted(&entry.table));
+        let elsewhere = if database == schema { String::new() } else { format!("{schema}.") };
+        text = text.replace(&format!("{database}.{part} {table}"), &format!("{elsewhere}{table}"));
+        text = text.replace(&format!("{database}.{part} "), &format!("{elsewhere}{table} "));
+        text = text.replace(&format!("{part} {table}"), &table);
+        text = text.replace(&format!("{part} `"), &format!("{table} `"));
     }
     text
 }
@@ -137,6 +154,15 @@ mod tests {
                    CONSTRAINT `orders_0_ibfk_1` FOREIGN KEY (`a`) REFERENCES `users_0` (`id`)\n)";
         let expected = "CREATE TABLE `orders` (\n  `orders_0` int,\n  KEY `orders_0` (`orders_0`),\n  \
                         CONSTRAINT `orders_ibfk_1` FOREIGN KEY (`a`) REFERENCES `users` (`id`)\n)";
+        assert_eq!(restore_definition(sql, &names()), expected);
+    }
+
+    #[test]
+    fn a_view_shows_logical_tables() {
+        let sql = "CREATE ALGORITHM=UNDEFINED VIEW `v` AS select `orders`.`a` AS `a`,`u`.`b` AS `orders_0` from \
+                   (`orders_0` `orders` join `users_0` `u` on(`u`.`a` = `orders`.`a`))";
+        let expected = "CREATE ALGORITHM=UNDEFINED VIEW `v` AS select `orders`.`a` AS `a`,`u`.`b` AS `orders_0` from \
+                        (`orders` join `users` `u` on(`u`.`a` = `orders`.`a`))";
         assert_eq!(restore_definition(sql, &names()), expected);
     }
 

@@ -388,6 +388,24 @@ impl Session {
         scratch: &ScratchBound,
         input: Option<Input<'_>>,
     ) -> Result<(Lane, Ready), Failure> {
+        if !self.begin_reading(snapshot, plan, scratch) {
+            return self.fill_scratch(snapshot, plan, scratch, input).await;
+        }
+        let filled = self.fill_scratch(snapshot, plan, scratch, input).await;
+        match self.end_reading(filled).await {
+            // a connection may be one that its server closed long ago
+            Err(Failure::Fatal(_)) => self.fill_scratch(snapshot, plan, scratch, input).await,
+            filled => filled,
+        }
+    }
+
+    async fn fill_scratch(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        scratch: &ScratchBound,
+        input: Option<Input<'_>>,
+    ) -> Result<(Lane, Ready), Failure> {
         let rules = &snapshot.rules.proxy.scratch;
         let permit = self.enter_scratch(snapshot).await?;
         let deadline = Deadline::new(rules);
@@ -525,6 +543,9 @@ impl Session {
         deadline: Deadline,
     ) -> Result<Vec<ColumnDef>, Failure> {
         lane.run(read.table.create.as_bytes()).await?;
+        if read.shards.is_empty() {
+            return Ok(Vec::new());
+        }
         match self.try_bring(snapshot, plan, read, lane, budget, deadline).await {
             // Unique keys that do not hold the sharding key are kept by each shard for itself.
             Err(Failure::Sql(error)) if error.errno == DUPLICATE && lane.is_usable() => {

@@ -52,7 +52,6 @@ impl Session {
             }
         }
         if !asked.is_empty() {
-            self.check_named("SET", sql)?;
             changes.extend(self.ask_backend(&asked, sql).await?);
         }
         for change in &changes {
@@ -206,18 +205,14 @@ impl Session {
     /// Refuses a text that runs on the session's home group as it is, if it may read what is elsewhere, or what the account
     /// may not see. `what` is the statement's kind.
     pub(super) fn check_named(&self, what: &str, sql: &[u8]) -> Result<(), Failure> {
+        self.check_seen(sql)?;
         let names = tables(sql, self.state.lex_mode);
-        let snapshot = self.shared.snapshot.load();
-        let rules = &snapshot.rules;
-        let named = || names.iter().filter_map(|name| rules.schema(&name.text));
-        self.check_may_use(named().map(|schema| &*schema.name))?;
         if !names.iter().any(|name| name.text.eq_ignore_ascii_case("SELECT")) {
             return Ok(());
         }
-        let system = names.iter().find(|name| is_system_schema(&name.text));
-        if let Some(name) = system.filter(|name| !name.text.eq_ignore_ascii_case("information_schema")) {
-            self.check_may_use(std::iter::once(name.text.as_str()))?;
-        }
+        let snapshot = self.shared.snapshot.load();
+        let rules = &snapshot.rules;
+        let named = || names.iter().filter_map(|name| rules.schema(&name.text));
         let is_placed =
             |name: &str| rules.schemas.values().any(|schema| schema.table(name).is_some() || schema.is_part(name));
         let elsewhere = |schema: &&Arc<Schema>| schema.home_group() != Some(self.home_group(&snapshot));
@@ -231,6 +226,22 @@ impl Session {
             },
         };
         Err(SqlError::not_supported(met, "use SELECT … INTO, or read the value first").into())
+    }
+
+    /// Refuses a text that names a schema which the account may not see.
+    pub(super) fn check_seen(&self, sql: &[u8]) -> Result<(), Failure> {
+        let names = tables(sql, self.state.lex_mode);
+        let snapshot = self.shared.snapshot.load();
+        let named = names.iter().filter_map(|name| snapshot.rules.schema(&name.text));
+        self.check_may_use(named.map(|schema| &*schema.name))?;
+        if !names.iter().any(|name| name.text.eq_ignore_ascii_case("SELECT")) {
+            return Ok(());
+        }
+        let system = names.iter().find(|name| is_system_schema(&name.text));
+        match system.filter(|name| !name.text.eq_ignore_ascii_case("information_schema")) {
+            Some(name) => self.check_may_use(std::iter::once(name.text.as_str())),
+            None => Ok(()),
+        }
     }
 
     async fn apply(&mut self, change: Change) -> Result<(), Failure> {

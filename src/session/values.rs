@@ -57,13 +57,15 @@ impl Asked<'_> {
             SessionFunction::ConnectionId if self.shared.is_mariadb() => self.connection_id.to_string(),
             SessionFunction::ConnectionId => unsigned(u64::from(self.connection_id)),
             SessionFunction::Database if self.schema_is_physical => return None,
-            SessionFunction::Database => {
-                self.state.schema.as_ref().map_or_else(|| "NULL".to_owned(), |schema| quote(schema.as_bytes()))
-            }
-            SessionFunction::User => quote(format!("{}@{}", self.user, self.host).as_bytes()),
-            SessionFunction::CurrentUser => quote(format!("{}@%", self.user).as_bytes()),
+            SessionFunction::Database => self
+                .state
+                .schema
+                .as_ref()
+                .map_or_else(|| "NULL".to_owned(), |schema| as_of(&quote(schema.as_bytes()), "DATABASE()")),
+            SessionFunction::User => as_of(&quote(format!("{}@{}", self.user, self.host).as_bytes()), "USER()"),
+            SessionFunction::CurrentUser => as_of(&quote(format!("{}@%", self.user).as_bytes()), "CURRENT_USER()"),
             SessionFunction::CurrentRole => "NULL".to_owned(),
-            SessionFunction::Version => quote(self.server_version.as_bytes()),
+            SessionFunction::Version => as_of(&quote(self.server_version.as_bytes()), "VERSION()"),
         })
     }
 
@@ -82,6 +84,11 @@ impl Asked<'_> {
             _ => None,
         }
     }
+}
+
+/// A value with the character set, collation and coercibility of what a function gives.
+fn as_of(value: &str, function: &str) -> String {
+    format!("IF(1, {value}, {function})")
 }
 
 /// A constant of type BIGINT UNSIGNED, as the functions are: a plain number would have the type of its size.

@@ -60,9 +60,15 @@ impl Case {
         None
     }
 
-    fn uses(&self, table: &str) -> bool {
+    /// The statement, and the views that it names.
+    fn text(&self, round: &Round) -> String {
         let text = self.tree.statement(false).text;
-        text.split(|sign: char| !sign.is_ascii_alphanumeric()).any(|word| word == table)
+        let views = round.views.iter().filter(|view| is_word_of(&text, &view.name)).map(|view| view.create.as_str());
+        views.fold(text.clone(), |all, view| all + "\n" + view)
+    }
+
+    fn uses(&self, round: &Round, table: &str) -> bool {
+        is_word_of(&self.text(round), table)
     }
 
     /// The rows of each table that the difference needs.
@@ -70,7 +76,7 @@ impl Case {
         let mut kept: Vec<Vec<Vec<String>>> = round.schema.tables.iter().map(|table| table.rows.clone()).collect();
         let mut trials = 0;
         for (at, kept) in kept.iter_mut().enumerate() {
-            if !self.uses(&round.schema.tables[at].name) {
+            if !self.uses(round, &round.schema.tables[at].name) {
                 continue;
             }
             let mut chunk = kept.len();
@@ -111,10 +117,10 @@ impl Case {
                 let _ = writeln!(text, "# plain: {}\n# proxy: {}", want.show(), got.show());
             }
         }
-        for line in round.schema.rules_of(shards, |table| self.uses(&table.name)).lines() {
+        for line in round.schema.rules_of(shards, |table| self.uses(round, &table.name)).lines() {
             let _ = writeln!(text, "#! {line}");
         }
-        text += &self.setup(round, rows, &statement.text);
+        text += &self.setup(round, rows, &self.text(round));
         let head = match want {
             Answer::Error(errno, _) => format!("error {errno}"),
             _ if self.tree.order().is_some_and(|places| places.is_empty()) => "query".to_owned(),
@@ -132,7 +138,7 @@ impl Case {
     /// The tables with the columns that the statement names.
     fn setup(&self, round: &Round, rows: &[Vec<Vec<String>>], sql: &str) -> String {
         let mut text = String::new();
-        for (table, rows) in round.schema.tables.iter().zip(rows).filter(|(table, _)| self.uses(&table.name)) {
+        for (table, rows) in round.schema.tables.iter().zip(rows).filter(|(table, _)| self.uses(round, &table.name)) {
             let wanted = |name: &str| {
                 let word = format!(".{name}");
                 matches!(name, "id" | "k" | "j")
@@ -152,8 +158,15 @@ impl Case {
                 let _ = writeln!(text, "\nok loose\n{insert}");
             }
         }
+        for view in round.views.iter().filter(|view| self.uses(round, &view.name)) {
+            let _ = writeln!(text, "\nok\n{}", view.create);
+        }
         text
     }
+}
+
+fn is_word_of(text: &str, name: &str) -> bool {
+    text.split(|sign: char| !sign.is_ascii_alphanumeric()).any(|word| word == name)
 }
 
 fn write_param(param: &Param) -> String {

@@ -511,7 +511,9 @@ impl Writer<'_> {
                 node![sort; head, from, filter, ")"]
             }
             2..=4 => {
-                let query = self.body(&[kind], sight, depth, false);
+                let cut = depth > 0 && self.dice.one_in(3);
+                let query =
+                    if cut { self.over_cut(kind, sight, depth - 1) } else { self.body(&[kind], sight, depth, false) };
                 let operator = self.dice.pick(&[" IN (", " IN (", " NOT IN ("]);
                 node![sort; left, operator, query, ")"]
             }

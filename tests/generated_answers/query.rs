@@ -25,6 +25,28 @@ impl Writer<'_> {
         node![Sort::Query(kinds.len()); with, body, order, lock]
     }
 
+    /// The query of a view, and the kinds of its columns.
+    pub fn view(&mut self) -> (Tree, Vec<Kind>) {
+        let count = 1 + self.dice.below(3);
+        let kinds = self.some_kinds(count);
+        (self.body(&kinds, &[], 2, true), kinds)
+    }
+
+    /// A query over a derived table that is cut: `LIMIT`, and an order of all its columns.
+    pub fn over_cut(&mut self, kind: Kind, outer: Sight, depth: usize) -> Tree {
+        let kinds = [kind, Kind::Int];
+        let body = self.body(&kinds, &[], depth, true);
+        let order = self.order(kinds.len(), false);
+        let alias = self.name("a");
+        let columns = vec![("c0".to_owned(), kind), ("c1".to_owned(), Kind::Int)];
+        let own = [Source { alias: alias.clone(), columns }];
+        let mut all = own.to_vec();
+        all.extend_from_slice(outer);
+        let filter = self.filter(&own, &all, 0);
+        let query = node![Sort::Query(kinds.len()); body, order];
+        node![Sort::Query(1); format!("SELECT {alias}.c0 FROM ("), query, format!(") {alias}"), filter]
+    }
+
     fn some_kinds(&mut self, count: usize) -> Vec<Kind> {
         (0..count)
             .map(|_| {

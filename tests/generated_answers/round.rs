@@ -1,8 +1,8 @@
 //! One schema with its rows, on the plain server and through the proxy in every layout.
 
 use super::compare::{Answer, Difference};
-use super::expression::Source;
-use super::kind::Flavour;
+use super::expression::{Source, Writer};
+use super::kind::{Flavour, Kind};
 use super::schema::{LAYOUTS, Schema};
 use super::side::{Mode, Side};
 use super::tree::{Statement, Tree};
@@ -11,6 +11,14 @@ use crate::support::dice::Dice;
 use crate::support::proxy::{ProxyProcess, Rules};
 use crate::support::raw::{Options, capability};
 
+/// A view.
+pub struct View {
+    pub name: String,
+    columns: Vec<(String, Kind)>,
+    /// The statement that makes it.
+    pub create: String,
+}
+
 pub struct Round {
     pub schema: Schema,
     plain: Side,
@@ -18,6 +26,8 @@ pub struct Round {
     copies: Vec<Side>,
     /// Through the proxy, one for each layout.
     proxies: Vec<Side>,
+    /// Views over the tables.
+    pub views: Vec<View>,
     dice: Dice,
     _proxy: ProxyProcess,
 }
@@ -50,6 +60,7 @@ impl Round {
             copies,
             proxies: (0..LAYOUTS.len()).map(|layout| side(&through, &name(layout))).collect(),
             schema,
+            views: Vec::new(),
             dice,
             _proxy: proxy,
         };
@@ -57,6 +68,7 @@ impl Round {
         round.on_all("SET sql_mode = ''");
         round.create();
         round.on_all("SET sql_mode = DEFAULT");
+        round.create_views(flavour, seed);
         round
     }
 
@@ -81,12 +93,43 @@ impl Round {
         }
     }
 
+    /// Makes some views that both the plain server and the proxy take.
+    fn create_views(&mut self, flavour: Flavour, seed: u64) {
+        let tables = self.sources();
+        for number in 0..3 {
+            let mut writer = Writer {
+                dice: Dice::new(seed, 1_000_000 + number),
+                flavour,
+                tables: &tables,
+                common: Vec::new(),
+                names: 0,
+            };
+            let (body, kinds) = writer.view();
+            let name = format!("v{number}");
+            let columns = kinds.iter().enumerate().map(|(at, kind)| (format!("c{at}"), *kind)).collect();
+            let create = format!("CREATE VIEW {name} AS {}", body.statement(false).text);
+            let drop = format!("DROP VIEW IF EXISTS {name}");
+            let mut sides: Vec<&mut Side> =
+                std::iter::once(&mut self.plain).chain(&mut self.copies).chain(&mut self.proxies).collect();
+            let statement = |text: &str| Statement { text: text.to_owned(), params: Vec::new() };
+            let is_error = |answer: &Answer| matches!(answer, Answer::Error(..));
+            if sides.iter_mut().any(|side| is_error(&side.ask(&statement(&create), Mode::Text))) {
+                sides.iter_mut().for_each(|side| side.run(&drop));
+            } else {
+                self.views.push(View { name, columns, create });
+            }
+        }
+    }
+
     /// What queries may name.
     pub fn sources(&self) -> Vec<Source> {
         let columns = |table: &super::schema::Table| {
             table.columns.iter().map(|column| (column.name.clone(), column.kind)).collect()
         };
-        self.schema.tables.iter().map(|table| Source { alias: table.name.clone(), columns: columns(table) }).collect()
+        let tables =
+            self.schema.tables.iter().map(|table| Source { alias: table.name.clone(), columns: columns(table) });
+        let views = self.views.iter().map(|view| Source { alias: view.name.clone(), columns: view.columns.clone() });
+        tables.chain(views).collect()
     }
 
     /// Runs a statement plainly and through the proxy.

@@ -47,7 +47,9 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     let place = keys.units.first().map(|unit| unit.place.clone());
     let place = place.ok_or_else(|| PlanError::not_supported("this target of INSERT", "name a table"))?;
     let compose = compose(subject, &builder, &keys, insert, columns.as_deref(), parsed);
-    let action = if place.sharded().is_some() {
+    let action = if super::system::is_mixed(&builder) {
+        Err(super::system::mixed())
+    } else if place.sharded().is_some() {
         rows::plan(subject, &mut builder, &keys, insert, columns.as_deref(), parsed).map(Action::Insert)
     } else if let Some(table) = place.broadcast() {
         let info = subject.context.catalog.table(place.schema(), place.table());

@@ -38,6 +38,7 @@ use crate::sql::{Notes, Parsed};
 use condition::Condition;
 pub(crate) use condition::write_param;
 use push::Pushed;
+pub(in crate::plan) use push::lock_text;
 
 /// The schema that connections to a scratch server of its own are in: temporary tables must be in some.
 const OWN_SCHEMA: &str = "shardloom";

@@ -169,7 +169,7 @@ impl Collector<'_, '_> {
     }
 }
 
-fn lock_text(lock: &LockClause) -> &'static str {
+pub(in crate::plan) fn lock_text(lock: &LockClause) -> &'static str {
     match (&lock.lock_type, &lock.nonblock) {
         (LockType::Update, None) => " FOR UPDATE",
         (LockType::Update, Some(NonBlock::Nowait)) => " FOR UPDATE NOWAIT",

@@ -309,8 +309,7 @@ impl<'a> Builder<'a> {
                 let derived = &self.shape.blocks[inner];
                 // an aggregate without GROUP BY has a row whatever its conditions say
                 if !derived.set_operation && !derived.implicit_group && !derived.rollup {
-                    let facts = self.shape.own(inner);
-                    self.filter(Fact::All(facts), Vec::new(), None, block);
+                    self.certain_of(inner, block);
                 }
                 Ok(())
             }
@@ -330,7 +329,8 @@ impl<'a> Builder<'a> {
             return;
         }
         let (grouped, group_columns) = (subquery.grouped, subquery.group_columns.clone());
-        let mut facts = self.shape.own(inner);
+        self.certain_of(inner, block);
+        let mut facts = Vec::new();
         for (expr, output) in compared.into_iter().zip(outputs) {
             let told_apart = |column: &ColumnId| !grouped || group_columns.contains(column);
             let column = output.column.filter(told_apart);
@@ -339,6 +339,13 @@ impl<'a> Builder<'a> {
             }
         }
         self.filter(Fact::All(facts), Vec::new(), None, block);
+    }
+
+    /// What a subquery makes certain holds for the block around it too.
+    fn certain_of(&mut self, inner: BlockId, block: BlockId) {
+        for (fact, from_derived) in self.shape.certain(inner) {
+            self.filter(fact, Vec::new(), from_derived, block);
+        }
     }
 
     fn note_grouping(&mut self, select: &Select, query: Option<&Query>, block: BlockId) {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 pub(crate) use builder::{Builder, Position};
 pub(crate) use facts::{Comparison, Fact, bare};
+pub(in crate::plan) use from::{name_range, split_name};
 pub(crate) use usable::{Classes, Reader};
 pub(crate) use walk::{has_query, is_aggregated, is_constant, names_in};
 

@@ -62,14 +62,36 @@ impl Classes {
 impl Shape {
     /// The facts that a reader in a block may use: its block's own and those that come from around it.
     pub fn usable(&self, block: BlockId, reader: Reader) -> Vec<Fact> {
+        self.usable_inside(block, reader, &self.derived_around(block))
+    }
+
+    /// The derived tables that a block is a part of. What came out of one of them, by whatever way, must not go back in:
+    /// it holds for all rows that it gives, not for all that it reads.
+    fn derived_around(&self, mut block: BlockId) -> Vec<RefId> {
+        let mut around = Vec::new();
+        while let Some((parent, position)) = self.blocks[block].parent {
+            if let Position::Derived(table) = position {
+                around.push(table);
+            }
+            block = parent;
+        }
+        around
+    }
+
+    fn usable_inside(&self, block: BlockId, reader: Reader, derived: &[RefId]) -> Vec<Fact> {
         let within: &[JoinId] = match reader {
             Reader::Table(table) => &self.refs[table].nullable_by,
             Reader::Subquery => &[],
         };
-        let mut facts = self.around(block);
-        let filters: Vec<&Filter> = self.blocks[block].filters.iter().collect();
-        self.take(&filters, within, &mut facts);
+        let mut facts = self.around(block, derived);
+        self.take(&self.not_from(block, derived), within, &mut facts);
         facts
+    }
+
+    /// The filters of a block that did not come out of these derived tables.
+    fn not_from(&self, block: BlockId, derived: &[RefId]) -> Vec<&Filter> {
+        let is_other = |filter: &&Filter| filter.from_derived.is_none_or(|table| !derived.contains(&table));
+        self.blocks[block].filters.iter().filter(is_other).collect()
     }
 
     /// What a block itself makes certain of all its rows.
@@ -78,6 +100,13 @@ impl Shape {
         let filters: Vec<&Filter> = self.blocks[block].filters.iter().collect();
         self.take(&filters, &[], &mut facts);
         facts
+    }
+
+    /// What a block makes certain, each with the derived table of the block that it came out of.
+    pub fn certain(&self, block: BlockId) -> Vec<(Fact, Option<RefId>)> {
+        let own = self.own(block);
+        let filters = self.blocks[block].filters.iter().filter(|filter| own.contains(&filter.fact));
+        filters.map(|filter| (filter.fact.clone(), filter.from_derived)).collect()
     }
 
     /// Adds the filters whose guards are settled, until none is left that can be.
@@ -101,23 +130,23 @@ impl Shape {
     }
 
     /// The facts that a block may use from the blocks around it.
-    fn around(&self, block: BlockId) -> Vec<Fact> {
+    fn around(&self, block: BlockId, derived: &[RefId]) -> Vec<Fact> {
         let Some((parent, position)) = self.blocks[block].parent else { return Vec::new() };
         match position {
-            Position::Inline => self.usable(parent, Reader::Subquery),
-            Position::On | Position::Lateral | Position::Leg => self.around(parent),
+            Position::Inline => self.usable_inside(parent, Reader::Subquery, derived),
+            Position::On | Position::Lateral | Position::Leg => self.around(parent, derived),
             // WITH may be read several times, for rows that differ
             Position::Cte => Vec::new(),
             Position::Derived(table) => {
-                let mut facts = self.around(parent);
-                facts.extend(self.inside_derived(block, parent, table));
+                let mut facts = self.around(parent, derived);
+                facts.extend(self.inside_derived(block, parent, table, derived));
                 facts
             }
         }
     }
 
     /// What holds outside for the columns of a derived table, as far as it may be used inside.
-    fn inside_derived(&self, block: BlockId, parent: BlockId, table: RefId) -> Vec<Fact> {
+    fn inside_derived(&self, block: BlockId, parent: BlockId, table: RefId, derived: &[RefId]) -> Vec<Fact> {
         let inner = &self.blocks[block];
         let Some(outputs) = inner.outputs.as_ref().filter(|_| inner.is_cut_by_rows()) else { return Vec::new() };
         let mut facts: Vec<Fact> = Vec::new();
@@ -133,10 +162,7 @@ impl Shape {
         if facts.is_empty() {
             return facts;
         }
-        // what came out of this very table must not go back in: it holds for columns that may not be used
-        let others: Vec<&Filter> =
-            self.blocks[parent].filters.iter().filter(|filter| filter.from_derived != Some(table)).collect();
-        self.take(&others, &self.refs[table].nullable_by, &mut facts);
+        self.take(&self.not_from(parent, derived), &self.refs[table].nullable_by, &mut facts);
         facts
     }
 

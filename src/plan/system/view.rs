@@ -43,6 +43,9 @@ const MEASURES: &[&str] = &[
 /// Further columns with the schema of the row's table.
 const SAME_SCHEMA: &[&str] = &["TABLE_SCHEMA", "CONSTRAINT_SCHEMA", "INDEX_SCHEMA", "TRIGGER_SCHEMA"];
 
+/// The column of VIEWS with the query of a view.
+const DEFINITION: &str = "VIEW_DEFINITION";
+
 /// Whether rows of a view belong to a schema.
 pub(super) fn is_scoped(info: Option<&TableInfo>, view: &str) -> bool {
     Scope::of(info, view).is_some()
@@ -266,6 +269,7 @@ impl<'a> Shown<'a> {
             Scope::Table { schema, table } => {
                 self.map_tables(schema, table, &mut mapped);
                 self.map_measures(schema, table, &mut mapped);
+                self.map_definition(info, &mut mapped);
                 if let Some(cases) = mapped.get(schema).cloned() {
                     for same in SAME_SCHEMA.iter().filter(|same| **same != schema) {
                         mapped.insert(
@@ -354,6 +358,28 @@ impl<'a> Shown<'a> {
         let is_part = is_part.join(" OR ");
         for measure in MEASURES {
             mapped.insert((*measure).to_owned(), format!("NULLIF({measure}, CASE WHEN {is_part} THEN {measure} END)"));
+        }
+    }
+
+    /// The queries of views with logical names: as a server prints a table without alias, and one with.
+    fn map_definition(&self, info: Option<&TableInfo>, mapped: &mut BTreeMap<String, String>) {
+        if info.is_none_or(|info| info.column(DEFINITION).is_none()) {
+            return;
+        }
+        let mut text = DEFINITION.to_owned();
+        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        for part in &self.parts {
+            let here = format!("{}.{}", quoted(part.physical_schema), quoted(part.physical_table));
+            let logical = format!("{}.{}", quoted(&part.schema.name), quoted(part.table));
+            if here != logical {
+                let named = format!("{here} {}", quoted(part.table));
+                text = format!("REPLACE({text}, {}, {})", literal(&named), literal(&logical));
+                text =
+                    format!("REPLACE({text}, {}, {})", literal(&format!("{here} ")), literal(&format!("{logical} ")));
+            }
+        }
+        if text != DEFINITION {
+            mapped.insert(DEFINITION.to_owned(), text);
         }
     }
 

@@ -27,7 +27,7 @@ use crate::plan::{LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::scan;
-use literal::Writer;
+pub(super) use literal::Writer;
 
 /// What the steps of a statement have done so far.
 #[derive(Debug)]
@@ -85,6 +85,11 @@ impl Session {
         if matches!(*compose, Compose::Create) {
             return Box::pin(self.create_steps(snapshot, text)).await;
         }
+        let expanded = plan.expanded(&text.sql, &self.literals).map(|sql| Text { sql });
+        if let Some(expanded) = &expanded {
+            scan(&expanded.sql, self.state.lex_mode, &mut self.literals);
+        }
+        let text = expanded.as_ref().unwrap_or(text);
         // The groups are noted as the steps come to them.
         let within = self.begin_steps(snapshot, &[]).await?;
         let mut done = Done::new();

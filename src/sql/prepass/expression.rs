@@ -24,6 +24,7 @@ pub(super) fn rewrite(tokens: &mut Tokens, notes: &mut Notes) {
                 index -= 1;
                 tokens.replace(index, Token::CustomBinaryOperator(super::SOUNDS_LIKE.to_owned()));
             }
+            _ if tokens.is(index, &Token::LBrace) => odbc_escape(tokens, index),
             _ if tokens.is(index + 1, &Token::LParen) && function_tail(tokens, index) => {}
             _ if is_sequence_value(tokens, index) => sequence_value(tokens, index),
             _ => {}
@@ -32,6 +33,26 @@ pub(super) fn rewrite(tokens: &mut Tokens, notes: &mut Notes) {
             tokens.remove(index, 1);
         }
         index += 1;
+    }
+}
+
+/// ODBC's escapes: `{d '2024-01-01'}`, `{t '…'}`, `{ts '…'}` are typed literals, `{fn f(x)}` is the call.
+fn odbc_escape(tokens: &mut Tokens, open: usize) {
+    let mut depth = 0_usize;
+    let close = (open..tokens.len()).find(|at| {
+        depth += usize::from(tokens.is(*at, &Token::LBrace));
+        depth -= usize::from(tokens.is(*at, &Token::RBrace));
+        depth == 0
+    });
+    let Some(close) = close else { return };
+    let kinds = [("d", "DATE", Keyword::DATE), ("t", "TIME", Keyword::TIME), ("ts", "TIMESTAMP", Keyword::TIMESTAMP)];
+    if let Some((_, word, keyword)) = kinds.iter().find(|(kind, ..)| tokens.is_word(open + 1, kind)) {
+        tokens.remove(close, 1);
+        tokens.remove(open + 1, 1);
+        tokens.replace(open, super::word(word, *keyword));
+    } else if tokens.is_word(open + 1, "fn") {
+        tokens.remove(close, 1);
+        tokens.remove(open, 2);
     }
 }
 
