@@ -8,7 +8,7 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use shardloom::protocol::binary_row::{self, BinaryRow};
-use shardloom::protocol::execute::{ExecuteParams, Param, put_execute, put_with_statement_id};
+use shardloom::protocol::execute::{ExecuteParams, Param, put_execute};
 use shardloom::protocol::long_data::LongData;
 use shardloom::protocol::{
     Capabilities, ColumnType, ColumnView, Command, FrameWriter, OkPacket, ResponseKind, ResultScanner, StatusFlags,
@@ -69,12 +69,6 @@ fn execute(c: &mut Criterion) {
             let Ok(Command::StmtExecute(payload)) = Command::parse(black_box(&packet)) else { return };
             params.read(payload, 2, &none).expect("an execution");
             black_box(params.value(0, payload, &none).ok());
-        });
-    });
-    group.bench_function("forward with another statement id", |b| {
-        b.iter(|| {
-            out.clear();
-            put_with_statement_id(black_box(&packet), 9, &mut out);
         });
     });
     group.bench_function("encode again with types", |b| {
