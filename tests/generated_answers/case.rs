@@ -165,7 +165,7 @@ impl Case {
     }
 }
 
-fn is_word_of(text: &str, name: &str) -> bool {
+pub fn is_word_of(text: &str, name: &str) -> bool {
     text.split(|sign: char| !sign.is_ascii_alphanumeric()).any(|word| word == name)
 }
 

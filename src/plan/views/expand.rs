@@ -5,8 +5,8 @@ use std::ops::{ControlFlow, Range};
 
 use bytes::Bytes;
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Statement,
-    TableAlias, TableFactor, Visit, Visitor,
+    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Statement, TableAlias, TableFactor, Visit, Visitor,
 };
 
 use super::definition::{Logical, all_there, has_distinct_tables, logical, parsed as parse_definition};
@@ -225,9 +225,17 @@ impl ViewText {
             return Err(refused("whose query is not ASCII, in a session whose texts are not UTF-8"));
         }
         let group = view.place.nodes().first().map(|node| node.group);
-        let definition = format!("{definition}{lock}");
         let unread = || refused("whose query Shardloom cannot parse");
-        let parsed = parse_definition(&definition).ok_or_else(unread)?;
+        // behind the legs of a set operation a lock stands in another place, or in none
+        let locks = |parsed: &Parsed| matches!(&parsed.statement, Statement::Query(query) if matches!(&*query.body, SetExpr::Select(_)));
+        let parsed = parse_definition(definition).ok_or_else(unread)?;
+        let (definition, parsed) = if lock.is_empty() || !locks(&parsed) {
+            (definition.to_owned(), parsed)
+        } else {
+            let locking = format!("{definition}{lock}");
+            let parsed = parse_definition(&locking).ok_or_else(unread)?;
+            (locking, parsed)
+        };
         if let Some(group) = group
             && !all_there(context, group, &parsed)
         {
