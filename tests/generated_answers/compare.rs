@@ -130,6 +130,10 @@ impl Answer {
         let incidental = if outer { NOT_NULL } else { 0 };
         let without = |column: &Column| Column { flags: column.flags & !incidental, ..column.clone() };
         match (self, other) {
+            // One that finds out that there is no row does not look further, and describes columns as it then knows them.
+            (Self::Rows { columns, cells }, Self::Rows { columns: others, .. }) if cells.is_empty() => {
+                columns.iter().map(|column| &column.name).eq(others.iter().map(|column| &column.name))
+            }
             (Self::Rows { columns, .. }, Self::Rows { columns: others, .. }) => {
                 columns.iter().map(without).eq(others.iter().map(without))
             }
