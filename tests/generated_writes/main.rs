@@ -280,7 +280,7 @@ fn what_is_written_is_right() {
     let statements = number_of("SHARDLOOM_STATEMENTS", 60);
     let sequences = number_of("SHARDLOOM_SEQUENCES", 2);
     let shown = number_of("SHARDLOOM_DIFFERENCES", 5) as usize;
-    let deadline = Instant::now() + Duration::from_secs(number_of("SHARDLOOM_SECONDS", 60));
+    let deadline = Instant::now() + Duration::from_secs(number_of("SHARDLOOM_SECONDS", 600));
     let backends = Backends::shared();
     let plain = Options::new(&backends.plain).connect().unwrap();
     let flavour = Flavour { mysql: !plain.greeting.version.contains("MariaDB") };

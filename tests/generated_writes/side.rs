@@ -6,6 +6,9 @@ use super::statement::Write;
 use crate::support::raw::response::{Response, status};
 use crate::support::raw::{Options, RawClient};
 
+/// The text of an UPDATE that found no rows.
+const NO_ROWS_MATCHED: &str = "Rows matched: 0  Changed: 0  Warnings: 0";
+
 /// What a statement came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -92,9 +95,11 @@ impl Side {
             Response::Err(error) => (format!("error {} ({})", error.errno, error.sqlstate), false),
             Response::Ok(ok) => {
                 let open = ok.status & (status::IN_TRANSACTION | status::AUTOCOMMIT);
+                // a server that sees without looking for rows that none can match says nothing instead
+                let info = if ok.info == NO_ROWS_MATCHED { "" } else { &*ok.info };
                 let seen = format!(
-                    "affected {} id {} warnings {} status {open} {:?}",
-                    ok.affected_rows, ok.last_insert_id, ok.warnings, ok.info
+                    "affected {} id {} warnings {} status {open} {info:?}",
+                    ok.affected_rows, ok.last_insert_id, ok.warnings
                 );
                 // what names no table leaves the warnings of the statement before
                 (seen, write.is_about_rows())
