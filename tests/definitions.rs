@@ -151,6 +151,29 @@ fn a_proxy_that_is_only_halted_is_waited_for() {
 }
 
 #[test]
+fn definitions_that_have_one_table_in_common_wait_for_each_other() {
+    let setup = Definitions::open();
+    let mut halted = setup.proxy(Some("DefinedOne:stop:2"));
+    let survivor = setup.proxy(None);
+    let mut other = connect(&survivor.url());
+    other.run("CREATE TABLE kinds (code INT PRIMARY KEY)");
+    let mut client = connect(&halted.url());
+    client.send_query("ALTER TABLE items ADD COLUMN later INT");
+    let mut seeing = connect(&survivor.url());
+    poll_until("it is seen", SOON, || {
+        shown(&mut seeing).first().is_some_and(|row| row[1].as_deref() == Some("running"))
+    });
+    other.send_query("DROP TABLE kinds, items");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(setup.rows(), 40, "nothing is dropped while the other definition runs");
+    halted.signal(Signal::CONT);
+    for client in [&mut client, &mut other] {
+        assert!(matches!(client.read_response().unwrap(), Response::Ok(_)));
+    }
+    poll_until("both are done", SOON, || shown(&mut seeing).is_empty());
+}
+
+#[test]
 fn what_a_server_refuses_is_reported() {
     let setup = Definitions::open();
     let proxy = setup.proxy(None);

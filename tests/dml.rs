@@ -146,6 +146,22 @@ fn files_are_split_to_the_shards() {
     let sums = "LOAD DATA LOCAL INFILE 'x' INTO TABLE items (id, name) SET price = (SELECT COUNT(*) FROM items)";
     let [_, proxy] = &mut clients;
     assert!(matches!(load(proxy, sums, b"31\ta\n32\tb\n", 100), Response::Err(error) if error.errno == 1235));
+    // nor may it read, for a table that is whole, what is split
+    for client in &mut clients {
+        client.run("CREATE TABLE sums (id INT PRIMARY KEY, n INT)");
+        client.run("CREATE VIEW v AS SELECT id FROM items");
+        client.run("CREATE VIEW kept AS SELECT id FROM sums");
+    }
+    let [_, proxy] = &mut clients;
+    for read in ["items", "v", "dml_load.v"] {
+        let sums = format!("LOAD DATA LOCAL INFILE 'x' INTO TABLE sums (id) SET n = (SELECT COUNT(*) FROM {read})");
+        let answer = load(proxy, &sums, b"1\n", 100);
+        assert!(matches!(&answer, Response::Err(error) if error.errno == 1235), "{sums}: {answer:?}");
+    }
+    let counts = "LOAD DATA LOCAL INFILE 'x' INTO TABLE sums (id) SET n = (SELECT COUNT(*) FROM kept)";
+    load_on_both(&mut clients, counts, b"1\n", 100);
+    // a server looks at the statement, whatever is in the file
+    load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE items (id, nosuch)", b"", 100);
     // text keys, other prefixes
     let prefixed = b"xxx:ann\t1\nskipped\nyyy:bob\t2\n";
     let sql = "LOAD DATA LOCAL INFILE 'x' INTO TABLE names CHARACTER SET utf8mb4 LINES STARTING BY ':' (name, n)";
@@ -153,6 +169,25 @@ fn files_are_split_to_the_shards() {
     same(&mut clients, "SELECT * FROM names ORDER BY name");
     load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE kinds", b"de\tGerman\nfr\tFrench\n", 100);
     same(&mut clients, "SELECT * FROM kinds ORDER BY code");
+}
+
+#[test]
+fn a_value_by_chance_is_the_same_on_all_groups() {
+    let sides = Sides::open("dml_chance");
+    let [_, mut proxy] = sides.clients("dml_chance", 0);
+    proxy.run("ALTER TABLE kinds MODIFY title VARCHAR(40)");
+    proxy.run("INSERT INTO kinds VALUES ('de', 'German'), ('fr', 'French'), ('it', 'Italian')");
+    for change in
+        ["title = UUID()", "title = CONCAT(RAND(), code) WHERE code <> 'it'", "title = UUID() ORDER BY code LIMIT 2"]
+    {
+        proxy.run(&format!("UPDATE kinds SET {change}"));
+        let on = |client: &mut RawClient, group: &str| {
+            client.rows(&format!("SELECT /* shardloom: group={group} */ code, title FROM kinds ORDER BY code")).text()
+        };
+        let titles = on(&mut proxy, "g0");
+        assert_eq!(titles, on(&mut proxy, "g1"), "{change}");
+        assert!(titles.iter().all(|row| row[1].as_ref().unwrap().len() > 8), "{change}: {titles:?}");
+    }
 }
 
 #[test]

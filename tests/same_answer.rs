@@ -93,6 +93,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_in_list", include_str!("slt/found/in_list.slt")),
     ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),
+    ("found_writes", include_str!("slt/found/writes.slt")),
 ];
 
 #[test]

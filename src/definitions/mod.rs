@@ -119,13 +119,18 @@ impl NodeState {
     }
 }
 
-/// The lock that is held while a definition of these tables runs on a group, on a connection in this schema.
-pub fn lock_name(group: &str, schema: Option<&str>, tables: &[(String, String)]) -> String {
-    let mut text = format!("{group}\0{}", schema.unwrap_or_default());
-    for (schema, table) in tables {
-        text.push_str(&format!("\0{}\0{}", schema.to_lowercase(), table.to_lowercase()));
-    }
-    format!("shardloom.{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+/// The locks that are held while a definition of these tables runs on a group, on a connection in this schema: one for each
+/// table, so that definitions wait for each other that have but one of them in common. In the order in which all take them.
+pub fn lock_names(group: &str, schema: Option<&str>, tables: &[(String, String)]) -> Vec<String> {
+    let connection = format!("{group}\0{}", schema.unwrap_or_default());
+    let lock = |(schema, table): &(String, String)| {
+        let text = format!("{connection}\0{}\0{}", schema.to_lowercase(), table.to_lowercase());
+        format!("shardloom.{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+    };
+    let mut locks: Vec<String> = tables.iter().map(lock).collect();
+    locks.sort();
+    locks.dedup();
+    locks
 }
 
 /// What tells one definition of a table from another, whatever the table is called on its node: its `SHOW CREATE TABLE`
@@ -156,13 +161,15 @@ mod tests {
     #[test]
     fn locks_tell_groups_schemas_and_tables_apart() {
         let tables = |name: &str| vec![("shop".to_owned(), name.to_owned())];
-        let lock = lock_name("g0", Some("shop"), &tables("Orders"));
-        assert!(lock.len() <= 64, "{lock}");
-        assert_eq!(lock, lock_name("g0", Some("shop"), &tables("orders")));
+        let lock = lock_names("g0", Some("shop"), &tables("Orders"));
+        assert!(lock.iter().all(|lock| lock.len() <= 64), "{lock:?}");
+        assert_eq!(lock, lock_names("g0", Some("shop"), &tables("orders")));
+        let both = [tables("items"), tables("orders")].concat();
+        assert!(lock_names("g0", Some("shop"), &both).contains(&lock[0]));
         for other in [
-            lock_name("g1", Some("shop"), &tables("orders")),
-            lock_name("g0", Some("shop_1"), &tables("orders")),
-            lock_name("g0", Some("shop"), &tables("items")),
+            lock_names("g1", Some("shop"), &tables("orders")),
+            lock_names("g0", Some("shop_1"), &tables("orders")),
+            lock_names("g0", Some("shop"), &tables("items")),
         ] {
             assert_ne!(lock, other);
         }

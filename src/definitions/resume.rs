@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::record;
-use super::{Definition, Node, NodeState, State, fingerprint, lock_name};
+use super::{Definition, Node, NodeState, State, fingerprint, lock_names};
 use crate::backend::{BackendError, Backends, Flavour, Lease, Role, Variables, set_statement, text};
 use crate::config::GroupId;
 
 /// ER_NO_SUCH_TABLE and ER_BAD_DB_ERROR.
 const NO_TABLE: [u16; 2] = [1146, 1049];
 
-/// The connections of a definition: one for each group and schema, each with the lock.
+/// The connections of a definition: one for each group and schema, each with the locks.
 type Lanes = BTreeMap<(Arc<str>, Option<Arc<str>>), Lease>;
 
 /// Carries on a definition that was left. `None` while its locks are held: it runs, or it has ended meanwhile.
@@ -50,16 +50,20 @@ async fn lock(backends: &Backends, definition: &Definition) -> Result<Option<Lan
         let Some(group) = group_named(backends, &node.group) else {
             return Ok(None);
         };
-        let lock = lock_name(&node.group, node.schema.as_deref(), &definition.tables);
-        let free = backends.query(group, &format!("SELECT IS_FREE_LOCK('{lock}')")).await?;
-        if free.rows.first().is_none_or(|row| text(row, 0) != "1") {
-            return Ok(None);
+        let locks = lock_names(&node.group, node.schema.as_deref(), &definition.tables);
+        for lock in &locks {
+            let free = backends.query(group, &format!("SELECT IS_FREE_LOCK('{lock}')")).await?;
+            if free.rows.first().is_none_or(|row| text(row, 0) != "1") {
+                return Ok(None);
+            }
         }
         let mut lease = backends.checkout(group, Role::Primary, Flavour::OWN).await?;
         lease.mark_dirty();
-        let locked = lease.query(&format!("SELECT GET_LOCK('{lock}', 0)")).await?;
-        if locked.rows.first().is_none_or(|row| text(row, 0) != "1") {
-            return Ok(None);
+        for lock in &locks {
+            let locked = lease.query(&format!("SELECT GET_LOCK('{lock}', 0)")).await?;
+            if locked.rows.first().is_none_or(|row| text(row, 0) != "1") {
+                return Ok(None);
+            }
         }
         lanes.insert(key, lease);
     }

@@ -13,7 +13,7 @@ use crate::backend::{BackendError, ServerError};
 use crate::protocol::column::ColumnDef;
 
 /// How the reports of several shards become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sum {
     /// Each shard changed rows of its own.
     Added,
@@ -21,9 +21,20 @@ pub enum Sum {
     OfRows {
         /// A row that changed nothing is a duplicate that was left out (IGNORE).
         unchanged_is_duplicate: bool,
+        /// Columns for which a row says DEFAULT: that they have none is told of each such row.
+        defaulted: Arc<[Box<str>]>,
     },
     /// Each shard changed the same rows: one report stands for all.
     Same,
+}
+
+impl Sum {
+    fn defaulted(&self) -> &[Box<str>] {
+        match self {
+            Self::OfRows { defaulted, .. } => defaulted,
+            _ => &[],
+        }
+    }
 }
 
 /// A statement for a lane.
@@ -128,9 +139,9 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
             continue;
         }
         let outcome = report.outcome;
-        match sum {
-            Sum::OfRows { unchanged_is_duplicate } if outcome.info.is_empty() && !is_one => {
-                info.add_single_row(outcome.affected_rows, unchanged_is_duplicate);
+        match &sum {
+            Sum::OfRows { unchanged_is_duplicate, .. } if outcome.info.is_empty() && !is_one => {
+                info.add_single_row(outcome.affected_rows, *unchanged_is_duplicate);
             }
             _ => info.add(&outcome.info),
         }
@@ -138,7 +149,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
         total.status = outcome.status;
         let told = report.warnings.len();
         let mut news = report.warnings;
-        keep_news(&warnings, &mut news);
+        keep_news(&warnings, &mut news, sum.defaulted());
         // a server gave each of its statements what is told once
         let again = u16::try_from(told - news.len()).unwrap_or(u16::MAX);
         total.warnings = total.warnings.saturating_add(outcome.warnings.saturating_sub(again));
@@ -183,10 +194,16 @@ fn place_of(rows: &[u32], at: usize) -> u32 {
 /// ER_NO_DEFAULT_FOR_FIELD: a warning of a statement, not of a row.
 const NO_DEFAULT: u16 = 1364;
 
-/// Takes out what was told before and one server tells once for all rows.
-pub fn keep_news(known: &[Diagnostic], warnings: &mut Vec<Diagnostic>) {
+/// Takes out what was told before and one server tells once for all rows: that a column has no default, unless it is one of
+/// those for which rows say DEFAULT.
+pub fn keep_news(known: &[Diagnostic], warnings: &mut Vec<Diagnostic>, defaulted: &[Box<str>]) {
+    let is_of_rows = |message: &str| {
+        let name = message.split('\'').nth(1).unwrap_or_default();
+        defaulted.iter().any(|column| column.eq_ignore_ascii_case(name))
+    };
     warnings.retain(|warning| {
         warning.code != NO_DEFAULT
+            || is_of_rows(&warning.message)
             || !known.iter().any(|known| known.code == NO_DEFAULT && known.message == warning.message)
     });
 }

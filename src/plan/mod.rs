@@ -59,6 +59,7 @@ use crate::sql::{LexMode, Literal, Scan, Verb};
 use action::Action;
 pub use cache::{CacheStats, PlanCache, PlanKey};
 pub use error::PlanError;
+pub(crate) use opaque::placed_name;
 pub(crate) use place::is_system_schema;
 use query::Subject;
 pub(crate) use scratch::{Evaluated, Reread, TableCopy, Written, reread};
@@ -123,6 +124,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it is an INSERT whose rows go where their keys lead.
+    pub fn splits_rows(&self) -> bool {
+        matches!(self.action, Action::Insert(_))
+    }
+
     /// Makes the statements of one execution: `sql` is a text of the plan's fingerprint, `literals` are its literals.
     pub fn bind(
         &self,

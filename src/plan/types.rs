@@ -107,6 +107,11 @@ pub trait SessionValues {
         true
     }
 
+    /// Whether the rows of an INSERT are those of a query, or one by one evaluated.
+    fn writes_read_rows(&self) -> bool {
+        false
+    }
+
     /// The text of a value; `None` leaves the call to the server.
     fn value(&self, what: &SessionValue) -> Option<String>;
 
@@ -192,6 +197,8 @@ pub struct Bound {
     pub answers_insert_id: bool,
     /// A row of an INSERT that changes nothing is a duplicate that was left out.
     pub unchanged_is_duplicate: bool,
+    /// Columns for which a row of an INSERT says DEFAULT.
+    pub defaulted: Arc<[Box<str>]>,
     /// Affected rows are those of one shard, not their sum: each shard changed the same rows (broadcast tables).
     pub same_rows: bool,
     /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.

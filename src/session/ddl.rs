@@ -256,16 +256,17 @@ async fn begin_recording(
     order.sort_by_key(|lane| (Arc::clone(backends.group(lane.group()).name()), lane.schema()));
     for lane in &mut order {
         let name = Arc::clone(backends.group(lane.group()).name());
-        let lock = definitions::lock_name(&name, lane.schema().as_deref(), &definition.tables);
-        let query = format!("SELECT GET_LOCK('{lock}', {LOCK_WAIT_S})");
-        // it is given back whatever comes
+        // they are given back whatever comes
         lane.conn()?.mark_dirty();
-        let (_, rows) = query_rows(lane, &query, 1).await?;
-        let got = rows.first().and_then(|row| row.first().cloned().flatten());
-        if got.as_deref() != Some(b"1") {
-            let message = "Lock wait timeout exceeded; another definition of the table is running";
-            let error = ServerError { errno: 1205, sqlstate: "HY000".to_owned(), message: message.to_owned() };
-            return Err(ExecuteError::Backend(error.into()));
+        for lock in definitions::lock_names(&name, lane.schema().as_deref(), &definition.tables) {
+            let query = format!("SELECT GET_LOCK('{lock}', {LOCK_WAIT_S})");
+            let (_, rows) = query_rows(lane, &query, 1).await?;
+            let got = rows.first().and_then(|row| row.first().cloned().flatten());
+            if got.as_deref() != Some(b"1") {
+                let message = "Lock wait timeout exceeded; another definition of the table is running";
+                let error = ServerError { errno: 1205, sqlstate: "HY000".to_owned(), message: message.to_owned() };
+                return Err(ExecuteError::Backend(error.into()));
+            }
         }
         let schema = lane.schema();
         for node in definition.nodes.iter_mut().filter(|node| node.group == name && node.schema == schema) {
@@ -303,9 +304,10 @@ async fn current(lane: &mut Lane, node: &Node) -> Result<u64, ExecuteError> {
 async fn release(lanes: &mut [Lane], backends: &crate::backend::Backends, plan: &Plan) {
     for lane in lanes.iter_mut().filter(|lane| lane.is_usable() && lane.must_stay() && !lane.is_busy()) {
         let name = Arc::clone(backends.group(lane.group()).name());
-        let lock = definitions::lock_name(&name, lane.schema().as_deref(), &logical_tables(plan));
-        if let Err(error) = lane.run(format!("DO RELEASE_LOCK('{lock}')").as_bytes()).await {
-            tracing::debug!(%error, "the lock of a definition goes with its connection");
+        for lock in definitions::lock_names(&name, lane.schema().as_deref(), &logical_tables(plan)) {
+            if let Err(error) = lane.run(format!("DO RELEASE_LOCK('{lock}')").as_bytes()).await {
+                tracing::debug!(%error, "the lock of a definition goes with its connection");
+            }
         }
     }
 }

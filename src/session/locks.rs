@@ -12,8 +12,8 @@ use crate::error::SqlError;
 use crate::execute::Watch;
 use crate::plan::types::{LogicalTable, NameEntry, NameMap};
 use crate::plan::{Plan, PlanError, quoted};
-use crate::sql::scan;
 use crate::sql::session_statement::{LockTable, TableName};
+use crate::sql::{names, scan};
 
 /// ER_TABLE_NOT_LOCKED.
 const TABLE_NOT_LOCKED: u16 = 1100;
@@ -109,6 +109,7 @@ impl Session {
         }
         self.check_named("LOAD DATA", &text.sql)?;
         let snapshot = self.snapshot();
+        self.check_views_in_load(&text.sql, &snapshot).await?;
         let group = self.home_group(&snapshot);
         if !self.state.autocommit && !self.txn.is_active() {
             self.begin_as_announced(false);
@@ -116,6 +117,28 @@ impl Session {
         self.check_write(&snapshot, &[group])?;
         self.note_write();
         self.pass_through(&text.sql).await
+    }
+
+    /// A query in SET of LOAD DATA may not read a view whose tables are on several servers.
+    async fn check_views_in_load(&self, sql: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
+        let names = names::tables(sql, self.state.lex_mode);
+        if !names.iter().any(|name| name.text.eq_ignore_ascii_case("SELECT")) {
+            return Ok(());
+        }
+        let schemas = names.iter().filter(|name| snapshot.rules.schema(&name.text).is_some());
+        let schemas: Vec<&str> = schemas.map(|name| name.text.as_str()).chain(self.state.schema.as_deref()).collect();
+        let of_schema = |schema: &&str| {
+            names.iter().map(|name| (Some((*schema).to_owned()), name.text.clone())).collect::<Vec<_>>()
+        };
+        self.load_named(schemas.iter().flat_map(of_schema).collect(), snapshot).await?;
+        match crate::plan::placed_name(&self.plan_context(snapshot, false), &names) {
+            Some(name) => Err(SqlError::not_supported(
+                format!("LOAD DATA with a query of '{name}', which is on several servers"),
+                "use SELECT … INTO, or read the value first",
+            )
+            .into()),
+            None => Ok(()),
+        }
     }
 
     /// `/*!80000 … */` around a whole statement: it runs if the server that the proxy stands for has that version.

@@ -194,7 +194,16 @@ impl Session {
 
     /// Loads the columns of the tables that a statement names.
     async fn load_tables(&self, text: &Text, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
-        let mut named = tables_named(&text.sql, self.state.lex_mode, &snapshot.rules, self.state.schema.as_deref());
+        let named = tables_named(&text.sql, self.state.lex_mode, &snapshot.rules, self.state.schema.as_deref());
+        self.load_named(named, snapshot).await
+    }
+
+    /// Loads the columns of tables, and of those under them that are views.
+    pub(super) async fn load_named(
+        &self,
+        mut named: Vec<(Option<String>, String)>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Failure> {
         let mut seen = HashSet::new();
         while let Some((schema, table)) = named.pop() {
             if let Some(schema) = schema.as_deref().or(self.state.schema.as_deref()) {

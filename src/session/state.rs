@@ -41,6 +41,8 @@ pub struct State {
     pub diagnostics: Vec<Diagnostic>,
     /// Of MySQL: what SHOW WARNINGS showed before this statement, which is what `@@warning_count` counts.
     pub earlier_diagnostics: Vec<Diagnostic>,
+    /// An INSERT that runs writes the rows of a query.
+    pub writes_read_rows: bool,
     /// When the session last wrote: its reads stay on the primary for a while.
     pub last_write: Option<Instant>,
 }
@@ -63,6 +65,7 @@ impl State {
             row_count: -1,
             diagnostics: Vec::new(),
             earlier_diagnostics: Vec::new(),
+            writes_read_rows: false,
             last_write: None,
         }
     }

@@ -27,6 +27,10 @@ impl SessionValues for Asked<'_> {
         is_strict(self.state)
     }
 
+    fn writes_read_rows(&self) -> bool {
+        self.state.writes_read_rows
+    }
+
     fn value(&self, what: &SessionValue) -> Option<String> {
         match what {
             SessionValue::Function(function) => self.function(*function),

@@ -61,7 +61,7 @@ impl Session {
         }
         let sum = match plan.kind {
             _ if bound.same_rows => Sum::Same,
-            StatementKind::Insert => Sum::OfRows { unchanged_is_duplicate: bound.unchanged_is_duplicate },
+            StatementKind::Insert => sum_of_rows(&bound),
             _ => Sum::Added,
         };
         let watch = Watch { entry: &self.entry };
@@ -242,6 +242,11 @@ async fn first_inserted(lanes: &mut [Lane], bound: &Bound, outcome: &Outcome) ->
         first = first.into_iter().chain(id).min();
     }
     Ok(first)
+}
+
+/// How the reports of an INSERT become one.
+pub(super) fn sum_of_rows(bound: &Bound) -> Sum {
+    Sum::OfRows { unchanged_is_duplicate: bound.unchanged_is_duplicate, defaulted: Arc::clone(&bound.defaulted) }
 }
 
 pub(super) fn groups_of(bound: &Bound) -> Vec<GroupId> {

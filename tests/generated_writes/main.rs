@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use kind::{Flavour, Kind};
+use kind::{Column, Flavour, Kind};
 use schema::{LAYOUTS, Schema};
 use side::{Refused, Seen, Side};
 use statement::{FORBIDDEN_ID, Maker, Write};
@@ -93,7 +93,11 @@ impl Round {
                 definitions.push(format!("ALTER TABLE {name} ADD UNIQUE KEY u (k, j, {})", column.name));
                 unique.push(format!("{name}.{}", column.name));
             }
-            if let Some(column) = others.last().filter(|column| !column.is_generated() && dice.one_in(2)) {
+            // a NULL in it is the moment of the write
+            let is_moment = |column: &Column| column.declaration.starts_with("TIMESTAMP");
+            if let Some(column) =
+                others.last().filter(|column| !column.is_generated() && dice.one_in(2) && !is_moment(column))
+            {
                 let default = match column.kind {
                     Kind::Int | Kind::Big if dice.one_in(2) => " DEFAULT 1",
                     _ => "",

@@ -88,6 +88,14 @@ impl Side {
             {
                 return Err(Refused(error.message));
             }
+            // nor is a part of the key that is left out anything else than given
+            Response::Err(error)
+                if error.errno == 1364
+                    && (!self.is_strict || sql.contains(" IGNORE "))
+                    && ["'k'", "'j'"].iter().any(|column| error.message.contains(column)) =>
+            {
+                return Err(Refused(error.message));
+            }
             // what a server notes beside an error is not kept
             Response::Err(error) if write.is_ordered => {
                 (format!("error {} ({}): {}", error.errno, error.sqlstate, self.general(&error.message)), false)

@@ -36,9 +36,10 @@ impl Write {
         Self { pieces: vec![Piece::Text(text.into())], file: None, prepared: false, is_ordered: false }
     }
 
-    /// It has several rows of VALUES: where more than one is wrong, which of them is told of is open.
+    /// It has several rows of VALUES, or lines: where more than one is wrong, which of them is told of is open.
     pub fn has_several_rows(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Rows(rows) if rows.len() > 1))
+        self.file.as_ref().is_some_and(|lines| lines.len() > 1)
+            || self.pieces.iter().any(|piece| matches!(piece, Piece::Rows(rows) if rows.len() > 1))
     }
 
     /// It writes rows; else it is about the transaction.
@@ -409,6 +410,7 @@ impl Maker {
         let Some(column) = free.first().cloned().filter(|_| other != table) else { return self.update(table) };
         let set = format!("a.{} = {}", column.name, self.value(&column));
         let on = self.dice.pick(&["a.id = b.id", "a.k = b.k AND a.id = b.id", "a.id = b.id AND a.j = b.j"]);
+        let on = if self.keys_compare(table, other) { on } else { on.trim_start_matches("a.k = b.k AND ") };
         let mut sql =
             format!("UPDATE {} a JOIN {} b ON {on} SET {set}", self.tables[table].name, self.tables[other].name);
         let more = self.free_columns(other);
@@ -418,6 +420,12 @@ impl Maker {
         }
         sql += &format!(" WHERE {}", self.condition(table, "a."));
         Write::text(sql)
+    }
+
+    /// Keys of one kind: else texts become numbers, and which of them a server warns of depends on its plan.
+    fn keys_compare(&self, table: usize, other: usize) -> bool {
+        let is_text = |table: usize| matches!(self.tables[table].columns[1].kind, Kind::Text(_));
+        is_text(table) == is_text(other)
     }
 
     fn delete(&mut self, table: usize) -> Write {
@@ -434,7 +442,7 @@ impl Maker {
         let condition = self.condition(table, "a.");
         Write::text(match self.dice.below(3) {
             0 => format!("DELETE a, b FROM {one} a JOIN {two} b ON a.id = b.id WHERE {condition}"),
-            1 => format!(
+            1 if self.keys_compare(table, other) => format!(
                 "DELETE a FROM {one} a LEFT JOIN {two} b ON a.id = b.id AND a.k = b.k WHERE b.id IS NULL AND a.id < 6"
             ),
             _ => format!("DELETE FROM a USING {one} a JOIN {two} b ON a.id = b.id WHERE {condition}"),

@@ -39,10 +39,16 @@ pub(crate) struct InsertAction {
     pub explicit_row: bool,
     /// It is VALUES, not SET.
     pub has_parentheses: bool,
+    /// Its rows have no values, and no columns are listed: `INSERT INTO t () VALUES ()`.
+    pub is_empty: bool,
     /// A row may be written as a query: it is VALUES without an alias.
     pub may_be_select: bool,
     /// A row that changes nothing was left out as a duplicate.
     pub unchanged_is_duplicate: bool,
+    /// It is INSERT IGNORE.
+    pub ignores: bool,
+    /// Columns for which a row says DEFAULT.
+    pub defaulted: Arc<[Box<str>]>,
     /// A row that is there already is updated (ON DUPLICATE KEY UPDATE).
     pub updates_duplicates: bool,
     /// ON DUPLICATE KEY UPDATE sets LAST_INSERT_ID().
@@ -136,12 +142,15 @@ impl InsertAction {
                 "insert the rows of each shard one by one",
             ));
         }
-        let as_it_is = used.len() == 1 && generated.iter().all(Option::is_none);
+        let as_it_is = used.len() == 1 && generated.iter().all(Option::is_none) && !session.writes_read_rows();
         let template = if as_it_is { &self.relay } else { &self.split };
         let shards = used.iter().map(|node| {
             let rows = &by_node[*node];
-            // non-strict, a server converts a NULL for a NOT NULL column in one of several rows, yet refuses it in a single one
-            let alone = rows.len() == 1 && self.rows.len() > 1 && !session.is_strict() && self.may_be_select;
+            // non-strict, a server converts a NULL for a NOT NULL column in one of several rows, yet refuses it in a single
+            // one; under IGNORE it leaves out one of several that a CHECK forbids, yet refuses a single one
+            let is_lenient = self.ignores || !session.is_strict();
+            let is_of_several = self.rows.len() > 1 || session.writes_read_rows();
+            let alone = rows.len() == 1 && is_of_several && is_lenient && self.may_be_select;
             let as_select = alone && !self.rows[rows[0]].has_default;
             let filling = Rows { action: self, rows, generated: &generated, values, as_select };
             let number = |row: &usize| u32::try_from(row + 1).unwrap_or(u32::MAX);
@@ -162,6 +171,7 @@ impl InsertAction {
             insert_id,
             given_key: self.given_key(values),
             unchanged_is_duplicate: self.unchanged_is_duplicate,
+            defaulted: Arc::clone(&self.defaulted),
             // the proxy makes all keys that are made: what a server reports was in the statement
             keeps_last_insert_id: insert_id.is_none() && !self.sets_last_insert_id,
             answers_insert_id: insert_id.is_some() && !self.reports_insert_id,
@@ -345,6 +355,7 @@ impl InsertFilling for Rows<'_, '_> {
         let is_set = !self.action.has_parentheses;
         match is_set {
             true => {}
+            false if self.action.is_empty => self.head_of_empty(out),
             false if self.as_select => out.extend_from_slice(b"SELECT "),
             false => out.extend_from_slice(b"VALUES "),
         }
@@ -365,8 +376,9 @@ impl InsertFilling for Rows<'_, '_> {
             if let (Some(id), Some(generated)) = (id, &self.action.generated)
                 && !generated.in_list
             {
+                let comma = if self.action.is_empty { "" } else { ", " };
                 let name = set.map(|set| format!("{set} = ")).unwrap_or_default();
-                out.extend_from_slice(format!(", {name}").as_bytes());
+                out.extend_from_slice(format!("{comma}{name}").as_bytes());
                 generated.write(id, out);
             }
             if self.as_select {
@@ -379,6 +391,12 @@ impl InsertFilling for Rows<'_, '_> {
 }
 
 impl Rows<'_, '_> {
+    /// What stands in front of rows that have nothing but a generated value, or none at all.
+    fn head_of_empty(&self, out: &mut Vec<u8>) {
+        let column = self.action.generated.as_ref().map(|generated| quoted(&generated.maker.column));
+        out.extend_from_slice(format!(" ({}) VALUES ", column.unwrap_or_default()).as_bytes());
+    }
+
     fn piece(&self, piece: &Piece, id: Option<Key>, out: &mut Vec<u8>, params: &mut Vec<ParamSource>) {
         let (span, numbers) = match (piece, id) {
             (Piece::Generated(..), Some(id)) => {

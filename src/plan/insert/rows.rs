@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Insert, ObjectNamePart, visit_expressions};
+use sqlparser::ast::{Expr, Insert, ObjectNamePart, TableObject, visit_expressions};
 
 use super::action::{Cell, Generated, InsertAction, Piece, Row};
 use super::{is_default, values_of};
@@ -61,6 +61,9 @@ pub(super) fn plan(
     let info = subject.context.catalog.table(unit.place.schema(), unit.place.table());
     let keyed = unit.keyed.as_ref().ok_or(PlanError::Internal("a sharded table without a key"))?;
     let generator = keyed.table.key_generator.clone().or_else(|| default_generator(&unit.place, info.as_deref()));
+    let is_empty = insert.columns.is_empty()
+        && values_of(insert).is_some_and(|values| values.rows.iter().all(|row| row.content.is_empty()));
+    let columns = if is_empty { &[] } else { columns };
     let position = |name: &str| columns.iter().position(|column| column == name);
     let reader = Reader {
         subject,
@@ -71,10 +74,14 @@ pub(super) fn plan(
         width: columns.len(),
     };
     let key_is_generated = |name: &str| generator.as_ref().is_some_and(|generator| *generator.column == *name);
-    for (name, place) in keyed.columns.iter().zip(&reader.keys) {
-        if place.is_none() && !key_is_generated(name) {
-            return Err(PlanError::MissingKey(name.to_string()));
+    // wrong names and numbers of values are told before what is missing
+    let lacks = keyed.columns.iter().zip(&reader.keys).find(|(name, place)| place.is_none() && !key_is_generated(name));
+    if let Some((name, _)) = lacks {
+        if let Some(column) = info.as_deref().and_then(|info| unknown_column(info, insert)) {
+            return Err(PlanError::UnknownColumn { column, place: "field list" });
         }
+        reader.rows(builder, insert)?;
+        return Err(PlanError::MissingKey(name.to_string()));
     }
     let rows = reader.rows(builder, insert)?;
     let column = generator.as_ref().and_then(|generator| info.as_deref()?.column(&generator.column));
@@ -104,8 +111,11 @@ pub(super) fn plan(
         names: name_map(keys),
         explicit_row: values_of(insert).is_some_and(|values| values.explicit_row),
         has_parentheses: values_of(insert).is_some(),
-        may_be_select: values_of(insert).is_some() && insert.insert_alias.is_none(),
+        is_empty,
+        may_be_select: values_of(insert).is_some() && insert.insert_alias.is_none() && !is_empty,
         unchanged_is_duplicate: parsed.notes.ignore && insert.on.is_none(),
+        ignores: parsed.notes.ignore,
+        defaulted: defaulted(insert, columns),
         updates_duplicates: insert.on.is_some(),
         sets_last_insert_id: builder.shape.met.leaves_state,
         reports_insert_id: (numbers && row_count == 1) || insert.on.is_some() || returns,
@@ -238,12 +248,18 @@ fn split_template(
 fn region(subject: &Subject<'_>, insert: &Insert) -> Result<Range<usize>, PlanError> {
     let lost = PlanError::lost_place;
     if let Some(values) = values_of(insert) {
+        let is_empty = insert.columns.is_empty() && values.rows.iter().all(|row| row.content.is_empty());
+        let name = match &insert.table {
+            TableObject::TableName(name) if is_empty => name.0.last().and_then(ObjectNamePart::as_ident),
+            _ => None,
+        };
+        let behind_name = name.and_then(|name| spans::range_of(name.span)).map(|range| range.end);
         let first = values.rows.first().and_then(|row| spans::range_of(row.opening_token.0.span)).ok_or_else(lost)?;
         let last = values.rows.last().and_then(|row| spans::range_of(row.closing_token.0.span)).ok_or_else(lost)?;
         // VALUES, or VALUE, stands in front
         let steps = if values.explicit_row { 2 } else { 1 };
         let index = subject.outline.index_at(first.start).checked_sub(steps).ok_or_else(lost)?;
-        return Ok(subject.outline.tokens()[index].start..last.end);
+        return Ok(behind_name.unwrap_or(subject.outline.tokens()[index].start)..last.end);
     }
     set_region(subject, insert)
 }
@@ -269,6 +285,22 @@ fn set_region(subject: &Subject<'_>, insert: &Insert) -> Result<Range<usize>, Pl
         index += 1;
     }
     Ok(first.start..end)
+}
+
+/// A column that is listed, and that the table does not have.
+fn unknown_column(info: &TableInfo, insert: &Insert) -> Option<String> {
+    let names = insert.columns.iter().filter_map(|name| name.0.last().and_then(ObjectNamePart::as_ident));
+    names.map(|name| name.value.clone()).find(|name| info.column(&name.to_lowercase()).is_none())
+}
+
+/// The columns for which a row says DEFAULT.
+fn defaulted(insert: &Insert, columns: &[String]) -> Arc<[Box<str>]> {
+    let is_defaulted = |at: usize| match values_of(insert) {
+        Some(values) => values.rows.iter().any(|row| row.content.get(at).is_some_and(has_default)),
+        None => insert.assignments.get(at).is_some_and(|assignment| has_default(&assignment.value)),
+    };
+    let named = columns.iter().enumerate().filter(|(at, _)| is_defaulted(*at));
+    named.map(|(_, column)| column.as_str().into()).collect()
 }
 
 /// `DEFAULT` or `DEFAULT(column)`.
@@ -353,7 +385,7 @@ impl Reader<'_, '_> {
         cells: &[Range<usize>],
         number: usize,
     ) -> Result<Row, PlanError> {
-        if exprs.len() != self.width || cells.len() != exprs.len() || exprs.is_empty() {
+        if exprs.len() != self.width || cells.len() != exprs.len() {
             return Err(PlanError::ColumnCount(number + 1));
         }
         let cell = |place: Option<usize>| match place {

@@ -251,6 +251,7 @@ impl Session {
         let create = shown.rows.first().map(|row| text(row, 1).into_owned()).unwrap_or_default();
         let body = create.find('(').map(|at| create[at..].to_owned());
         let body = body.ok_or_else(|| SqlError::client(1105, "HY000", "The definition of a table is missing"))?;
+        let body = without_made_names(&body);
         Ok(if parts.has_engine { body } else { without_engine(body) })
     }
 
@@ -311,6 +312,22 @@ impl Session {
     }
 }
 
+/// A definition without the names that the server has given to CHECKs: the table's own get theirs anew.
+fn without_made_names(body: &str) -> String {
+    let is_made = |name: &str| {
+        let number = name.strip_prefix("CONSTRAINT_").or_else(|| name.strip_prefix(MODEL)?.strip_prefix("_chk_"));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let lines = body.split('\n').map(|line| {
+        let named = line.trim_start().strip_prefix("CONSTRAINT `").and_then(|rest| rest.split_once("` "));
+        match named {
+            Some((name, check)) if is_made(name) && check.starts_with("CHECK ") => check,
+            _ => line,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
@@ -364,6 +381,14 @@ mod tests {
         let found = parts("CREATE TABLE t (SELECT 1)").unwrap();
         assert_eq!((found.insert, found.query), ("INSERT", b"(SELECT 1)".as_slice()));
         assert!(parts("CREATE TABLE t (a INT) PARTITION BY HASH(a) AS SELECT 1 AS a").is_err());
+    }
+
+    #[test]
+    fn names_that_a_server_makes_are_left_out() {
+        let body = "(\n  `a` int,\n  CONSTRAINT `CONSTRAINT_1` CHECK (`a` > 1),\n  CONSTRAINT `mine` CHECK (`a` > 2),\n  \
+                    CONSTRAINT `shardloom_model_chk_2` CHECK ((`a` > 3))\n)";
+        let want = "(\n  `a` int,\nCHECK (`a` > 1),\n  CONSTRAINT `mine` CHECK (`a` > 2),\nCHECK ((`a` > 3))\n)";
+        assert_eq!(without_made_names(body), want);
     }
 
     #[test]

@@ -58,8 +58,16 @@ impl Session {
             count += 1;
             if chunk.len() >= CHUNK_BYTES || count >= CHUNK_ROWS || index + 1 == read.rows.len() {
                 let sql = [head, b" VALUES ", &chunk, b" ", tail].concat();
+                // a server treats a row of VALUES that is alone in another way
+                let as_query = (count == 1).then(|| {
+                    let cells = chunk.strip_prefix(b"(").and_then(|row| row.strip_suffix(b")")).unwrap_or_default();
+                    Bytes::from([head, b" SELECT ", cells, b" FROM DUAL ", tail].concat())
+                });
                 let before = u32::try_from(index + 1 - count).unwrap_or(u32::MAX);
-                self.insert_inner(sql.into(), done, before).await?;
+                self.state.writes_read_rows = true;
+                let inserted = self.insert_inner(sql.into(), as_query, done, before).await;
+                self.state.writes_read_rows = false;
+                inserted?;
                 chunk.clear();
                 count = 0;
             }
@@ -89,22 +97,40 @@ impl Session {
             from = cell.end;
         }
         sql.extend_from_slice(text.sql.get(from..).unwrap_or_default());
-        self.insert_inner(sql.into(), done, 0).await
+        self.insert_inner(sql.into(), None, done, 0).await
     }
 
-    /// Runs an INSERT of the session's own, on connections of the open transaction. Before its rows came so many others.
-    async fn insert_inner(&mut self, sql: Bytes, done: &mut Done, before: u32) -> Result<(), Failure> {
+    /// Runs an INSERT of the session's own, on connections of the open transaction. Before its rows came so many others. Into
+    /// a table that is not split goes `as_query`, if there is such a form.
+    async fn insert_inner(
+        &mut self,
+        sql: Bytes,
+        as_query: Option<Bytes>,
+        done: &mut Done,
+        before: u32,
+    ) -> Result<(), Failure> {
         let outer = std::mem::take(&mut self.literals);
-        let result = self.insert_rows(sql, done, before).await;
+        let result = self.insert_rows(sql, as_query, done, before).await;
         self.literals = outer;
         result
     }
 
-    async fn insert_rows(&mut self, sql: Bytes, done: &mut Done, before: u32) -> Result<(), Failure> {
+    async fn insert_rows(
+        &mut self,
+        sql: Bytes,
+        as_query: Option<Bytes>,
+        done: &mut Done,
+        before: u32,
+    ) -> Result<(), Failure> {
         let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
-        let text = Text { sql };
+        let mut text = Text { sql };
         let snapshot = self.snapshot();
-        let plan = self.plan(&text, &scanned, &snapshot, false).await?;
+        let mut plan = self.plan(&text, &scanned, &snapshot, false).await?;
+        if let Some(sql) = as_query.filter(|_| !plan.splits_rows()) {
+            let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
+            text = Text { sql };
+            plan = self.plan(&text, &scanned, &snapshot, false).await?;
+        }
         let refused = || SqlError::not_supported("this INSERT in steps", "insert the rows as VALUES");
         let bound = self.bind_with_keys(&snapshot, &plan, &text.sql, &[]).await?.ok_or_else(refused)?;
         self.check_write(&snapshot, &super::super::write::groups_of(&bound))?;
@@ -112,7 +138,7 @@ impl Session {
         let statements: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
         let sum = match bound.same_rows {
             true => write::Sum::Same,
-            false => write::Sum::OfRows { unchanged_is_duplicate: bound.unchanged_is_duplicate },
+            false => super::super::write::sum_of_rows(&bound),
         };
         let watch = Watch { entry: &self.entry };
         let held_bytes = self.shared.limits().max_buffered_bytes;

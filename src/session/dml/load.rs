@@ -139,7 +139,10 @@ impl Session {
             }
         }
         for node in 0..loading.chunks.len() {
-            self.send_chunk(&mut loading, node, done).await?;
+            // of a file without lines a server tells what is wrong with the statement
+            if !loading.chunks[node].rows.is_empty() || (loading.row == 0 && node == 0) {
+                self.send_chunk(&mut loading, node, done).await?;
+            }
         }
         done.text = Some(loading.counts.text(done.warnings));
         if let Some(key) = loading.first_key {
@@ -210,7 +213,7 @@ impl Session {
     async fn send_chunk(&mut self, loading: &mut Loading<'_>, node: usize, done: &mut Done) -> Result<(), Failure> {
         let chunk = std::mem::take(&mut loading.chunks[node]);
         let plan = loading.plan;
-        let Some(place) = plan.unit.node(node).filter(|_| !chunk.rows.is_empty()) else { return Ok(()) };
+        let Some(place) = plan.unit.node(node) else { return Ok(()) };
         let snapshot = Arc::clone(&loading.snapshot);
         self.check_write(&snapshot, &[place.group])?;
         let settings = Settings::new(Some(Arc::clone(&place.schema)), Arc::clone(&self.state.vars));

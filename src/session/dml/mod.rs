@@ -59,7 +59,7 @@ impl Done {
     fn add(&mut self, outcome: &Outcome, mut diagnostics: Vec<Diagnostic>) {
         self.affected_rows = self.affected_rows.saturating_add(outcome.affected_rows);
         let told = diagnostics.len();
-        keep_news(&self.diagnostics, &mut diagnostics);
+        keep_news(&self.diagnostics, &mut diagnostics, &[]);
         let again = u16::try_from(told - diagnostics.len()).unwrap_or(u16::MAX);
         self.warnings = self.warnings.saturating_add(outcome.warnings.saturating_sub(again));
         self.info.add(&outcome.info);
