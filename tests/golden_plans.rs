@@ -44,6 +44,7 @@ impl Columns {
             let columns = texts.iter().map(|column| column_of(column)).collect();
             let info = TableInfo {
                 kind: if definition.is_some() { TableKind::View } else { TableKind::Base },
+                on_mysql: false,
                 columns,
                 primary_key,
                 unique_keys: Vec::new(),

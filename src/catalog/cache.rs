@@ -165,6 +165,7 @@ mod tests {
     fn table(columns: usize) -> Arc<TableInfo> {
         Arc::new(TableInfo {
             kind: TableKind::Base,
+            on_mysql: false,
             columns: Vec::new(),
             primary_key: vec!["id".to_owned(); columns],
             unique_keys: Vec::new(),

@@ -65,6 +65,8 @@ pub struct UniqueKey {
 pub struct TableInfo {
     /// Table, view, or something else.
     pub kind: TableKind,
+    /// Whether its server is MySQL, or what behaves like it.
+    pub on_mysql: bool,
     /// The columns, in order; invisible ones too.
     pub columns: Vec<ColumnInfo>,
     /// The columns of the primary key, in order; empty without one.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::definition::readable;
 use super::info::{ColumnInfo, TableInfo, TableKind, UniqueKey};
 use super::place::Place;
 use crate::backend::{BackendError, Backends, Row, text};
@@ -26,6 +27,7 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
     let of_it = |row: &&Row| text(row, 0) == name;
     let mut info = TableInfo {
         kind: kind(&text(table, 1)),
+        on_mysql: !text(table, 4).contains("MariaDB"),
         columns: columns.iter().filter(of_it).map(column).collect(),
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
@@ -36,11 +38,12 @@ pub(super) async fn load(backends: &Backends, place: &Place) -> Result<Option<Ar
     if info.kind == TableKind::View {
         let views = query(VIEWS, "1").await?;
         info.definition = views.iter().find(of_it).and_then(|view| optional(view, 1)).filter(|text| !text.is_empty());
+        info.definition = info.definition.map(readable);
     }
     if info.columns.is_empty() {
         return Ok(None); // dropped between the two queries
     }
-    let may_have_json = info.kind == TableKind::Base && text(table, 4).contains("MariaDB");
+    let may_have_json = info.kind == TableKind::Base && !info.on_mysql;
     if may_have_json && info.columns.iter().any(|column| column.data_type == "longtext") {
         let sql = format!(
             "SELECT TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \

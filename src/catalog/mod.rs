@@ -5,6 +5,7 @@
 //! it plans, and plans again when the [`epoch`](Catalog::epoch) has changed.
 
 mod cache;
+mod definition;
 mod info;
 mod load;
 mod place;

@@ -227,6 +227,24 @@ impl Combiner<'_, '_, '_> {
         ranges
     }
 
+    /// Whether an aggregate that is part of an expression has more digits there than are shown: on MySQL AVG of exact
+    /// numbers has, while a quotient is rounded at once.
+    pub(super) fn is_finer_than_its_column(&mut self, call: &Function) -> bool {
+        let FunctionArguments::List(list) = &call.args else { return false };
+        let on_mysql = self.builder.shape.refs.iter().any(|one| match &one.kind {
+            RefKind::Table { info: Some(info), .. } => info.on_mysql,
+            _ => false,
+        });
+        on_mysql
+            && call.name.to_string().eq_ignore_ascii_case("AVG")
+            && list.args.iter().any(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
+                    !matches!(self.builder.number(expr, self.main), Some(Number::Double))
+                }
+                _ => true,
+            })
+    }
+
     /// Whether sums of a value add up.
     fn adds_up(&mut self, argument: &Expr) -> Option<()> {
         match self.builder.number(argument, self.main)? {

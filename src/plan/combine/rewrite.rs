@@ -153,7 +153,12 @@ impl Rewriter<'_, '_, '_, '_> {
                 }
                 let name = spans::range(&function.name)?;
                 let range = self.combiner.subject.outline.call_range(self.combiner.subject.sql, name)?;
-                let alone = self.place == Place::Item && std::ptr::eq(self.root, expr);
+                let is_root = std::ptr::eq(self.root, expr);
+                // items and what is sorted by are columns of a temporary table on one server too
+                if !(is_root && self.place != Place::Having) && self.combiner.is_finer_than_its_column(function) {
+                    return None;
+                }
+                let alone = self.place == Place::Item && is_root;
                 let text = self.combiner.aggregate(function, &range, alone)?;
                 self.combiner.edits.push((range, vec![Piece::from(&*text)]));
                 Some(true)
