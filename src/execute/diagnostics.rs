@@ -15,7 +15,14 @@ pub struct Diagnostic {
     pub code: u16,
     /// The text.
     pub message: String,
+    /// Whether one server tells it once for all rows of a statement.
+    pub is_told_once: bool,
 }
+
+/// ER_NO_DEFAULT_FOR_FIELD and ER_WARN_DEPRECATED_SYNTAX: warnings of a statement, not of a row.
+const OF_STATEMENTS: [u16; 2] = [1364, 1287];
+/// ER_BAD_NULL_ERROR: MySQL tells it once of a column, MariaDB of each row.
+const BAD_NULL: u16 = 1048;
 
 impl Lane {
     /// Fetches the warnings of the statement that just ran on the lane, behind those that it keeps already. They are a
@@ -30,10 +37,15 @@ impl Lane {
         let text = |cell: Option<&Option<bytes::Bytes>>| {
             cell.and_then(Option::as_ref).map(|cell| String::from_utf8_lossy(cell).into_owned()).unwrap_or_default()
         };
-        self.diagnostics().extend(rows.iter().map(|row| Diagnostic {
-            level: text(row.first()),
-            code: text(row.get(1)).parse().unwrap_or(0),
-            message: text(row.get(2)),
+        let on_mysql = self.conn().is_ok_and(|conn| !conn.is_mariadb());
+        self.diagnostics().extend(rows.iter().map(|row| {
+            let code = text(row.get(1)).parse().unwrap_or(0);
+            Diagnostic {
+                level: text(row.first()),
+                code,
+                message: text(row.get(2)),
+                is_told_once: OF_STATEMENTS.contains(&code) || (on_mysql && code == BAD_NULL),
+            }
         }));
         self.restore_outcome(outcome);
     }

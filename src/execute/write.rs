@@ -191,20 +191,20 @@ fn place_of(rows: &[u32], at: usize) -> u32 {
     rows.get(at).or(rows.last()).copied().unwrap_or_default()
 }
 
-/// ER_NO_DEFAULT_FOR_FIELD: a warning of a statement, not of a row.
+/// ER_NO_DEFAULT_FOR_FIELD.
 const NO_DEFAULT: u16 = 1364;
 
-/// Takes out what was told before and one server tells once for all rows: that a column has no default, unless it is one of
-/// those for which rows say DEFAULT.
+/// Takes out what was told before and one server tells once for all rows; but not that a column has no default, where it is
+/// one of those for which rows say DEFAULT.
 pub fn keep_news(known: &[Diagnostic], warnings: &mut Vec<Diagnostic>, defaulted: &[Box<str>]) {
-    let is_of_rows = |message: &str| {
-        let name = message.split('\'').nth(1).unwrap_or_default();
-        defaulted.iter().any(|column| column.eq_ignore_ascii_case(name))
+    let is_of_rows = |warning: &Diagnostic| {
+        let name = warning.message.split('\'').nth(1).unwrap_or_default();
+        warning.code == NO_DEFAULT && defaulted.iter().any(|column| column.eq_ignore_ascii_case(name))
     };
     warnings.retain(|warning| {
-        warning.code != NO_DEFAULT
-            || is_of_rows(&warning.message)
-            || !known.iter().any(|known| known.code == NO_DEFAULT && known.message == warning.message)
+        !warning.is_told_once
+            || is_of_rows(warning)
+            || !known.iter().any(|known| known.code == warning.code && known.message == warning.message)
     });
 }
 

@@ -150,6 +150,7 @@ impl Session {
             level: "Warning".to_owned(),
             code: UNKNOWN_ERROR,
             message: message.clone(),
+            is_told_once: false,
         }));
         Ok(Defined { affected_rows, warnings, info: info.text(warnings) })
     }

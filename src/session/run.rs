@@ -332,6 +332,7 @@ impl Session {
                 level: "Error".to_owned(),
                 code: error.errno,
                 message: error.message.clone(),
+                is_told_once: false,
             });
             return;
         }

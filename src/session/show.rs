@@ -165,7 +165,9 @@ impl Session {
             .take(usize::try_from(count).unwrap_or(usize::MAX))
             .map(|d| vec![Cell::from(d.level.clone()), Cell::Int(i64::from(d.code)), Cell::from(d.message.clone())])
             .collect();
-        let columns = [Column::Text("Level", 7), Column::UInt("Code", 4), Column::Text("Message", 512)];
+        // as each server says it
+        let digits = if self.shared.is_mariadb() { 4 } else { 5 };
+        let columns = [Column::Text("Level", 7), Column::UInt("Code", digits), Column::Text("Message", 512)];
         self.answer_rows(&columns, &rows).await
     }
 
