@@ -42,6 +42,8 @@ struct Tally {
     /// Alike but for what a server says of a view only.
     of_views: usize,
     errors: usize,
+    /// Statements that ended a server, or were not answered in time.
+    ended: usize,
     /// How often, and the shortest statement.
     refused: BTreeMap<String, (usize, String)>,
     differ: BTreeMap<String, usize>,
@@ -100,6 +102,11 @@ fn run_round(backends: &Backends, flavour: Flavour, seed: u64, queries: u64, sho
         let statement = tree.statement(mode != Mode::Text);
         let want = round.plain(&statement, mode);
         tally.statements += 1;
+        if let Answer::Other(reason) = &want {
+            let is_down = round.revive(backends);
+            tally.end(&statement.text, if is_down { "the server ended" } else { reason });
+            continue;
+        }
         tally.errors += usize::from(matches!(want, Answer::Error(..)));
         if let Answer::Error(errno, message) = &want
             && std::env::var_os("SHARDLOOM_SHOW_ERRORS").is_some()
@@ -115,6 +122,10 @@ fn run_round(backends: &Backends, flavour: Flavour, seed: u64, queries: u64, sho
                 tally.same += usize::from(got.refusal().is_none());
                 continue;
             };
+            if round.revive(backends) {
+                tally.end(&statement.text, "a server of a shard ended");
+                break;
+            }
             // A server says other things of the columns of a view than of those of its query in FROM, and takes some
             // aggregates over the latter only.
             let names_view = round.views.iter().any(|view| case::is_word_of(&statement.text, &view.name));
@@ -152,13 +163,20 @@ impl Tally {
         }
     }
 
+    /// A statement has ended a server, or a server's patience.
+    fn end(&mut self, sql: &str, what: &str) {
+        println!("no answer, {what}: {sql}");
+        self.ended += 1;
+    }
+
     fn report(&self) {
         let refused: usize = self.refused.values().map(|(count, _)| count).sum();
         let differ: usize = self.differ.values().sum();
         println!(
-            "{} statements ({} of them errors) in {} layouts: {} alike, {} but for what is a view's, {refused} refused, {differ} differ",
+            "{} statements ({} of them errors, {} without any answer) in {} layouts: {} alike, {} but for what is a view's, {refused} refused, {differ} differ",
             self.statements,
             self.errors,
+            self.ended,
             LAYOUTS.len(),
             self.same,
             self.of_views

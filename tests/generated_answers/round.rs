@@ -1,15 +1,22 @@
 //! One schema with its rows, on the plain server and through the proxy in every layout.
 
+use std::time::{Duration, Instant};
+
+use shardloom::playground::local_server::{LocalServer, greets};
+
 use super::compare::{Answer, Difference};
 use super::expression::{Source, Writer};
 use super::kind::{Flavour, Kind};
 use super::schema::{LAYOUTS, Schema};
 use super::side::{Mode, Side};
 use super::tree::{Statement, Tree};
-use crate::support::backends::Backends;
+use crate::support::backends::{Backends, block_on};
 use crate::support::dice::Dice;
 use crate::support::proxy::{ProxyProcess, Rules};
 use crate::support::raw::{Options, capability};
+
+/// How long the proxy may take to find a server that was started again.
+const REVIVAL: Duration = Duration::from_secs(60);
 
 /// A view.
 pub struct View {
@@ -161,6 +168,33 @@ impl Round {
         let copies = &mut self.copies;
         let copies = || copies.iter_mut().map(|copy| copy.ask(statement, mode)).collect();
         (want.difference(&got, order, &statement.text, copies), got)
+    }
+
+    /// Starts servers again that a statement has ended, and tells whether there were any: servers have faults of their own,
+    /// and one that takes a server down says nothing of the proxy.
+    pub fn revive(&mut self, backends: &Backends) -> bool {
+        let restart = |server: &mut LocalServer| {
+            let is_down = !block_on(greets(server.port()));
+            if is_down {
+                block_on(server.restart()).unwrap();
+            }
+            is_down
+        };
+        let restarted = backends.with_local(|cluster| cluster.servers_mut().map(restart).filter(|done| *done).count());
+        if restarted.unwrap_or_default() == 0 {
+            return false;
+        }
+        std::iter::once(&mut self.plain).chain(&mut self.copies).for_each(Side::reconnect);
+        let text = format!("SELECT COUNT(*) FROM {}", self.schema.tables[0].name);
+        let statement = Statement { text, params: Vec::new() };
+        let deadline = Instant::now() + REVIVAL;
+        for side in &mut self.proxies {
+            while !matches!(side.ask(&statement, Mode::Text), Answer::Rows { .. }) {
+                assert!(Instant::now() < deadline, "the proxy does not find a server that was started again");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        true
     }
 
     /// EXPLAIN ROUTE.

@@ -49,16 +49,24 @@ impl Side {
         match answer.unwrap_or_else(broken) {
             Ok(response) => Answer::new(&response, mode),
             Err(error) => {
-                self.client = match self.options.connect() {
-                    Ok(client) => client,
-                    Err(ConnectError::Io(error)) => {
-                        panic!("{} is gone after {}: {error}", self.options.url, statement.text)
+                let id = self.client.greeting.connection_id;
+                match self.options.connect() {
+                    Ok(client) => {
+                        self.client = client;
+                        // what runs there still would hold its tables
+                        self.client.query(&format!("KILL {id}"));
                     }
+                    Err(ConnectError::Io(_)) => return Answer::Other(format!("{} is gone", self.options.url)),
                     Err(ConnectError::Refused(error)) => panic!("no new connection after {}: {error}", statement.text),
-                };
+                }
                 Answer::Other(format!("the connection broke: {error}"))
             }
         }
+    }
+
+    /// Connects again, to a server that was started again.
+    pub fn reconnect(&mut self) {
+        self.client = self.options.connect().unwrap();
     }
 
     fn try_ask(&mut self, statement: &Statement, mode: Mode) -> std::io::Result<Response> {

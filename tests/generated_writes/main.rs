@@ -137,7 +137,7 @@ impl Round {
                 });
             }
         }
-        let maker = Maker::new(Dice::new(seed, 2), &round.schema, unique, required);
+        let maker = Maker::new(Dice::new(seed, 2), flavour, &round.schema, unique, required);
         (round, maker)
     }
 
