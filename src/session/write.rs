@@ -82,8 +82,10 @@ impl Session {
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         };
         match first_inserted(&mut lanes, &bound, &outcome).await {
-            Ok(Some(id)) => bound.insert_id = Some(id),
-            Ok(None) => {}
+            Ok(First::Row(id)) => bound.insert_id = Some(id),
+            // rows that were there were changed: a server reports the number of the last one
+            Ok(First::None) => (bound.insert_id, bound.keeps_last_insert_id) = (None, true),
+            Ok(First::AsMade) => {}
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         }
         if let Within::Client | Within::Locked = within {
@@ -227,11 +229,23 @@ impl Session {
     }
 }
 
-/// The first generated key whose row is there, of an INSERT some of whose rows were duplicates.
-async fn first_inserted(lanes: &mut [Lane], bound: &Bound, outcome: &Outcome) -> Result<Option<u64>, ExecuteError> {
+/// The first generated key whose row is there.
+enum First {
+    /// All rows are there.
+    AsMade,
+    /// This one.
+    Row(u64),
+    /// None is: all rows were there before.
+    None,
+}
+
+/// Looks for the first generated key whose row is there, of an INSERT some of whose rows were duplicates.
+async fn first_inserted(lanes: &mut [Lane], bound: &Bound, outcome: &Outcome) -> Result<First, ExecuteError> {
     let duplicates = write::number_after(&outcome.info, "Duplicates").unwrap_or(0);
-    if duplicates == 0 || outcome.affected_rows == 0 {
-        return Ok(None);
+    // with CLIENT_FOUND_ROWS a row that ON DUPLICATE KEY UPDATE left as it was looks like one that was inserted
+    let is_open = !bound.unchanged_is_duplicate || duplicates > 0;
+    if bound.first_inserted.is_empty() || outcome.affected_rows == 0 || !is_open {
+        return Ok(First::AsMade);
     }
     let mut first: Option<u64> = None;
     for (shard, question) in bound.shards.iter().zip(&bound.first_inserted) {
@@ -241,7 +255,7 @@ async fn first_inserted(lanes: &mut [Lane], bound: &Bound, outcome: &Outcome) ->
         let id = cell.and_then(|cell| std::str::from_utf8(&cell).ok()?.parse::<u64>().ok());
         first = first.into_iter().chain(id).min();
     }
-    Ok(first)
+    Ok(first.map_or(First::None, First::Row))
 }
 
 /// How the reports of an INSERT become one.

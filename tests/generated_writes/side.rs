@@ -50,6 +50,8 @@ pub struct Side {
     schema: String,
     tables: Vec<String>,
     is_strict: bool,
+    /// The numbers that rows get are open by now: what counts is the row.
+    numbers_are_open: bool,
 }
 
 impl Side {
@@ -61,12 +63,13 @@ impl Side {
         }
         client.run(&format!("SET sql_mode = '{sql_mode}'"));
         let is_strict = !sql_mode.is_empty();
-        Self { client, schema: schema.to_owned(), tables: tables.to_vec(), is_strict }
+        Self { client, schema: schema.to_owned(), tables: tables.to_vec(), is_strict, numbers_are_open: false }
     }
 
     /// Runs a statement, and looks at what it did.
     pub fn run(&mut self, write: &Write) -> Result<Seen, Refused> {
         let (sql, params) = write.sql();
+        self.numbers_are_open |= write.leaves_numbers_open();
         let response = match &write.file {
             Some(lines) => self.load(&sql, lines),
             None if write.prepared => match self.client.prepare(&sql) {
@@ -79,7 +82,7 @@ impl Side {
             },
             None => self.client.query(&sql),
         };
-        let (outcome, warns) = match response {
+        let (outcome, warnings) = match response {
             Response::Err(error) if error.errno == 1235 => return Err(Refused(error.message)),
             // no shard is that of NULL, whatever a server would store instead; and a row that is alone on its shard is
             // refused for a NULL that a server lets pass in the midst of others where sql_mode is not strict
@@ -96,25 +99,35 @@ impl Side {
             {
                 return Err(Refused(error.message));
             }
+            // a row with DEFAULT that is alone on its shard cannot be written as a query
+            Response::Err(error)
+                if error.errno == 4025
+                    && write.has_several_rows()
+                    && ["INSERT IGNORE ", "DEFAULT"].iter().all(|word| sql.contains(word)) =>
+            {
+                return Err(Refused(error.message));
+            }
             // what a server notes beside an error is not kept
             Response::Err(error) if write.is_ordered => {
-                (format!("error {} ({}): {}", error.errno, error.sqlstate, self.general(&error.message)), false)
+                (format!("error {} ({}): {}", error.errno, error.sqlstate, self.general(&error.message)), Vec::new())
             }
-            Response::Err(error) => (format!("error {} ({})", error.errno, error.sqlstate), false),
+            Response::Err(error) => (format!("error {} ({})", error.errno, error.sqlstate), Vec::new()),
             Response::Ok(ok) => {
                 let open = ok.status & (status::IN_TRANSACTION | status::AUTOCOMMIT);
                 // a server that sees without looking for rows that none can match says nothing instead
                 let info = if ok.info == NO_ROWS_MATCHED { "" } else { &*ok.info };
-                let seen = format!(
-                    "affected {} id {} warnings {} status {open} {info:?}",
-                    ok.affected_rows, ok.last_insert_id, ok.warnings
-                );
                 // what names no table leaves the warnings of the statement before
-                (seen, write.is_about_rows())
+                let warnings = if write.is_about_rows() { self.warnings(write.is_ordered) } else { Vec::new() };
+                let id = match ok.last_insert_id {
+                    id if id > 0 && self.numbers_are_open => self.row_of(id),
+                    id => id.to_string(),
+                };
+                let seen =
+                    format!("affected {} id {id} warnings {} status {open} {info:?}", ok.affected_rows, ok.warnings);
+                (seen, warnings)
             }
-            other => (format!("{other:?}"), false),
+            other => (format!("{other:?}"), Vec::new()),
         };
-        let warnings = if warns { self.warnings(write.is_ordered) } else { Vec::new() };
         Ok(Seen { outcome, warnings, contents: self.contents() })
     }
 
@@ -136,6 +149,12 @@ impl Side {
     /// Without the schema's name.
     fn general(&self, message: &str) -> String {
         message.replace(&self.schema, "schema")
+    }
+
+    /// The row that has a number.
+    fn row_of(&mut self, id: u64) -> String {
+        let rows = self.client.rows(&format!("SELECT k, v FROM numbered WHERE id = {id}")).text();
+        format!("of {rows:?}")
     }
 
     fn warnings(&mut self, is_ordered: bool) -> Vec<String> {
@@ -163,8 +182,12 @@ impl Side {
                     Response::Rows(rows) => rows.text(),
                     other => return vec![format!("{other:?}")],
                 };
-                let mut rows: Vec<String> =
-                    rows.into_iter().map(|row| row.into_iter().map(cell).collect::<Vec<_>>().join(", ")).collect();
+                let hidden = usize::from(table == "numbered" && self.numbers_are_open);
+                let mut rows: Vec<String> = rows
+                    .into_iter()
+                    .map(|row| row.into_iter().skip(hidden).collect::<Vec<_>>())
+                    .map(|row| row.into_iter().map(cell).collect::<Vec<_>>().join(", "))
+                    .collect();
                 rows.sort();
                 rows
             })

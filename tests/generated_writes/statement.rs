@@ -42,6 +42,12 @@ impl Write {
             || self.pieces.iter().any(|piece| matches!(piece, Piece::Rows(rows) if rows.len() > 1))
     }
 
+    /// What numbers its rows get is open, and with it those of later ones.
+    pub fn leaves_numbers_open(&self) -> bool {
+        let sql = self.sql().0;
+        sql.contains(" numbered ") && (sql.contains("IGNORE") || sql.contains("DUPLICATE"))
+    }
+
     /// It writes rows; else it is about the transaction.
     pub fn is_about_rows(&self) -> bool {
         let sql = self.sql().0;
@@ -148,7 +154,7 @@ impl Maker {
     /// The next statement.
     pub fn next(&mut self) -> Write {
         let table = self.dice.below(self.tables.len());
-        let mut write = match self.dice.below(32) {
+        let mut write = match self.dice.below(34) {
             0..=7 => self.insert(table),
             8 => self.insert_set(table),
             9 | 10 => self.insert_select(table),
@@ -164,7 +170,7 @@ impl Maker {
             28 => Write::text(self.dice.pick(&["SAVEPOINT a", "SAVEPOINT b", "RELEASE SAVEPOINT a"])),
             29 => Write::text(self.dice.pick(&["ROLLBACK TO SAVEPOINT a", "ROLLBACK TO b"])),
             30 => Write::text(self.dice.pick(&["SET autocommit = 0", "SET autocommit = 1", "SET autocommit = 1"])),
-            _ if self.dice.one_in(3) => Write::text(format!("TRUNCATE TABLE {}", self.tables[table].name)),
+            _ if self.dice.one_in(4) => Write::text(format!("TRUNCATE TABLE {}", self.tables[table].name)),
             _ => self.numbered(),
         };
         // MySQL does not prepare these (1295); the proxy does, which answers them by itself
@@ -179,11 +185,19 @@ impl Maker {
         let count = 1 + self.dice.below(4);
         let rows = (0..count).map(|_| vec![self.dice.below(6).to_string(), format!("'v{}'", self.dice.below(9))]);
         let rows = rows.collect();
-        Write {
-            pieces: vec![Piece::Text("INSERT INTO numbered (k, v) VALUES ".to_owned()), Piece::Rows(rows)],
-            is_ordered: true,
-            ..Write::text("")
-        }
+        // of rows that are there already a server gives the number to the next row, the proxy gives it to none
+        let (verb, tail) = match self.dice.below(6) {
+            0 => ("INSERT IGNORE", ""),
+            1 => ("INSERT", " ON DUPLICATE KEY UPDATE n = n + 1"),
+            2 => ("INSERT", " ON DUPLICATE KEY UPDATE n = 3"),
+            _ => ("INSERT", ""),
+        };
+        let pieces = vec![
+            Piece::Text(format!("{verb} INTO numbered (k, v) VALUES ")),
+            Piece::Rows(rows),
+            Piece::Text(tail.to_owned()),
+        ];
+        Write { pieces, is_ordered: true, ..Write::text("") }
     }
 
     fn value(&mut self, column: &Column) -> String {

@@ -118,7 +118,9 @@ pub(super) fn plan(
         defaulted: defaulted(insert, columns),
         updates_duplicates: insert.on.is_some(),
         sets_last_insert_id: builder.shape.met.leaves_state,
-        reports_insert_id: (numbers && row_count == 1) || insert.on.is_some() || returns,
+        reports_insert_id: ((numbers || insert.on.is_some()) && row_count == 1)
+            || builder.shape.met.leaves_state
+            || returns,
     })
 }
 

@@ -1,16 +1,18 @@
 //! INSERT … SELECT in steps: the rows are read, and inserted as VALUES where they belong.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Done;
 use crate::error::SqlError;
 use crate::execute::{Lane, Watch, write};
 use crate::plan::compose::{EvaluatedValues, InsertRows};
-use crate::plan::{Bound, LastInsertId};
+use crate::plan::{Bound, LastInsertId, Plan};
 use crate::session::query::Text;
 use crate::session::run::Input;
 use crate::session::select_inner::InnerRows;
-use crate::session::{Failure, Session};
+use crate::session::{Failure, Session, Snapshot};
 use crate::sql::scan;
 
 /// A chunk of rows is sent when it is that long: short enough for the parser, long enough to be worth a round trip.
@@ -61,7 +63,7 @@ impl Session {
                 // a server treats a row of VALUES that is alone in another way
                 let as_query = (count == 1).then(|| {
                     let cells = chunk.strip_prefix(b"(").and_then(|row| row.strip_suffix(b")")).unwrap_or_default();
-                    Bytes::from([head, b" SELECT ", cells, b" FROM DUAL ", tail].concat())
+                    Bytes::from([head, b" SELECT ", cells, b" ", tail].concat())
                 });
                 let before = u32::try_from(index + 1 - count).unwrap_or(u32::MAX);
                 self.state.writes_read_rows = true;
@@ -115,6 +117,19 @@ impl Session {
         result
     }
 
+    /// A statement of the session's own, planned and bound; nothing for one that would take steps in its turn.
+    async fn ready(
+        &mut self,
+        sql: Bytes,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Option<(Text, Arc<Plan>, Bound)>, Failure> {
+        let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
+        let text = Text { sql };
+        let plan = self.plan(&text, &scanned, snapshot, false).await?;
+        let bound = self.bind_with_keys(snapshot, &plan, &text.sql, &[]).await?;
+        Ok(bound.map(|bound| (text, plan, bound)))
+    }
+
     async fn insert_rows(
         &mut self,
         sql: Bytes,
@@ -122,17 +137,15 @@ impl Session {
         done: &mut Done,
         before: u32,
     ) -> Result<(), Failure> {
-        let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
-        let mut text = Text { sql };
         let snapshot = self.snapshot();
-        let mut plan = self.plan(&text, &scanned, &snapshot, false).await?;
-        if let Some(sql) = as_query.filter(|_| !plan.splits_rows()) {
-            let scanned = scan(&sql, self.state.lex_mode, &mut self.literals);
-            text = Text { sql };
-            plan = self.plan(&text, &scanned, &snapshot, false).await?;
-        }
         let refused = || SqlError::not_supported("this INSERT in steps", "insert the rows as VALUES");
-        let bound = self.bind_with_keys(&snapshot, &plan, &text.sql, &[]).await?.ok_or_else(refused)?;
+        let mut ready = self.ready(sql, &snapshot).await?;
+        if let Some(sql) = as_query.filter(|_| ready.as_ref().is_none_or(|(_, plan, _)| !plan.splits_rows()))
+            && let Ok(Some(query)) = self.ready(sql, &snapshot).await
+        {
+            ready = Some(query);
+        }
+        let (text, plan, bound) = ready.ok_or_else(refused)?;
         self.check_write(&snapshot, &super::super::write::groups_of(&bound))?;
         let (mut lanes, requests) = self.write_lanes(&snapshot, &plan, &bound, Input::Text(&text)).await?;
         let statements: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
