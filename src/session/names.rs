@@ -16,7 +16,8 @@ impl Names for NameMap {
     }
 
     /// Servers name tables as `'schema.table'`, `` `schema`.`table` ``, `'table'`, `` `table` `` and, for keys, as
-    /// `'table.key'`; MariaDB the CHECK of a column as `` `table.column` ``.
+    /// `'table.key'`; MariaDB the CHECK of a column as `` `table.column` ``, MySQL a CHECK without a name as `'table_chk_1'`; a foreign key
+    /// without one is `` `table_ibfk_1` ``.
     fn restore_text(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for entry in &self.entries {
@@ -28,6 +29,8 @@ impl Names for NameMap {
                 (format!("`{from}`"), format!("`{to}`")),
                 (format!("'{from}."), format!("'{to}.")),
                 (format!("`{from}."), format!("`{to}.")),
+                (format!("'{from}_chk_"), format!("'{to}_chk_")),
+                (format!("`{from}_ibfk_"), format!("`{to}_ibfk_")),
             ] {
                 if text.contains(&old) {
                     text = text.replace(&old, &new);
