@@ -139,6 +139,12 @@ impl BackendConn {
         self.queue_setup(want)
     }
 
+    /// Whether it has the settings already.
+    #[inline]
+    pub fn has_settings(&self, want: Wanted<'_>) -> bool {
+        self.state.is_ready_for(want)
+    }
+
     fn queue_setup(&mut self, want: Wanted<'_>) -> Setup {
         let mut risk = Risk::None;
         // There is no way out of a schema but to log in again, which ends transactions and drops what the session has made
@@ -337,6 +343,12 @@ impl BackendConn {
         out.extend_from_slice(&[len as u8, (len >> 8) as u8, (len >> 16) as u8, 0, code]);
         out.extend_from_slice(argument);
         self.stream.set_seq(1);
+    }
+
+    /// Sends what is queued as far as that takes no waiting. True if all of it has left.
+    pub fn flush_at_once(&mut self) -> Result<bool, BackendError> {
+        let sent = self.stream.flush_at_once();
+        sent.map_err(|error| self.lost(&error))
     }
 
     /// Sends what is queued.

@@ -43,5 +43,5 @@ pub use setup::Setup;
 pub use spec::{Limits, ServerSpec};
 pub use statements::{Prepared, StatementText};
 pub use stats::ServerStats;
-pub use topology::{Backends, GroupBackends, Role};
+pub use topology::{Backends, Chosen, GroupBackends, Role};
 pub use version::ServerVersion;

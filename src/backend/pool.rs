@@ -74,10 +74,9 @@ impl Pool {
         &self.control
     }
 
-    /// A connection, which goes back when the lease is dropped. Costs no system call, no timer and one short lock when one is
-    /// at hand.
+    /// A connection, which goes back when the lease is dropped.
     pub async fn checkout(self: &Arc<Self>, flavour: Flavour) -> Result<Lease, BackendError> {
-        if let Some(lease) = self.take_from_shelf(flavour) {
+        if let Some(lease) = self.take_at_hand(flavour) {
             return Ok(lease);
         }
         // Boxed: where connections are at hand it is rarely run, and its state would weigh on every statement's.
@@ -90,14 +89,15 @@ impl Pool {
 
     /// A connection if one is free, or may be opened, without waiting for others.
     pub async fn checkout_free(self: &Arc<Self>, flavour: Flavour) -> Option<Lease> {
-        if let Some(lease) = self.take_from_shelf(flavour) {
+        if let Some(lease) = self.take_at_hand(flavour) {
             return Some(lease);
         }
         let admitted = self.try_admit()?;
         self.take(admitted, flavour).await.ok()
     }
 
-    fn take_from_shelf(self: &Arc<Self>, flavour: Flavour) -> Option<Lease> {
+    /// A connection that lies at hand. Costs no system call, no timer and one short lock.
+    pub(super) fn take_at_hand(self: &Arc<Self>, flavour: Flavour) -> Option<Lease> {
         loop {
             let mut loan = self.shelves.here().take(flavour)?;
             if self.server.is_suspect(loan.idle_since()) {

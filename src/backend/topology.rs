@@ -63,6 +63,10 @@ impl GroupBackends {
     }
 }
 
+/// The server whose turn it is.
+#[derive(Debug)]
+pub struct Chosen(Arc<Pool>);
+
 /// All backends of one version of the rules. A reload makes a new one, which takes over the pools of servers that did not
 /// change; those of others close when the last statement that uses them is done.
 #[derive(Debug)]
@@ -122,14 +126,35 @@ impl Backends {
     /// A connection to a server of the group. A replica that cannot be reached is passed over for the next, and in the end
     /// for the primary; a full pool is not, because moving its load would fill the next one.
     pub async fn checkout(&self, group: GroupId, role: Role, flavour: Flavour) -> Result<Lease, BackendError> {
+        match self.at_hand(group, role, flavour) {
+            Ok(lease) => Ok(lease),
+            Err(chosen) => Box::pin(self.checkout_from(chosen, group, role, flavour)).await,
+        }
+    }
+
+    /// A connection, if one lies at hand at the server whose turn it is; else that server.
+    pub fn at_hand(&self, group: GroupId, role: Role, flavour: Flavour) -> Result<Lease, Chosen> {
+        let pool = self.group(group).choose(role, &[]);
+        pool.take_at_hand(flavour).ok_or_else(|| Chosen(Arc::clone(pool)))
+    }
+
+    /// As [`checkout`](Self::checkout), once it is known whose turn it is.
+    pub async fn checkout_from(
+        &self,
+        chosen: Chosen,
+        group: GroupId,
+        role: Role,
+        flavour: Flavour,
+    ) -> Result<Lease, BackendError> {
         let group = self.group(group);
         let mut passed_over = Vec::new();
+        let mut pool = &chosen.0;
         loop {
-            let pool = group.choose(role, &passed_over);
             match pool.checkout(flavour).await {
                 Err(error) if error.is_unreachable() && !Arc::ptr_eq(pool, &group.primary) => {
                     tracing::debug!(server = %pool.server().label(), %error, "replica passed over");
                     passed_over.push(Arc::clone(pool));
+                    pool = group.choose(role, &passed_over);
                 }
                 checked_out => return checked_out,
             }

@@ -106,7 +106,16 @@ impl Client {
 
     /// Writes what is queued.
     pub async fn flush(&mut self) -> Result<(), NetError> {
-        within(self.write_timeout, self.stream.flush()).await
+        if self.stream.flush_at_once()? {
+            return Ok(());
+        }
+        // Boxed, as every wait that most answers do without: its state would weigh on every statement's.
+        Box::pin(within(self.write_timeout, self.stream.flush())).await
+    }
+
+    /// Writes bytes that carry their own headers as far as that takes no waiting. Returns how many have left.
+    pub fn write_raw_at_once(&mut self, bytes: &[u8]) -> Result<usize, NetError> {
+        self.stream.write_raw_at_once(bytes)
     }
 
     /// Writes bytes that carry their own headers. Whatever is queued goes first.

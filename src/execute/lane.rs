@@ -287,16 +287,6 @@ impl Lane {
         self.flush_request().await
     }
 
-    /// Whether sending a request takes no more than a write: nothing has to be prepared or waited for before.
-    pub fn is_at_once(&mut self, request: &Request) -> bool {
-        match request {
-            Request::Execute { text, .. } => {
-                !self.has_preludes() && self.lease.as_mut().is_some_and(|lease| lease.prepared(text).is_some())
-            }
-            _ => true,
-        }
-    }
-
     async fn flush_request(&mut self) -> Result<(), ExecuteError> {
         let conn = self.lease.as_mut().ok_or_else(|| ExecuteError::Backend(BackendError::gone()))?;
         self.answer_seq = conn.stream().seq();
@@ -312,6 +302,36 @@ impl Lane {
     pub async fn send_query(&mut self, sql: &[u8]) -> Result<(), ExecuteError> {
         self.conn()?.queue_query(sql);
         self.flush_request().await
+    }
+
+    /// As [`send_query`](Self::send_query), as far as that takes no waiting. False if a part is left to [flush](Self::flush).
+    pub fn start_query(&mut self, sql: &[u8]) -> Result<bool, ExecuteError> {
+        self.conn()?.queue_query(sql);
+        self.start_request()
+    }
+
+    /// As [`send`](Self::send), as far as that takes no waiting: false if a part is left to [flush](Self::flush). `None` if
+    /// nothing was sent, as the statement has to be prepared first.
+    pub fn start_execute(&mut self, text: &StatementText, payload: &[u8]) -> Result<Option<bool>, ExecuteError> {
+        if self.has_preludes() {
+            return Ok(None);
+        }
+        let conn = self.conn()?;
+        let Some(prepared) = conn.prepared(text) else { return Ok(None) };
+        conn.queue_execute(payload, prepared.id);
+        self.start_request().map(Some)
+    }
+
+    fn start_request(&mut self) -> Result<bool, ExecuteError> {
+        let conn = self.conn()?;
+        let (seq, sent) = (conn.stream().seq(), conn.flush_at_once()?);
+        self.answer_seq = seq;
+        Ok(sent)
+    }
+
+    /// Writes all that is queued.
+    pub async fn flush(&mut self) -> Result<(), ExecuteError> {
+        Ok(self.conn()?.flush().await?)
     }
 
     /// Reads more of the answer.

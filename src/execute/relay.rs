@@ -56,7 +56,7 @@ pub async fn relay(
     style: Style<'_>,
 ) -> Result<(), ExecuteError> {
     if lane.has_preludes() {
-        watch.guard(client, lane.read_preludes()).await?;
+        Box::pin(watch.guard(client, lane.read_preludes())).await?;
     }
     let mut scanner = scanner(client, lane.answer_seq(), &style);
     loop {
@@ -132,7 +132,7 @@ async fn pass(
         put_replaced(out, &buffer[replaced.clone()], &scan.stop, style);
         buffer.advance(scan.consumed);
         if matches!(scan.stop, Stop::LocalInfile(_)) {
-            super::infile::pass_file(lane, client, watch, scanner.last_seq()).await?;
+            Box::pin(super::infile::pass_file(lane, client, watch, scanner.last_seq())).await?;
         }
     }
 }

@@ -25,7 +25,7 @@ impl Watch<'_> {
     pub async fn fill(&self, lane: &mut Lane, client: &Client) -> Result<(), ExecuteError> {
         // A backend that always has more to send must not hide it.
         if let Some(disturbance) = self.at_hand() {
-            self.stop(lane, disturbance).await?;
+            Box::pin(self.stop(lane, disturbance)).await?;
         }
         loop {
             let disturbance = tokio::select! {
@@ -33,7 +33,7 @@ impl Watch<'_> {
                 filled = lane.fill() => return filled,
                 disturbance = self.disturbed(client) => disturbance,
             };
-            self.stop(lane, disturbance).await?;
+            Box::pin(self.stop(lane, disturbance)).await?;
         }
     }
 
@@ -55,6 +55,14 @@ impl Watch<'_> {
     /// Writes relayed bytes; a `KILL` of the connection ends the wait for a client that does not read. A `KILL QUERY` is
     /// kept for the next wait for the backend: what is being written is a part of the answer.
     pub async fn write(&self, client: &mut Client, bytes: &[u8]) -> Result<(), ExecuteError> {
+        let sent = client.write_raw_at_once(bytes).map_err(ExecuteError::ClientLost)?;
+        if sent == bytes.len() {
+            return Ok(());
+        }
+        Box::pin(self.write_slowly(client, &bytes[sent..])).await
+    }
+
+    async fn write_slowly(&self, client: &mut Client, bytes: &[u8]) -> Result<(), ExecuteError> {
         tokio::select! {
             biased;
             written = client.write_raw(bytes) => written.map_err(ExecuteError::ClientLost),

@@ -33,6 +33,15 @@ impl Io {
         matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
     }
 
+    /// Writes as much as the transport takes at once. `WouldBlock` where it takes nothing, and always under TLS.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(s) => s.try_write(bytes),
+            Self::Unix(s) => s.try_write(bytes),
+            Self::TlsServer(_) | Self::TlsClient(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
     /// Whether nothing has come in since the last read: neither bytes nor the peer's close. Costs no system call.
     pub fn is_quiet(&self) -> bool {
         let ready = || Ok(());

@@ -32,8 +32,14 @@ impl Session {
         let settings = Wanted { schema: shard.schema.as_ref(), vars: &self.state.vars };
         let strict = plan.access != Access::Read;
         let want = Want { group: shard.group, role, flavour: self.flavour(), settings, strict };
-        let watch = Watch { entry: &self.entry };
-        let mut lane = watch.guard(&self.client, self.txn.lane(&snapshot.backends, want)).await?;
+        let mut lane = match self.txn.lane_at_hand(&snapshot.backends, &want) {
+            Ok(lane) => lane,
+            Err(start) => {
+                let watch = Watch { entry: &self.entry };
+                let taking = self.txn.lane_from(&snapshot.backends, want, start);
+                Box::pin(watch.guard(&self.client, taking)).await?
+            }
+        };
         self.queue_user_variables(plan, &mut lane)?;
         Ok(lane)
     }

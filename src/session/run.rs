@@ -245,19 +245,26 @@ impl Session {
         input: Input<'_>,
     ) -> Result<(), ExecuteError> {
         let watch = Watch { entry: &self.entry };
-        match input {
-            Input::Text(text) => watch.guard(&self.client, lane.send_query(shard.sql.bytes(&text.sql))).await?,
-            Input::Execute { .. } => {
-                let request = request(shard, input, input.wants_cursor());
-                if lane.is_at_once(&request) {
-                    watch.guard(&self.client, lane.send(&request)).await?;
-                } else {
-                    // It has to be prepared first, which waits for locks on its tables.
-                    let statement = lane.kill_handle();
-                    let sending = Box::pin(lane.send(&request));
-                    watch.guard_killing(&self.client, statement.as_slice(), sending).await?;
+        let is_sent = match input {
+            Input::Text(text) => lane.start_query(shard.sql.bytes(&text.sql))?,
+            Input::Execute { prepared, payload, wants_cursor } => {
+                let text = statement_text(shard, prepared);
+                let payload = execute_payload(shard, prepared, payload, wants_cursor);
+                match lane.start_execute(&text, &payload)? {
+                    Some(is_sent) => is_sent,
+                    None => {
+                        // It has to be prepared first, which waits for locks on its tables.
+                        let statement = lane.kill_handle();
+                        let request = Request::Execute { text, payload };
+                        let sending = lane.send(&request);
+                        Box::pin(watch.guard_killing(&self.client, statement.as_slice(), sending)).await?;
+                        true
+                    }
                 }
             }
+        };
+        if !is_sent {
+            Box::pin(watch.guard(&self.client, lane.flush())).await?;
         }
         let style = Style {
             more_results: self.more_results,

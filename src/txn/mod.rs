@@ -35,5 +35,5 @@ pub use cut::Cut;
 pub use error::{CommitError, TransactionError};
 pub use ledger::Decision;
 pub use recovery::{InDoubt, Recovery};
-pub use transaction::{MAX_SAVEPOINTS, Mode, Transaction, Want};
+pub use transaction::{MAX_SAVEPOINTS, Mode, Start, Transaction, Want};
 pub use xid::{GroupTag, Gtrid, Xid};

@@ -11,7 +11,7 @@ use super::coordinator::{Coordinator, Entry, Participant};
 use super::error::{CommitError, TransactionError};
 use super::xid::{GroupTag, Xid};
 use super::{Access, Begin};
-use crate::backend::{Backends, Flavour, KillHandle, Lease, Role, Wanted};
+use crate::backend::{Backends, Chosen, Flavour, KillHandle, Lease, Role, Wanted};
 use crate::config::GroupId;
 use crate::execute::{ExecuteError, Lane};
 use crate::protocol::StatusFlags;
@@ -103,6 +103,17 @@ pub struct Want<'a> {
     pub settings: Wanted<'a>,
     /// Whether the statement must not run when that state cannot be set: everything but plain reads.
     pub strict: bool,
+}
+
+/// What a lane begins with where it is not to be had at once.
+#[derive(Debug)]
+pub enum Start {
+    /// A connection that is held, by its place.
+    Held(usize),
+    /// One from the pool.
+    Lease(Lease),
+    /// The server whose turn it is.
+    Server(Chosen),
 }
 
 impl Transaction {
@@ -226,17 +237,57 @@ impl Transaction {
     /// A lane to a group: the held connection, or one from the pool. What must come before the statement (session
     /// state, BEGIN, savepoints) is queued on it, or done where the statement depends on it.
     pub async fn lane(&mut self, backends: &Arc<Backends>, want: Want<'_>) -> Result<Lane, ExecuteError> {
+        match self.lane_at_hand(backends, &want) {
+            Ok(lane) => Ok(lane),
+            Err(start) => Box::pin(self.lane_from(backends, want, start)).await,
+        }
+    }
+
+    /// A lane, if that needs neither waiting nor preparing: the way of most statements. Else what there is to begin with.
+    pub fn lane_at_hand(&mut self, backends: &Backends, want: &Want<'_>) -> Result<Lane, Start> {
+        if let Some(index) = self.held.iter().position(|held| held.group == want.group) {
+            let held = &self.held[index];
+            let must_join = self.is_active() && !held.in_transaction;
+            if must_join || !held.lease.has_settings(want.settings) {
+                return Err(Start::Held(index));
+            }
+            return Ok(self.held_lane(index));
+        }
+        let lease = backends.at_hand(want.group, want.role, want.flavour).map_err(Start::Server)?;
+        if self.is_active() || !lease.has_settings(want.settings) {
+            return Err(Start::Lease(lease));
+        }
+        Ok(Lane::new(want.group, lease, false))
+    }
+
+    fn held_lane(&mut self, index: usize) -> Lane {
         if let Some(global) = &self.global {
             global.entry.set_busy();
         }
-        let held = self.held.iter().position(|held| held.group == want.group);
-        let (mut lane, in_transaction) = match held.map(|index| self.held.swap_remove(index)) {
-            Some(held) => (self.lane_of(&held.group, held.lease, held.in_transaction), held.in_transaction),
-            None => {
-                let lease = backends.checkout(want.group, want.role, want.flavour).await?;
-                (Lane::new(want.group, lease, false), false)
+        let held = self.held.swap_remove(index);
+        self.lane_of(held.group, held.lease, held.in_transaction)
+    }
+
+    /// As [`lane`](Self::lane), from what there is to begin with.
+    pub async fn lane_from(
+        &mut self,
+        backends: &Arc<Backends>,
+        want: Want<'_>,
+        start: Start,
+    ) -> Result<Lane, ExecuteError> {
+        if let Some(global) = &self.global {
+            global.entry.set_busy();
+        }
+        let was_held = matches!(start, Start::Held(_));
+        let mut lane = match start {
+            Start::Held(index) => self.held_lane(index),
+            Start::Lease(lease) => Lane::new(want.group, lease, false),
+            Start::Server(chosen) => {
+                let lease = backends.checkout_from(chosen, want.group, want.role, want.flavour).await?;
+                Lane::new(want.group, lease, false)
             }
         };
+        let in_transaction = lane.in_transaction();
         let prepared = match lane.settle_settings(want.settings, want.strict).await {
             Ok(()) if self.is_active() && !in_transaction => self.join(backends, &mut lane).await,
             Ok(()) => Ok(false),
@@ -247,16 +298,16 @@ impl Transaction {
             Ok(false) => Ok(lane),
             Err(error) => {
                 // A schema that is not there must not cost the transaction.
-                self.settle(lane, held.is_some());
+                self.settle(lane, was_held);
                 Err(error)
             }
         }
     }
 
     /// A lane over a connection that was held.
-    fn lane_of(&self, group: &GroupId, lease: Lease, in_transaction: bool) -> Lane {
-        let lane = Lane::new(*group, lease, in_transaction).reporting_loss(&self.loss);
-        let is_branch = in_transaction && self.xid_of(*group).is_some();
+    fn lane_of(&self, group: GroupId, lease: Lease, in_transaction: bool) -> Lane {
+        let lane = Lane::new(group, lease, in_transaction).reporting_loss(&self.loss);
+        let is_branch = in_transaction && self.xid_of(group).is_some();
         if is_branch { lane.as_branch() } else { lane }
     }
 
@@ -477,7 +528,7 @@ impl Transaction {
     async fn on_all(&mut self, statement: &[u8]) -> Result<(), ExecuteError> {
         let held = std::mem::take(&mut self.held);
         let mut lanes: Vec<Lane> =
-            held.into_iter().map(|held| self.lane_of(&held.group, held.lease, held.in_transaction)).collect();
+            held.into_iter().map(|held| self.lane_of(held.group, held.lease, held.in_transaction)).collect();
         let members = lanes.iter_mut().filter(|lane| lane.in_transaction());
         let results = join_all(members.map(|lane| lane.run(statement))).await;
         self.settle_all(lanes, true);
