@@ -1,8 +1,9 @@
-//! One runtime for each processor: a client's session stays on one of them, and so do the backend connections it uses.
+//! Some runtimes of one thread each, called cores here: a client's session stays on one of them, and so do the backend
+//! connections it uses.
 //!
 //! A relayed statement is a handful of system calls. What a scheduler adds to that when it moves tasks between threads
 //! (waking another worker, taking locks, fetching cache lines that another processor wrote last) is a good part of the
-//! whole. So sessions are dealt out to the processors when they begin and not moved afterwards, as HAProxy does it; each
+//! whole. So sessions are dealt out to the cores when they begin and not moved afterwards, as HAProxy does it; each
 //! runtime runs on one thread, and waits for the sockets of its own sessions alone. What is not on the way of statements
 //! (accepting clients, health checks, the admin port) runs on a runtime beside them.
 
@@ -31,12 +32,12 @@ pub fn current() -> usize {
     CURRENT.get()
 }
 
-/// How many parts it takes for each processor to have one of its own.
+/// How many parts it takes for each core to have one of its own.
 pub fn count() -> usize {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// A value for each processor, each on cache lines of its own: what every statement touches (counters, snapshots) does not
+/// A value for each core, each on cache lines of its own: what every statement touches (counters, snapshots) does not
 /// go back and forth between the processors' caches.
 #[derive(Debug)]
 pub struct PerCore<T>(Box<[Apart<T>]>);
@@ -46,21 +47,21 @@ pub struct PerCore<T>(Box<[Apart<T>]>);
 struct Apart<T>(T);
 
 impl<T> PerCore<T> {
-    /// Makes a value for each processor.
+    /// Makes a value for each core.
     pub fn new(mut make: impl FnMut() -> T) -> Self {
         Self((0..count()).map(|_| Apart(make())).collect())
     }
 
-    /// The value of this thread's processor.
+    /// The value of this thread's core.
     #[inline]
     pub fn here(&self) -> &T {
         self.of(current())
     }
 
-    /// The value of a processor.
+    /// The value of a core.
     #[inline]
     pub fn of(&self, core: usize) -> &T {
-        // There is always a first one; a processor beyond the last was started later than this was made.
+        // There is always a first one; a core beyond the last was started later than this was made.
         &self.0.get(core).unwrap_or(&self.0[0]).0
     }
 
@@ -90,7 +91,7 @@ struct Thread {
     thread: JoinHandle<()>,
 }
 
-/// A session's place on a processor.
+/// A session's place on a core.
 #[derive(Debug)]
 pub struct Seat(Arc<Core>);
 
@@ -110,7 +111,7 @@ impl Cores {
         Arc::new(Self { cores: vec![Arc::new(here)], threads: Vec::new() })
     }
 
-    /// A place on the processor that has the fewest sessions.
+    /// A place on the core that has the fewest sessions.
     pub fn seat(&self) -> Seat {
         let fewest = self.cores.iter().min_by_key(|core| core.sessions.load(Ordering::Relaxed));
         let core = fewest.unwrap_or(&self.cores[0]);

@@ -50,6 +50,10 @@ enum Command {
         /// The folder that holds the rules (YAML files).
         #[arg(long, value_name = "DIR")]
         rules: PathBuf,
+        /// Threads that run sessions: half of the processors, at least 1, unless this says otherwise. The kernel's part of
+        /// the work, and servers and clients on the same machine, take the others; give a machine of its own more.
+        #[arg(long, value_name = "N", env = "SHARDLOOM_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+        threads: Option<u16>,
     },
     /// Checks a rules folder and prints all problems with file and line; exit code 1 if there is one.
     Check {
@@ -81,7 +85,9 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Command::Serve { rules } => shardloom::serve::main(&rules, cli.log.log.as_deref(), cli.log.log_json),
+        Command::Serve { rules, threads } => {
+            shardloom::serve::main(&rules, threads, cli.log.log.as_deref(), cli.log.log_json)
+        }
         Command::Check { rules, connect } => shardloom::serve::check(&rules, connect),
         Command::Route { rules, schema, sql } => shardloom::serve::route(&rules, schema.as_deref(), &sql),
         Command::Playground(options) => {

@@ -68,15 +68,22 @@ pub enum ServeError {
     },
 }
 
-/// `shardloom serve`: runs until SIGTERM or SIGINT.
-pub fn main(rules: &Path, filter: Option<&str>, json: bool) -> ExitCode {
+/// How many threads run sessions where nobody says: half of the processors. What a thread has to do comes in batches, and
+/// the more there is in one, the fewer times it is woken up, which is most of what a relayed statement costs.
+fn default_threads() -> usize {
+    // As many as the process may use, which is known where containers are given less than the machine has.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (processors / 2).max(1)
+}
+
+/// `shardloom serve`: runs until SIGTERM or SIGINT. `threads` run the sessions.
+pub fn main(rules: &Path, threads: Option<u16>, filter: Option<&str>, json: bool) -> ExitCode {
     if let Err(error) = logging::init(&LogOptions { json, level: filter.map(str::to_owned) }) {
         eprintln!("shardloom: {error}");
         return ExitCode::FAILURE;
     }
-    // As many as the process may use, which is known where containers are given less than the machine has.
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let served = Cores::start(processors, SESSION_STACK_BYTES)
+    let threads = threads.map_or_else(default_threads, usize::from);
+    let served = Cores::start(threads, SESSION_STACK_BYTES)
         .and_then(|cores| Ok((cores, Builder::new_current_thread().enable_all().build()?)))
         .map_err(|cause| ServeError::System { what: "cannot start the runtime", cause })
         .and_then(|(cores, runtime)| runtime.block_on(serve(rules.to_owned(), cores)));

@@ -47,7 +47,7 @@ pub struct BackendConn {
     reused: bool,
     /// No statement has run since it was opened or taken from the pool.
     untouched: bool,
-    /// The processor whose runtime waits for its socket.
+    /// The core (see `cores`) that waits for its socket.
     core: usize,
     created: Instant,
     idle_since: Instant,
@@ -438,7 +438,7 @@ impl BackendConn {
         self.queue_command(code::STMT_CLOSE, &id.to_le_bytes());
     }
 
-    /// The processor whose runtime waits for its socket.
+    /// The core (see `cores`) that waits for its socket.
     pub(super) fn core(&self) -> usize {
         self.core
     }

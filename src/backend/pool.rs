@@ -1,8 +1,8 @@
 //! The pool of one server: a deadpool per flavour, under one limit of connections for all flavours, and shelves
 //! of connections in front of it.
 //!
-//! A statement takes the connection of its flavour that was used last from its processor's [`Shelf`]. Where there is none, the lease is
-//! admitted (fair, bounded, with a deadline), then a connection is found: an idle one of the right flavour, else a new one.
+//! A statement takes the connection of its flavour that was used last from its core's [`Shelf`]. Where there is none, the lease
+//! is admitted (fair, bounded, with a deadline), then a connection is found: an idle one of the right flavour, else a new one.
 //! Where the limit is used up by idle connections of other flavours, one of those is closed. Since whoever is admitted
 //! holds one of `max_connections` permits, and so does each connection on the shelf, there is always an idle connection
 //! or a free place.
@@ -35,7 +35,7 @@ const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None
 pub struct Pool {
     server: Arc<Server>,
     by_flavour: [managed::Pool<Manager>; Flavour::COUNT],
-    /// A shelf for each processor.
+    /// A shelf for each core.
     shelves: PerCore<Shelf>,
     control: ControlSet,
 }

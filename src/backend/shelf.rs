@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use super::flavour::Flavour;
 use super::lease::Loan;
 
-/// The connections of one server that were used last, and whose sockets one processor waits for. It has no bound of its own: each of them holds one of the
-/// server's `max_connections` permits.
+/// The connections of one server that were used last, and whose sockets one core waits for. It has no bound of its own: each
+/// of them holds one of the server's `max_connections` permits.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     by_flavour: Mutex<[Vec<Loan>; Flavour::COUNT]>,
