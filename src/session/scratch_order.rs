@@ -57,11 +57,9 @@ impl Filled {
             let table = quoted(&other.table.name);
             let sql = format!("SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL");
             let (_, rows) = query_rows(lane, &sql, usize::MAX).await?;
-            let values: Vec<String> = rows
-                .iter()
-                .filter_map(|row| row.first()?.as_deref())
-                .map(|value| literal(link.values, value))
-                .collect();
+            let values = rows.iter().filter_map(|row| row.first()?.as_deref());
+            let values: Option<Vec<String>> = values.map(|value| literal(link.values, value)).collect();
+            let Some(values) = values else { continue };
             conditions.push(if values.is_empty() {
                 "FALSE".to_owned()
             } else {
@@ -87,13 +85,17 @@ pub(super) fn ready_read(read: &ScratchRead, condition: Option<&str>) -> Scratch
     read
 }
 
-fn literal(kind: LinkValues, value: &[u8]) -> String {
+/// A value as a literal; `None` if a server may not take it.
+fn literal(kind: LinkValues, value: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(value);
     match kind {
-        LinkValues::Numbers => String::from_utf8_lossy(value).into_owned(),
-        LinkValues::Dates => format!("'{}'", String::from_utf8_lossy(value)),
+        LinkValues::Numbers => Some(text.into_owned()),
+        // In strict mode MySQL finds no row by such a literal in a list, without an error.
+        LinkValues::Dates if text.starts_with("0000") || text.contains("-00") => None,
+        LinkValues::Dates => Some(format!("'{text}'")),
         LinkValues::Texts => {
             let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("_utf8mb4 x'{digits}'")
+            Some(format!("_utf8mb4 x'{digits}'"))
         }
     }
 }
