@@ -84,6 +84,7 @@ fn columns() -> Columns {
         engine: None,
         definition: None,
         collation: None,
+        on_mysql: false,
     }))
 }
 

@@ -88,6 +88,7 @@ fn schemas() {
 
 /// Cases that the generator found, each with the rules of its tables in lines that begin with `#!`.
 const FOUND: &[(&str, &str)] = &[
+    ("found_comments", include_str!("slt/found/comments.slt")),
     ("found_create_select", include_str!("slt/found/create_select.slt")),
     ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
     ("found_in_list", include_str!("slt/found/in_list.slt")),

@@ -66,7 +66,7 @@ impl Session {
             SessionStatement::UnlockTables => return self.unlock_tables().await,
             SessionStatement::LockTables(tables) => return self.lock_tables(&tables).await,
             SessionStatement::LoadData { local, table } => return self.load_data(local, &table, text).await,
-            SessionStatement::Versioned { version, content } => return self.versioned(version, content, text).await,
+            SessionStatement::Versioned { versions, content } => return self.versioned(versions, content, text).await,
             other => {
                 if matches!(other, SessionStatement::Opaque(_)) {
                     self.check_syntax(text).await?;

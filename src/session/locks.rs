@@ -1,7 +1,6 @@
 //! LOCK TABLES, LOAD DATA and version comments.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::query::Text;
@@ -12,8 +11,8 @@ use crate::error::SqlError;
 use crate::execute::Watch;
 use crate::plan::types::{LogicalTable, NameEntry, NameMap};
 use crate::plan::{Plan, PlanError, quoted};
+use crate::sql::names;
 use crate::sql::session_statement::{LockTable, TableName};
-use crate::sql::{names, scan};
 
 /// ER_TABLE_NOT_LOCKED.
 const TABLE_NOT_LOCKED: u16 = 1100;
@@ -139,22 +138,6 @@ impl Session {
             .into()),
             None => Ok(()),
         }
-    }
-
-    /// `/*!80000 … */` around a whole statement: it runs if the server that the proxy stands for has that version.
-    pub(super) async fn versioned(
-        &mut self,
-        version: u32,
-        content: Range<usize>,
-        text: &Text,
-    ) -> Result<Flow, Failure> {
-        if version > self.shared.server_version_number() {
-            self.answer_ok();
-            return Ok(Flow::Continue);
-        }
-        let inner = text.slice(content);
-        let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
-        Box::pin(self.statement(inner, scanned)).await
     }
 }
 

@@ -214,6 +214,7 @@ impl Session {
             | SessionStatement::Execute { .. }
             | SessionStatement::ExecuteImmediate { .. }
             | SessionStatement::Deallocate(_)
+            | SessionStatement::Versioned { .. }
             | SessionStatement::SetStatement { .. } => return Err(not_preparable()),
             SessionStatement::Show(show) => {
                 if let Some(sql) = self.passed_on(show, text)? {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
-use crate::sql::{Scan, Verb, scan, session_statement};
+use crate::sql::session_statement::{self, SessionStatement, Versions};
+use crate::sql::{Scan, Verb, scan};
 
 /// The text of one statement.
 #[derive(Debug, Clone)]
@@ -68,6 +69,14 @@ impl Session {
             Verb::None if text.sql.trim_ascii().is_empty() => {
                 return Err(SqlError::client(1065, "42000", "Query was empty").into());
             }
+            // Nothing but comments, of which servers execute some: they are looked at as what they are there.
+            Verb::None if scanned.flags.unsure_comment => {
+                let statement = session_statement::parse(&text.sql, self.state.lex_mode);
+                let Some(SessionStatement::Versioned { versions, content }) = statement else {
+                    return Err(unsure_comments());
+                };
+                return Box::pin(self.versioned(versions, content, &text)).await;
+            }
             // Nothing but comments: an error for MySQL, nothing at all for MariaDB.
             Verb::None => return Box::pin(self.pass_through(&text.sql)).await,
             Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Replace | Verb::With => {}
@@ -83,6 +92,30 @@ impl Session {
         self.run_text(&snapshot, &known.plan, &text).await?;
         Ok(Flow::Continue)
     }
+
+    /// A comment around a whole statement: it runs if the server that the proxy stands for executes it.
+    pub(super) async fn versioned(
+        &mut self,
+        versions: Versions,
+        content: Range<usize>,
+        text: &Text,
+    ) -> Result<Flow, Failure> {
+        if !versions.include(self.shared.server_version_number(), self.shared.is_mariadb()) {
+            // Nothing but a comment.
+            return Box::pin(self.pass_through(&Bytes::from_static(b"/* */"))).await;
+        }
+        let inner = text.slice(content);
+        let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
+        if let Some(next) = scanned.next_statement {
+            return Err(several_statements(&inner.sql[next..]));
+        }
+        Box::pin(self.statement(inner.slice(0..scanned.statement_end), scanned)).await
+    }
+}
+
+fn unsure_comments() -> Failure {
+    let what = "a statement in comments that only some servers execute";
+    SqlError::not_supported(what, "write it without the comments").into()
 }
 
 /// The error of a text with several statements where one may stand.

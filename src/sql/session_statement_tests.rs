@@ -290,8 +290,15 @@ fn locks_loads_and_the_rest() {
     assert_eq!(read("FLUSH /*!40101 LOCAL */ TABLES"), S::Administration(Verb::Flush));
     assert!(matches!(read("USE `my db`"), S::Use(Name { text, .. }) if text == "my db"));
     let sql = "/*!80000 SET SESSION information_schema_stats_expiry=0 */";
-    let S::Versioned { version: 80000, content } = read(sql) else { panic!() };
+    let S::Versioned { versions, content } = read(sql) else { panic!() };
     assert_eq!(sql[content].trim(), "SET SESSION information_schema_stats_expiry=0");
+    assert!(versions.include(90_704, false) && !versions.include(50_744, false) && !versions.include(101_119, true));
+    let sql = "/*M!100616 SET NOTE_VERBOSITY=0 */";
+    let S::Versioned { versions, content } = read(sql) else { panic!() };
+    assert_eq!(sql[content].trim(), "SET NOTE_VERBOSITY=0");
+    assert!(versions.include(101_119, true) && !versions.include(100_500, true) && !versions.include(110_000, false));
+    let S::Versioned { versions, .. } = read("/*M! SELECT 1 */") else { panic!() };
+    assert!(versions.include(100_500, true));
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! INSERT and REPLACE.
 
 mod action;
+mod on_duplicate;
 mod rows;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{
-    Assignment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert, OnInsert, SetExpr, TableObject,
-};
+use sqlparser::ast::{Expr, Insert, SetExpr, TableObject};
 
 use super::Plan;
 use super::action::{Action, Everywhere, Routed};
@@ -111,6 +110,9 @@ fn compose(
         let spans = rows::to_evaluate(subject, builder, keys, insert, columns?)?;
         let ignore = parsed.notes.ignore;
         return (!spans.is_empty()).then_some(Compose::Values(EvaluatedValues { spans, ignore }));
+    }
+    if !builder.updates_by_the_target(insert) {
+        return None;
     }
     InsertRows::of(subject, parsed.notes.ignore).map(Compose::Insert)
 }
@@ -262,35 +264,6 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn on_duplicate(&mut self, insert: &Insert, block: BlockId) -> Result<(), PlanError> {
-        let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else {
-            return match insert.on {
-                None => Ok(()),
-                Some(_) => Err(PlanError::not_supported("ON CONFLICT", "write ON DUPLICATE KEY UPDATE")),
-            };
-        };
-        for assignment in assignments {
-            self.walk(&assignment.value, block, Position::On)?;
-            self.check_duplicate(assignment, block)?;
-        }
-        Ok(())
-    }
-
-    /// ON DUPLICATE KEY UPDATE may not move the row: it may give the key the value that led here, no other.
-    fn check_duplicate(&mut self, assignment: &Assignment, block: BlockId) -> Result<(), PlanError> {
-        let (_, column) = self.assigned(assignment, block)?;
-        let target = self.shape.blocks[block].refs.first().map(|id| &self.shape.refs[*id].kind);
-        let Some(super::shape::RefKind::Table { place, .. }) = target else { return Ok(()) };
-        let Some(table) = place.sharded() else { return Ok(()) };
-        if !table.key_columns().iter().any(|key| **key == *column) || is_values_of(&assignment.value, &column) {
-            return Ok(());
-        }
-        Err(PlanError::not_supported(
-            format!("changing the sharding key '{column}' in ON DUPLICATE KEY UPDATE"),
-            "leave the key as it is, or delete the row and insert it anew",
-        ))
-    }
-
     /// Whether a column has a value in each row that is surely neither NULL, DEFAULT nor 0.
     fn gives_value(&self, insert: &Insert, position: usize) -> bool {
         let gives = |expr: &Expr| match self.constant(expr) {
@@ -311,14 +284,4 @@ impl Builder<'_> {
             None => true,
         }
     }
-}
-
-/// `VALUES(column)`.
-fn is_values_of(expr: &Expr, column: &str) -> bool {
-    let Expr::Function(function) = bare(expr) else { return false };
-    let FunctionArguments::List(list) = &function.args else { return false };
-    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(name)))] = list.args.as_slice() else {
-        return false;
-    };
-    function.name.to_string().eq_ignore_ascii_case("values") && name.value.eq_ignore_ascii_case(column)
 }

@@ -137,10 +137,10 @@ pub enum SessionStatement {
     Xa,
     /// `FLUSH …`, `RESET …`, `PURGE …` and other commands to a server as a whole.
     Administration(Verb),
-    /// The whole text is `/*!80000 … */`: a statement to servers of that version, nothing to others.
+    /// The whole text is `/*!80000 … */` or `/*M!100100 … */`: a statement to servers of that version, nothing to others.
     Versioned {
-        /// The version.
-        version: u32,
+        /// Who executes it.
+        versions: Versions,
         /// Where the statement in it stands.
         content: Range<usize>,
     },
@@ -207,14 +207,39 @@ fn statement(mut cursor: Cursor<'_>, verb: Verb) -> Option<SessionStatement> {
     }
 }
 
-/// A text that is nothing but `/*!80000 … */`.
+/// A text that is nothing but `/*!80000 … */` or `/*M!100100 … */`.
 fn versioned_comment(cursor: &Cursor<'_>, sql: &[u8]) -> Option<SessionStatement> {
     let token = cursor.only_token().filter(|token| token.kind == TokenKind::UnsureComment)?;
-    let inner = token.bytes(sql).strip_prefix(b"/*!")?;
-    let digits = inner.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-    let version = std::str::from_utf8(&inner[..digits]).ok()?.parse().ok()?;
-    let start = token.start + 3 + digits;
-    Some(SessionStatement::Versioned { version, content: start..token.end.saturating_sub(2).max(start) })
+    let text = token.bytes(sql);
+    let mariadb_only = text.starts_with(b"/*M!");
+    let opening = if mariadb_only { 4 } else { 3 };
+    let digits = text.get(opening..)?.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+    // fewer than five are a part of the statement
+    let digits = if digits < 5 { 0 } else { digits };
+    let from = std::str::from_utf8(&text[opening..opening + digits]).ok()?.parse().unwrap_or(0);
+    let start = token.start + opening + digits;
+    let content = start..token.end.saturating_sub(2).max(start);
+    Some(SessionStatement::Versioned { versions: Versions { from, mariadb_only }, content })
+}
+
+/// Which servers execute the code in a comment (*Comment Syntax* in the manuals of both).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// The first version, as 80012 or 101119; 0 for all.
+    pub from: u32,
+    /// `/*M!`: a comment to MySQL.
+    pub mariadb_only: bool,
+}
+
+impl Versions {
+    /// Versions of MySQL that MariaDB takes for comments: they mean features that it lacks.
+    const COMMENTS_TO_MARIADB: std::ops::RangeInclusive<u32> = 50_700..=99_999;
+
+    /// Whether a server executes it.
+    pub fn include(self, server: u32, is_mariadb: bool) -> bool {
+        let is_comment = if is_mariadb { Self::COMMENTS_TO_MARIADB.contains(&self.from) } else { self.mariadb_only };
+        !is_comment && self.from <= server
+    }
 }
 
 /// `KILL [HARD | SOFT] [CONNECTION | QUERY] id`
