@@ -362,7 +362,7 @@ impl Slot {
 }
 
 /// The name that an item without alias gives its column; an alias may not end with blanks.
-fn item_name(text: &str) -> &str {
+pub(crate) fn item_name(text: &str) -> &str {
     let end = (0..=text.len().min(ITEM_NAME_BYTES)).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap_or_default()].trim_end()
 }

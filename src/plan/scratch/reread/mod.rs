@@ -93,6 +93,7 @@ pub fn reread(sql: &[u8], mode: LexMode, tables: &[&str], only_shape: bool) -> R
         return Err(refused("names of WITH that read each other so often"));
     }
     let outline = Outline::new(sql, mode);
+    names.note_items(&parsed.statement, sql, &outline);
     let mut opened = Opened::default();
     let (statement, of_statement) = Renderer::new(&names, sql, outline.params()).statement();
     opened.add(of_statement);

@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use super::refused;
 use crate::plan::error::PlanError;
 use crate::plan::functions::{FunctionKind, classify};
+use crate::plan::outline::Outline;
 use crate::plan::shape::{has_query, is_aggregated};
 use crate::sql::spans;
 
@@ -78,13 +79,15 @@ pub(super) struct Names<'t> {
     pub clauses: Vec<Clause>,
     pub defs: Vec<Def>,
     pub reads: Vec<Read>,
+    /// The items of select lists that are named by a text with a query in it.
+    pub items: Vec<Range<usize>>,
     pub tables: &'t [&'t str],
 }
 
 impl<'t> Names<'t> {
     /// Reads them; `None` if the text of one cannot be found.
     pub fn of(statement: &Statement, tables: &'t [&'t str]) -> Option<Self> {
-        let names = Names { clauses: Vec::new(), defs: Vec::new(), reads: Vec::new(), tables };
+        let names = Names { clauses: Vec::new(), defs: Vec::new(), reads: Vec::new(), items: Vec::new(), tables };
         let mut finder = Finder { names, around: Vec::new() };
         match statement.visit(&mut finder) {
             ControlFlow::Continue(()) => Some(finder.names),
@@ -107,6 +110,13 @@ impl<'t> Names<'t> {
             What::Def(def) | What::Itself(def) => opens[def],
             What::Table(_) => true,
         });
+    }
+
+    /// Notes the items that are named by their texts.
+    pub fn note_items(&mut self, statement: &Statement, sql: &[u8], outline: &Outline) {
+        let mut finder = Items { sql, outline, found: Vec::new() };
+        let _ = statement.visit(&mut finder);
+        self.items = finder.found;
     }
 
     /// Whether a name is read in several places of the text.
@@ -160,6 +170,27 @@ impl<'t> Names<'t> {
     /// The names that are evaluated first, in order.
     pub fn evaluated(&self) -> Vec<usize> {
         (0..self.defs.len()).filter(|def| self.defs[*def].evaluated).collect()
+    }
+}
+
+struct Items<'a> {
+    sql: &'a [u8],
+    outline: &'a Outline,
+    found: Vec<Range<usize>>,
+}
+
+impl Visitor for Items<'_> {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        let is_unnamed = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(expr) if has_query(expr));
+        let clauses = spans::range_of(select.select_token.0.span)
+            .and_then(|select| self.outline.clauses(self.sql, select.start))
+            .filter(|clauses| clauses.items.len() == select.projection.len());
+        let items = clauses.map(|clauses| clauses.items).unwrap_or_default();
+        let unnamed = select.projection.iter().zip(items).filter(|(item, _)| is_unnamed(item));
+        self.found.extend(unnamed.map(|(_, range)| range));
+        ControlFlow::Continue(())
     }
 }
 

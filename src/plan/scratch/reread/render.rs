@@ -9,6 +9,8 @@ use std::ops::Range;
 use super::names::{Names, Read, What};
 use super::{TableCopy, Written};
 use crate::plan::scratch::table::quoted;
+use crate::plan::template::item_name;
+use crate::plan::unit::quote_name;
 
 /// What the temporary tables of queries of WITH, and further names of WITH, begin with.
 const PREFIX: &str = "shardloom_with_";
@@ -67,6 +69,8 @@ pub(super) struct Renderer<'a> {
 /// A part of the text that is written anew.
 enum Event<'a> {
     Clause(usize),
+    /// An item of a select list that is named by its text.
+    Item,
     Read(&'a Read),
 }
 
@@ -102,6 +106,7 @@ impl<'a> Renderer<'a> {
             parts.push(self.copy(at.end..end));
             parts.push(match event {
                 Event::Clause(clause) => self.clause(clause, None),
+                Event::Item => self.item(at.clone()),
                 Event::Read(read) => self.read(read),
             });
             end = at.start;
@@ -115,27 +120,23 @@ impl<'a> Renderer<'a> {
     /// What is written anew in a range, without what stands inside of another, last first.
     fn events(&self, range: &Range<usize>) -> Vec<(Range<usize>, Event<'a>)> {
         let names = self.names;
-        let is_inside = |inner: &Range<usize>| range.start <= inner.start && inner.end <= range.end;
-        let clauses: Vec<usize> = (0..names.clauses.len())
-            .filter(|clause| is_inside(&names.clauses[*clause].range) && !self.is_nested(*clause, range))
-            .collect();
-        let in_clause = |at: usize| clauses.iter().any(|clause| names.clauses[*clause].range.contains(&at));
-        let reads = names.reads.iter().filter(|read| is_inside(&read.range) && !in_clause(read.range.start));
+        let clauses = names.clauses.iter().enumerate();
         let mut events: Vec<(Range<usize>, Event<'a>)> =
-            reads.map(|read| (read.range.clone(), Event::Read(read))).collect();
-        events.extend(clauses.iter().map(|clause| (names.clauses[*clause].range.clone(), Event::Clause(*clause))));
-        events.sort_by_key(|(at, _)| std::cmp::Reverse(at.start));
+            clauses.map(|(number, clause)| (clause.range.clone(), Event::Clause(number))).collect();
+        events.extend(names.items.iter().map(|item| (item.clone(), Event::Item)));
+        events.extend(names.reads.iter().map(|read| (read.range.clone(), Event::Read(read))));
+        let holds = |outer: &Range<usize>, inner: &Range<usize>| outer.start <= inner.start && inner.end <= outer.end;
+        events.retain(|(at, event)| holds(range, at) && !(matches!(event, Event::Item) && at == range));
+        // what holds another comes before it
+        events.sort_by_key(|(at, _)| (at.start, std::cmp::Reverse(at.end)));
+        let mut end = range.start;
+        events.retain(|(at, _)| {
+            let is_outside = at.start >= end;
+            end = end.max(at.end);
+            is_outside
+        });
+        events.reverse();
         events
-    }
-
-    /// Whether a clause stands inside of another clause of the range.
-    fn is_nested(&self, clause: usize, range: &Range<usize>) -> bool {
-        let clauses = &self.names.clauses;
-        let at = &clauses[clause].range;
-        clauses.iter().any(|other| {
-            let other = &other.range;
-            other != at && range.start <= other.start && other.end <= range.end && other.contains(&at.start)
-        })
     }
 
     /// A text as it stands, without anything in it that is written anew.
@@ -175,6 +176,18 @@ impl<'a> Renderer<'a> {
                 written.text(b", ");
             }
             written.add(query);
+        }
+        written
+    }
+
+    /// An item without alias, which keeps its name.
+    fn item(&mut self, range: Range<usize>) -> Written {
+        let original = &self.sql[range.clone()];
+        let mut written = self.part(range);
+        if written.sql != original {
+            let mut alias = b" AS ".to_vec();
+            quote_name(item_name(&String::from_utf8_lossy(original)), &mut alias);
+            written.text(&alias);
         }
         written
     }

@@ -59,6 +59,16 @@ fn a_query_that_is_evaluated_once_comes_first() {
 }
 
 #[test]
+fn an_item_keeps_the_name_that_its_text_gives_it() {
+    let again = again(
+        "WITH c AS (SELECT DISTINCT a FROM T0 AS t) SELECT (SELECT MAX(a) FROM c), (SELECT 1), (SELECT 2 FROM c) AS two FROM c",
+    );
+    let expected = " SELECT (SELECT MAX(a) FROM W0_2 AS c) AS (SELECT MAX(a) FROM c), (SELECT 1), \
+                    (SELECT 2 FROM W0_1 AS c) AS two FROM W0 AS c";
+    assert_eq!(text(&again.statement), expected);
+}
+
+#[test]
 fn a_value_by_chance_is_the_same_in_all_places() {
     let again = again("WITH c AS (SELECT a, RAND() AS r FROM T0 AS t) SELECT * FROM c JOIN c AS d ON c.a = d.a");
     assert_eq!(again.first.len(), 1);
@@ -97,8 +107,7 @@ fn a_recursive_query_is_evaluated_with_what_it_reads() {
 
 #[test]
 fn a_name_of_a_subquery_is_written_in_its_subquery() {
-    let sql =
-        "SELECT (WITH c AS (SELECT b FROM T1 AS t WHERE t.a = o.a) SELECT COUNT(*) FROM c JOIN c AS d) FROM T0 AS o";
+    let sql = "SELECT (WITH c AS (SELECT b FROM T1 AS t WHERE t.a = o.a) SELECT COUNT(*) FROM c JOIN c AS d) AS n FROM T0 AS o";
     let again = again(sql);
     assert_eq!(copies(&again.copies), ["T1_1"]);
     assert_eq!(text(&again.statement).matches("t.a = o.a").count(), 2);
