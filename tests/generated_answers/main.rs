@@ -114,7 +114,7 @@ fn run_round(backends: &Backends, flavour: Flavour, seed: u64, queries: u64, sho
             println!("{errno} {message}\n    {}", statement.text);
         }
         for layout in 0..LAYOUTS.len() {
-            let (difference, got) = round.against(&want, &statement, tree.order(), mode, layout);
+            let (difference, got) = round.against(&want, &tree, mode, layout);
             if let Some(reason) = got.refusal() {
                 tally.refuse(kind_of_refusal(reason), &statement.text);
             }

@@ -6,11 +6,17 @@
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, ValueWithSpan};
 
 use super::table::quoted;
-use crate::plan::shape::{BlockId, Builder, RefId, bare};
+use crate::catalog::ColumnInfo;
+use crate::plan::shape::{BlockId, Builder, RefId, RefKind, bare};
 use crate::route::key::RawValue;
 use crate::route::values::Values;
 use crate::sql::literal::at_range;
 use crate::sql::{LiteralKind, spans};
+
+/// A number of so many digits stays far from the ends of what servers compute with.
+const SMALL_DIGITS: usize = 9;
+/// The product of two DECIMALs of so many digits is one.
+const SMALL_DECIMAL: usize = 30;
 
 /// A condition of one reference, in the names of its own columns.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +24,8 @@ pub(crate) struct Condition {
     parts: Vec<Part>,
     /// Columns that it names.
     columns: Vec<String>,
+    /// How many operators compute in it.
+    operators: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -120,7 +128,29 @@ impl Writer<'_, '_> {
         let mut condition = Condition::default();
         let mut table = None;
         let written = self.write(expr, &mut condition, &mut table)?;
-        Some((condition, table?, written.not_true))
+        let table = table?;
+        (condition.operators == 0 || self.stays_in_range(&condition, table)).then_some((
+            condition,
+            table,
+            written.not_true,
+        ))
+    }
+
+    /// Whether no row makes what is computed an error: one server may leave that row out before it computes.
+    fn stays_in_range(&self, condition: &Condition, table: RefId) -> bool {
+        let RefKind::Table { info: Some(info), .. } = &self.builder.shape.refs[table].kind else { return false };
+        let is_small_part = |part: &Part| match part {
+            Part::Text(_) => true,
+            Part::Param(_) => false,
+            Part::Literal(index) => self.builder.literals.get(*index).is_some_and(|literal| {
+                let text = literal.bytes(self.builder.sql);
+                text.len() <= SMALL_DIGITS && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+            }),
+        };
+        let is_small_column = |name: &String| info.column(name).is_some_and(|(_, column)| is_small(column));
+        condition.operators == 1
+            && condition.parts.iter().all(is_small_part)
+            && condition.columns.iter().all(is_small_column)
     }
 
     fn write(&mut self, expr: &Expr, out: &mut Condition, table: &mut Option<RefId>) -> Option<Written> {
@@ -206,6 +236,7 @@ impl Writer<'_, '_> {
             UnaryOperator::Plus => "(+(",
             _ => return None,
         });
+        out.operators += usize::from(op == UnaryOperator::Minus && !matches!(bare(expr), Expr::Value(_)));
         let written = self.write(expr, out, table)?;
         out.text("))");
         // NOT NULL is NULL
@@ -235,6 +266,8 @@ impl Writer<'_, '_> {
             BinaryOperator::Multiply => " * ",
             _ => return None,
         };
+        use BinaryOperator::{Minus, Multiply, Plus};
+        out.operators += usize::from(matches!(op, Plus | Minus | Multiply));
         out.text("(");
         let left = self.write(left, out, table)?;
         out.text(text);
@@ -311,6 +344,17 @@ impl Writer<'_, '_> {
         let collated = outline.is_keyword(self.builder.sql, behind, &["COLLATE"]);
         !introduced && !beside && !collated
     }
+}
+
+/// Whether the sum, the difference and the product of two values of a column's type are values too.
+fn is_small(column: &ColumnInfo) -> bool {
+    let digits = || column.column_type.split(['(', ',', ')']).nth(1)?.trim().parse::<usize>().ok();
+    !column.is_unsigned()
+        && match &*column.data_type {
+            "tinyint" | "smallint" | "mediumint" | "int" => true,
+            "decimal" => digits().is_some_and(|digits| digits <= SMALL_DECIMAL),
+            _ => false,
+        }
 }
 
 /// A comparison, or arithmetic: NULL where an operand is.

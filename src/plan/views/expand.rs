@@ -229,6 +229,10 @@ impl ViewText {
         // behind the legs of a set operation a lock stands in another place, or in none
         let locks = |parsed: &Parsed| matches!(&parsed.statement, Statement::Query(query) if matches!(&*query.body, SetExpr::Select(_)));
         let parsed = parse_definition(definition).ok_or_else(unread)?;
+        if !lock.is_empty() && view.info.on_mysql && has_json_table(&parsed.statement) {
+            // MySQL locks those in a view, and refuses to lock them in the view's query
+            return Err(refused("whose query reads JSON_TABLE, in a query that locks"));
+        }
         let (definition, parsed) = if lock.is_empty() || !locks(&parsed) {
             (definition.to_owned(), parsed)
         } else {
@@ -257,6 +261,21 @@ impl ViewText {
             .then(|| format!(" ({})", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")));
         Ok(Self { query: query_text, columns, order })
     }
+}
+
+fn has_json_table(statement: &Statement) -> bool {
+    struct Tables;
+    impl Visitor for Tables {
+        type Break = ();
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            if matches!(factor, TableFactor::JsonTable { .. }) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+    statement.visit(&mut Tables).is_break()
 }
 
 /// A text with some of its ranges replaced.
