@@ -88,6 +88,7 @@ fn schemas() {
 
 /// Cases that the generator found, each with the rules of its tables in lines that begin with `#!`.
 const FOUND: &[(&str, &str)] = &[
+    ("found_aliases", include_str!("slt/found/aliases.slt")),
     ("found_comments", include_str!("slt/found/comments.slt")),
     ("found_create_select", include_str!("slt/found/create_select.slt")),
     ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
@@ -95,6 +96,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_scratch_reads", include_str!("slt/found/scratch_reads.slt")),
     ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),
+    ("found_temporary", include_str!("slt/found/temporary.slt")),
     ("found_writes", include_str!("slt/found/writes.slt")),
 ];
 

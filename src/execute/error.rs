@@ -72,6 +72,9 @@ pub enum ExecuteError {
         /// `scratch.max_concurrent`.
         limit: usize,
     },
+    /// A column is no longer what it was when the query was planned: `ER_TABLE_DEF_CHANGED`.
+    #[error("Table definition has changed, please retry transaction")]
+    DefinitionChanged,
     /// It took too long to bring the rows together: as `ER_QUERY_TIMEOUT`.
     #[error(
         "Query execution was interrupted: bringing its rows together took more than {limit_ms} ms (scratch.timeout_ms)"
@@ -126,6 +129,7 @@ impl Report for ExecuteError {
             Self::TimeUp { is_mariadb: false } => 3024,
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => 1235,
             Self::ScratchBusy { .. } => 1105,
+            Self::DefinitionChanged => 1412,
             Self::ScratchTimeout { .. } => 3024,
         }
     }
@@ -138,7 +142,9 @@ impl Report for ExecuteError {
             Self::Deadlock => "40001",
             Self::Interrupted | Self::TimeUp { is_mariadb: true } => "70100",
             Self::TooLarge { .. } | Self::ScratchLimit { .. } => "42000",
-            Self::TimeUp { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "HY000",
+            Self::TimeUp { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } | Self::DefinitionChanged => {
+                "HY000"
+            }
         }
     }
 
@@ -151,6 +157,7 @@ impl Report for ExecuteError {
             Self::Deadlock => DEADLOCK_KIND,
             Self::TimeUp { .. } => "statement_timeout",
             Self::TooLarge { .. } => "buffer_limit",
+            Self::DefinitionChanged => "definition_changed",
             Self::ScratchLimit { .. } | Self::ScratchBusy { .. } | Self::ScratchTimeout { .. } => "scratch_limit",
         }
     }
@@ -163,14 +170,15 @@ impl Report for ExecuteError {
             Self::TooLarge { .. }
             | Self::ScratchLimit { .. }
             | Self::ScratchBusy { .. }
-            | Self::ScratchTimeout { .. } => Fault::Proxy,
+            | Self::ScratchTimeout { .. }
+            | Self::DefinitionChanged => Fault::Proxy,
         }
     }
 
     fn retryable(&self) -> bool {
         match self {
             Self::Backend(e) => e.retryable(),
-            Self::ScratchBusy { .. } | Self::Deadlock => true,
+            Self::ScratchBusy { .. } | Self::Deadlock | Self::DefinitionChanged => true,
             _ => false,
         }
     }

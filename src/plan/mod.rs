@@ -8,6 +8,7 @@
 //! What is not proven to give one server's answer is refused with error 1235.
 
 mod action;
+mod alias;
 mod anchor;
 mod cache;
 mod combine;
@@ -55,7 +56,7 @@ use crate::route::key::RawValue;
 use crate::route::source::Source;
 use crate::route::values::Values;
 use crate::sql::session_statement::{self, SessionStatement};
-use crate::sql::{LexMode, Literal, Scan, Verb};
+use crate::sql::{LexMode, Literal, Parsed, Scan, Verb};
 use action::Action;
 pub use cache::{CacheStats, PlanCache, PlanKey};
 pub use error::PlanError;
@@ -322,14 +323,20 @@ fn data(subject: &Subject<'_>) -> Result<Plan, PlanError> {
         Ok(parsed) => parsed,
         Err(error) => return opaque::unparsed(subject, error),
     };
-    if let Some(plan) = views::plan(subject, &parsed)? {
+    let mut plan = parsed_data(subject, &parsed)?;
+    alias::pin_strings(&mut plan, subject, &parsed.statement);
+    Ok(plan)
+}
+
+fn parsed_data(subject: &Subject<'_>, parsed: &Parsed) -> Result<Plan, PlanError> {
+    if let Some(plan) = views::plan(subject, parsed)? {
         return Ok(plan);
     }
     match &parsed.statement {
-        Statement::Query(query) => query::plan(subject, &parsed, query),
-        Statement::Insert(insert) => insert::plan(subject, &parsed, insert),
-        Statement::Update(update) => update::plan(subject, &parsed, update),
-        Statement::Delete(delete) => delete::plan(subject, &parsed, delete),
+        Statement::Query(query) => query::plan(subject, parsed, query),
+        Statement::Insert(insert) => insert::plan(subject, parsed, insert),
+        Statement::Update(update) => update::plan(subject, parsed, update),
+        Statement::Delete(delete) => delete::plan(subject, parsed, delete),
         _ => opaque::plan(subject, "this statement"),
     }
 }

@@ -5,7 +5,10 @@
 
 use std::ops::Range;
 
+use sqlparser::ast::Ident;
+
 use crate::sql::lexer::{LexMode, Lexer, Token, TokenKind};
+use crate::sql::spans;
 
 /// The tokens of a statement, without comments.
 #[derive(Debug)]
@@ -93,6 +96,13 @@ impl Outline {
             index -= 1;
         }
         self.tokens.get(index.checked_sub(1)?).map(|token| token.end)
+    }
+
+    /// Where the alias at the end of a select list's item begins. The tree does not tell where one stands that is written as a
+    /// string.
+    pub fn alias_start(&self, item: &Range<usize>, alias: &Ident) -> Option<usize> {
+        let told = spans::range_of(alias.span).map(|range| range.start);
+        told.or_else(|| self.tokens.get(self.index_at(item.end).checked_sub(1)?).map(|token| token.start))
     }
 
     /// The index of the token that begins at an offset, or of the first one behind it.

@@ -151,6 +151,7 @@ impl Session {
             self.txn.abandon();
         }
         self.pins = Pins::default();
+        self.temporary_tables.clear();
         self.prepared.clear();
         // Another user may be about to take the session over.
         self.recent = RecentPlans::default();

@@ -42,6 +42,7 @@ mod show;
 mod show_definitions;
 mod show_transactions;
 mod state;
+mod temporary;
 mod text_prepared;
 mod values;
 mod watched;
@@ -125,6 +126,8 @@ pub struct Session {
     pins: Pins,
     /// What LOCK TABLES named.
     locked_tables: Vec<LogicalTable>,
+    /// What CREATE TEMPORARY TABLE named.
+    temporary_tables: Vec<LogicalTable>,
     prepared: PreparedStatements,
     /// The plans that were used last.
     recent: RecentPlans,
@@ -168,6 +171,7 @@ impl Session {
             txn: Transaction::new(coordinator, identity.connection_id),
             pins: Pins::default(),
             locked_tables: Vec::new(),
+            temporary_tables: Vec::new(),
             prepared: PreparedStatements::default(),
             recent: RecentPlans::default(),
             snapshot: None,

@@ -273,6 +273,10 @@ impl Session {
                 Err(PlanError::NotSupported { .. } | PlanError::UnknownKey(_)) if plan.compose.is_some() => {
                     return Ok(None);
                 }
+                Err(PlanError::NoSuchTable { schema, table }) => {
+                    let missing = || PlanError::NoSuchTable { schema, table: table.clone() }.into();
+                    return Err(self.may_be_temporary(&table).unwrap_or_else(missing));
+                }
                 bound => bound?,
             };
             if let Some((maker, key)) = &bound.given_key {

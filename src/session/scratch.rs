@@ -388,6 +388,7 @@ impl Session {
         scratch: &ScratchBound,
         input: Option<Input<'_>>,
     ) -> Result<(Lane, Ready), Failure> {
+        self.check_temporary_tables(plan)?;
         if !self.begin_reading(snapshot, plan, scratch) {
             return self.fill_scratch(snapshot, plan, scratch, input).await;
         }
@@ -573,6 +574,9 @@ impl Session {
         let filling = deadline.watch(&handles, fill(&mut gather, lane, &read.table, budget));
         let filled = watch.guard_killing(&self.client, &handles, filling).await;
         if let Err(error) = filled.map_err(|error| deadline.explain(error)) {
+            if matches!(error, ExecuteError::DefinitionChanged) {
+                self.invalidate(plan, snapshot);
+            }
             return Err(self
                 .gather_failed(gather.into_lanes(), error, snapshot)
                 .await

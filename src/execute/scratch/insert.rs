@@ -146,8 +146,8 @@ fn put_name(name: &str, out: &mut Vec<u8>) {
 /// Writes a cell for a connection whose character set is utf8mb4, with backslashes as escapes.
 fn put_cell(kind: CellText, cell: &[u8], out: &mut Vec<u8>) {
     match kind {
-        CellText::Plain => return out.extend_from_slice(cell),
-        CellText::Quoted => {}
+        CellText::Plain if is_number(cell) => return out.extend_from_slice(cell),
+        CellText::Plain | CellText::Quoted => {}
         CellText::Bytes => out.extend_from_slice(b"_binary"),
     }
     out.push(b'\'');
@@ -163,6 +163,21 @@ fn put_cell(kind: CellText, cell: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(rest);
     out.push(b'\'');
+}
+
+/// Whether a text is a number and nothing else, so that it may stand in a statement as it is.
+fn is_number(text: &[u8]) -> bool {
+    let after_sign = |text: &[u8]| text.iter().take(1).filter(|byte| matches!(byte, b'-' | b'+')).count();
+    let mut parts = text.splitn(2, |byte| matches!(byte, b'e' | b'E'));
+    let (mantissa, exponent) = (parts.next().unwrap_or_default(), parts.next());
+    let mantissa = &mantissa[after_sign(mantissa)..];
+    let points = mantissa.iter().filter(|&&byte| byte == b'.').count();
+    let digits = mantissa.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_exponent = |text: &[u8]| {
+        let digits = &text[after_sign(text)..];
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    };
+    digits > 0 && points <= 1 && digits + points == mantissa.len() && exponent.is_none_or(is_exponent)
 }
 
 /// Writes a field of a line.
@@ -211,6 +226,18 @@ mod tests {
         let sql = String::from_utf8(batch.finish().unwrap().unwrap()).unwrap();
         let expected = r"INSERT INTO `t`(`c``0`,`c``1`,`c``2`) VALUES (-1,'it\'s',_binary'\0\\'),(NULL,'',NULL)";
         assert_eq!(sql, expected);
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_written_as_one() {
+        for number in ["0", "-1", "12.50", ".5", "1e10", "-2.5E-3", "99999999999999999999"] {
+            assert!(is_number(number.as_bytes()), "{number}");
+        }
+        for text in
+            ["", "-", ".", "6+600", "1),(2", "1 ", "0x1f", "1e", "1e+", "--1", "1.2.3", "1-- x", "now()", "1e1e1"]
+        {
+            assert!(!is_number(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

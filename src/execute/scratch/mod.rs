@@ -11,7 +11,8 @@ use futures_util::future::try_join;
 
 use super::gather::{Gather, Progress};
 use super::{ExecuteError, Lane};
-use crate::plan::types::ScratchTable;
+use crate::plan::types::{CellText, ScratchTable};
+use crate::protocol::{ColumnDef, ColumnType};
 use insert::Batch;
 
 /// What one query may bring to the scratch server, and how much of it is left.
@@ -68,6 +69,7 @@ pub async fn fill(
     table: &ScratchTable,
     budget: &mut Budget,
 ) -> Result<(), ExecuteError> {
+    check_numbers(gather.columns(), table)?;
     let mut may_load = !table.needs_insert;
     let mut ready = Batch::insert(table);
     let mut progress = gather.advance(&mut ready).await?;
@@ -95,4 +97,14 @@ pub async fn fill(
         (progress, ()) = try_join(more, lane.run(&sql)).await?;
         budget.warnings += u64::from(lane.outcome().warnings);
     }
+}
+
+/// What is written as a number must come as one. It does not where the table was defined anew since the query was planned, as
+/// another proxy may have done, or where a temporary table hides it.
+fn check_numbers(columns: &[ColumnDef], table: &ScratchTable) -> Result<(), ExecuteError> {
+    let is_number = |kind: ColumnType| kind.is_integer() || kind.is_decimal() || matches!(kind, ColumnType::DOUBLE);
+    let fits = |(column, cell): (&ColumnDef, &CellText)| {
+        *cell != CellText::Plain || column.kind == ColumnType::NULL || is_number(column.kind)
+    };
+    if columns.iter().zip(&table.cells).all(fits) { Ok(()) } else { Err(ExecuteError::DefinitionChanged) }
 }

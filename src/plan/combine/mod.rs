@@ -191,7 +191,7 @@ impl<'q> Combiner<'_, '_, 'q> {
             let (expr, range, alias) = match item {
                 SelectItem::UnnamedExpr(expr) => (expr, range.clone(), None),
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    let at = spans::range_of(alias.span)?.start;
+                    let at = self.subject.outline.alias_start(range, alias)?;
                     let end = self.subject.outline.before_alias(self.subject.sql, at)?;
                     (expr, range.start..end, Some(alias.value.as_str()))
                 }

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::{Expr, SelectItem};
+use sqlparser::ast::{Expr, Ident, SelectItem};
 
 use super::{Weave, refused};
 use crate::plan::error::PlanError;
 use crate::plan::outline::same_tokens;
 use crate::plan::shape::{ColumnId, Output, RefKind};
-use crate::sql::spans;
 use crate::sql::splice::Piece;
 
 /// An item of the select list.
@@ -41,7 +40,7 @@ impl Weave<'_, '_> {
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let column = self.builder.resolve_expr(expr, self.main);
-                    let range = self.without_alias(range, alias.span)?;
+                    let range = self.without_alias(range, alias)?;
                     self.items.push(Item { range, alias: Some(alias.value.clone()), column, position, index });
                     Some(1)
                 }
@@ -60,9 +59,9 @@ impl Weave<'_, '_> {
     }
 
     /// The bytes of an item without `[AS] alias`.
-    fn without_alias(&self, range: Range<usize>, alias: sqlparser::tokenizer::Span) -> Result<Range<usize>, PlanError> {
-        let alias = spans::range_of(alias).ok_or_else(PlanError::lost_place)?;
-        let end = self.subject.outline.before_alias(self.subject.sql, alias.start);
+    fn without_alias(&self, range: Range<usize>, alias: &Ident) -> Result<Range<usize>, PlanError> {
+        let start = self.subject.outline.alias_start(&range, alias).ok_or_else(PlanError::lost_place)?;
+        let end = self.subject.outline.before_alias(self.subject.sql, start);
         Ok(range.start..end.ok_or_else(PlanError::lost_place)?)
     }
 

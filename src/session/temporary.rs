@@ -1,0 +1,41 @@
+//! Temporary tables: they are on the connection that the session holds, and on no other server.
+
+use super::{Failure, Session};
+use crate::error::SqlError;
+use crate::plan::{LogicalTable, Plan};
+
+impl Session {
+    /// Remembers a temporary table that was made.
+    pub(super) fn note_temporary_tables(&mut self, plan: &Plan) {
+        for table in &plan.tables {
+            if !self.temporary_tables.iter().any(|known| is_same(known, table)) {
+                self.temporary_tables.push(table.clone());
+            }
+        }
+    }
+
+    /// A query over temporary tables of the proxy's own reads each of its tables where the rules say, by the definition that
+    /// the catalog knows: it must not name a table that only this session sees.
+    pub(super) fn check_temporary_tables(&self, plan: &Plan) -> Result<(), Failure> {
+        let is_temporary = |table: &&LogicalTable| self.temporary_tables.iter().any(|known| is_same(known, table));
+        match plan.tables.iter().find(is_temporary) {
+            Some(table) => Err(beside_others(&table.table)),
+            None => Ok(()),
+        }
+    }
+
+    /// What is said of a table that is not there for the proxy, but may be there for the session.
+    pub(super) fn may_be_temporary(&self, table: &str) -> Option<Failure> {
+        let is_known = |known: &LogicalTable| known.table.eq_ignore_ascii_case(table);
+        self.temporary_tables.iter().any(is_known).then(|| beside_others(table))
+    }
+}
+
+fn is_same(a: &LogicalTable, b: &LogicalTable) -> bool {
+    a.schema == b.schema && a.table.eq_ignore_ascii_case(&b.table)
+}
+
+fn beside_others(table: &str) -> Failure {
+    let what = format!("the temporary table '{table}' beside tables of several shards");
+    SqlError::not_supported(what, "make it a table, or read its rows first").into()
+}
