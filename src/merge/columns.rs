@@ -40,7 +40,10 @@ pub fn check_columns<C: AsRef<[ColumnDef]>>(shards: &[C]) -> Result<Vec<ColumnDe
 /// What differs so that one label does not fit both.
 fn difference(a: &ColumnDef, b: &ColumnDef) -> Option<&'static str> {
     let both_strings = string_rank(a.kind).is_some() && string_rank(b.kind).is_some();
-    if a.kind != b.kind && !both_strings {
+    if !a.org_name.eq_ignore_ascii_case(&b.org_name) {
+        // a definition that has reached some of the nodes may have put columns in another order
+        Some("the column under it")
+    } else if a.kind != b.kind && !both_strings {
         Some("the type")
     } else if a.charset != b.charset {
         Some("the character set")

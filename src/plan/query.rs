@@ -19,8 +19,8 @@ use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLitera
 use super::unit::Unit;
 use super::{Plan, PlanContext};
 use crate::catalog::ColumnInfo;
-use crate::sql::lexer::{TokenKind, unquote_name};
-use crate::sql::{Literal, Parsed, Scan};
+use crate::sql::lexer::TokenKind;
+use crate::sql::{Literal, Parsed, Scan, literal};
 
 /// A statement that is being planned.
 pub(crate) struct Subject<'a> {
@@ -64,7 +64,7 @@ impl<'a> Subject<'a> {
             };
             let assigned = is_symbol(index + 1, b':') && is_symbol(index + 2, b'=');
             if token.kind == TokenKind::UserVariable && (into || assigned) {
-                let name = unquote_name(&token.bytes(self.sql)[1..]).into_owned();
+                let name = literal::user_variable(&token.bytes(self.sql)[1..], self.context.mode);
                 if !names.contains(&name) {
                     names.push(name);
                 }

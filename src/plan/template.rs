@@ -15,6 +15,7 @@ use super::types::{ParamSource, Params, SessionValues, Text};
 use super::unit::{Unit, quote_name};
 use crate::route::values::Values;
 use crate::sql::Literal;
+use crate::sql::lexer::is_name_byte;
 use crate::sql::splice::{Piece, Splice, SpliceBuilder};
 
 /// How many bytes of an item's text servers take as the name of its column: as many characters as fit.
@@ -229,11 +230,15 @@ impl Template {
         }
         let mut out = Vec::with_capacity(values.sql.len() + 64);
         let mut params = Vec::new();
+        let mut seams = Vec::new();
         self.splice.apply(values.sql, values.literals, &mut out, |index, out| {
             if let Some(slot) = self.slots.get(usize::from(index)) {
+                seams.push(out.len());
                 slot.write(values, filling, out, &mut params);
+                seams.push(out.len());
             }
         });
+        keep_apart(&mut out, &seams);
         let params = if self.own_params && !filling.inline { Params::List(params) } else { Params::Same };
         (Text::Rewritten(Bytes::from(out)), params)
     }
@@ -276,6 +281,16 @@ impl Filling<'_> {
     fn write_name(&self, unit: usize, out: &mut Vec<u8>) {
         if let (Some(unit), Some(node)) = (self.units.get(unit), self.nodes.get(unit)) {
             unit.write_name(*node, self.schema, out);
+        }
+    }
+}
+
+/// Keeps words apart that quotes had kept apart: a name in its place may need none, as in ``FROM`t`WHERE``.
+fn keep_apart(text: &mut Vec<u8>, seams: &[usize]) {
+    for &seam in seams.iter().rev() {
+        let is_word = |at: usize| text.get(at).copied().is_some_and(is_name_byte);
+        if seam > 0 && is_word(seam - 1) && is_word(seam) {
+            text.insert(seam, b' ');
         }
     }
 }

@@ -1,5 +1,6 @@
 //! After a statement: what its connection knows and the session must keep, before the connection serves others.
 
+use super::aside::at_variable;
 use super::literal::literal_of;
 use super::{Diagnostic, Session};
 use crate::execute::Lane;
@@ -47,7 +48,7 @@ impl Session {
             return;
         }
         let outcome = lane.outcome().clone();
-        let mut parts: Vec<String> = assigned.iter().map(|name| format!("@`{name}`")).collect();
+        let mut parts: Vec<String> = assigned.iter().map(|name| at_variable(name)).collect();
         if plan.pins.found_rows {
             parts.insert(0, "FOUND_ROWS()".to_owned());
         }

@@ -29,7 +29,7 @@ impl Session {
             return None;
         }
         let assignments: Vec<String> =
-            self.state.user_vars.iter().map(|(name, literal)| format!("@`{name}`={literal}")).collect();
+            self.state.user_vars.iter().map(|(name, literal)| format!("{}={literal}", at_variable(name))).collect();
         Some(format!("SET {}", assignments.join(",")))
     }
 
@@ -90,4 +90,9 @@ async fn ask(lane: &mut Lane, statement: &str, query: &str) -> Result<(Vec<Colum
     lane.run(statement.as_bytes()).await?;
     let (columns, mut rows) = query_rows(lane, query, 1).await?;
     Ok((columns, rows.pop().unwrap_or_default()))
+}
+
+/// A user variable, as a statement names it.
+pub(super) fn at_variable(name: &str) -> String {
+    format!("@`{}`", name.replace('`', "``"))
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::announce::too_many_user_variables;
+use super::aside::at_variable;
 use super::literal::{literal_of, quote};
 use super::{Failure, Session};
 use crate::config::Schema;
@@ -126,7 +127,7 @@ impl Session {
         }
         let set = format!("SET {}", question.assignments.join(", "));
         let system = question.system.iter().map(|(name, _)| format!("@@SESSION.{name}"));
-        let user = question.user.iter().map(|name| format!("@`{name}`"));
+        let user = question.user.iter().map(|name| at_variable(name));
         let insert_id = question.sets_insert_id.then(|| "LAST_INSERT_ID()".to_owned());
         let reads = system.chain(user).chain(insert_id).collect::<Vec<_>>().join(", ");
         let (columns, row) = self.run_aside(&set, &format!("SELECT {reads}")).await?;
@@ -150,7 +151,7 @@ impl Session {
         match item {
             SetItem::User { name, value } => {
                 let value = self.value_text(value, sql, question).await?;
-                question.assignments.push(format!("@`{name}` = {value}"));
+                question.assignments.push(format!("{} = {value}", at_variable(&name)));
                 question.user.push(name.clone());
             }
             SetItem::System { name, value, scope } => {

@@ -4,6 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::aside::at_variable;
 use super::prepared::{not_preparable, session_statement_of};
 use super::query::{Text, several_statements};
 use super::{Failure, Flow, Session};
@@ -42,7 +43,7 @@ impl Session {
     async fn text_to_prepare(&mut self, source: PrepareSource, statement: &Text) -> Result<Bytes, Failure> {
         let expression = match source {
             PrepareSource::Text(text) => return Ok(Bytes::from(text)),
-            PrepareSource::Variable(variable) => format!("@`{variable}`"),
+            PrepareSource::Variable(variable) => at_variable(&variable),
             PrepareSource::Expression(range) => {
                 String::from_utf8_lossy(statement.sql.get(range).unwrap_or_default()).into_owned()
             }

@@ -184,11 +184,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn user_variable(&mut self) -> Option<String> {
         let token = self.peek().filter(|token| token.kind == TokenKind::UserVariable)?;
         self.position += 1;
-        let name = &token.bytes(self.sql)[1..];
-        Some(match name.first() {
-            Some(b'\'' | b'"') => String::from_utf8_lossy(&literal::unescape(name, self.mode)).to_lowercase(),
-            _ => unquote_name(name).to_lowercase(),
-        })
+        Some(literal::user_variable(&token.bytes(self.sql)[1..], self.mode).to_lowercase())
     }
 
     /// `@@name`: what follows the two `@`, unquoted.

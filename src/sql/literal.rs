@@ -1,6 +1,6 @@
 //! Literals: where they stand in a text, what kind they are, and what they mean.
 
-use super::lexer::{LexMode, TokenKind};
+use super::lexer::{LexMode, TokenKind, unquote_name};
 use std::borrow::Cow;
 
 /// The kind of a literal. It is part of the fingerprint: `id = 1` and `id = '1'` are two shapes.
@@ -135,6 +135,14 @@ pub fn unescape(quoted: &[u8], mode: LexMode) -> Cow<'_, [u8]> {
         }
     }
     content.into()
+}
+
+/// The name of a user variable as it is written behind the `@`: plain, in backticks, or as a string.
+pub fn user_variable(written: &[u8], mode: LexMode) -> String {
+    match written.first() {
+        Some(b'\'' | b'"') => String::from_utf8_lossy(&unescape(written, mode)).into_owned(),
+        _ => unquote_name(written).into_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -217,6 +217,7 @@ impl Builder<'_> {
         let kind = match cte {
             Some(Some(inner)) => RefKind::Derived(inner),
             Some(None) => RefKind::Cte,
+            None if schema.is_none() && is_dual(table) => RefKind::Function,
             None => self.locate(schema, table)?,
         };
         let schema = schema.map(|schema| schema.value.clone());
@@ -316,4 +317,9 @@ pub(in crate::plan) fn name_range(parts: &[Ident]) -> Option<std::ops::Range<usi
     let first = spans::range_of(parts.first()?.span)?;
     let last = spans::range_of(parts.last()?.span)?;
     Some(first.start..last.end)
+}
+
+/// `DUAL`: one row without columns, wherever it is asked for (*SELECT Statement*). In quotes it is a name as any other.
+fn is_dual(table: &Ident) -> bool {
+    table.quote_style.is_none() && table.value.eq_ignore_ascii_case("dual")
 }
