@@ -69,12 +69,12 @@ fn make_mariadb(binary: &ServerBinary, draft: &Path) -> Result<(), PlaygroundErr
     let installer = binary.helper(&["mariadb-install-db", "mysql_install_db"])?;
     let data = draft.join("data");
     let data_option = format!("--datadir={}", data.display());
-    let mut install = Command::new(&installer);
+    let mut install = private(&installer, draft);
     install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
     install.args(["--skip-name-resolve", "--innodb-log-file-size=8M"]).args(user_option()).arg(&data_option);
     run(&installer, &mut install, None)?;
 
-    let mut bootstrap = Command::new(&binary.path);
+    let mut bootstrap = private(&binary.path, draft);
     bootstrap.args(["--no-defaults", "--bootstrap", "--innodb-log-file-size=8M"]).args(user_option()).arg(&data_option);
     // Bootstrap reads one statement per line; anonymous accounts would win over '%' for clients of this machine.
     let script = format!("DELETE FROM mysql.global_priv WHERE User='';\nFLUSH PRIVILEGES;\n{}", accounts());
@@ -85,7 +85,7 @@ fn make_mysql(binary: &ServerBinary, draft: &Path) -> Result<(), PlaygroundError
     let data = draft.join("data");
     let script = draft.join("accounts.sql");
     fs::write(&script, accounts()).map_err(PlaygroundError::io(format!("cannot write {script:?}")))?;
-    let mut install = Command::new(&binary.path);
+    let mut install = private(&binary.path, draft);
     install.args([
         "--no-defaults",
         "--initialize-insecure",
@@ -98,6 +98,14 @@ fn make_mysql(binary: &ServerBinary, draft: &Path) -> Result<(), PlaygroundError
     // The server's identity in replication; each copy must make its own.
     let _ = fs::remove_file(data.join("auto.cnf"));
     Ok(())
+}
+
+/// A program with a folder for temporary files of its own: a server that starts removes those that it finds in the common one,
+/// whosever they are.
+fn private(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("TMPDIR", folder);
+    command
 }
 
 /// Servers refuse to run as root unless told; for throw-away data that is enough.

@@ -151,7 +151,7 @@ impl Session {
         match item {
             SetItem::User { name, value } => {
                 let value = self.value_text(value, sql, question).await?;
-                question.assignments.push(format!("{} = {value}", at_variable(&name)));
+                question.assignments.push(format!("{} = {value}", at_variable(name)));
                 question.user.push(name.clone());
             }
             SetItem::System { name, value, scope } => {

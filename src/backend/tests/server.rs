@@ -50,8 +50,9 @@ impl TestServer {
     /// Starts a private mariadbd with an empty data folder.
     pub fn start(arguments: &[String]) -> Self {
         let dir = tempfile::Builder::new().prefix("shardloom-backend-").tempdir().unwrap().keep();
+        // A folder for temporary files of its own: a server that starts removes those that it finds there, whosever they are.
         let install = format!(
-            "mariadb-install-db --no-defaults --datadir={dir}/data --auth-root-authentication-method=normal \
+            "TMPDIR={dir} mariadb-install-db --no-defaults --datadir={dir}/data --auth-root-authentication-method=normal \
                --user=$(id -un) --skip-test-db >{dir}/install.log 2>&1",
             dir = dir.display()
         );
@@ -60,7 +61,7 @@ impl TestServer {
         let port = free_port().unwrap();
         let script = format!(
             "trap 'kill -9 $pid; rm -rf {dir}' EXIT\n\
-             mariadbd --no-defaults --datadir={dir}/data --user=$(id -un) --port={port} --bind-address=127.0.0.1 \
+             mariadbd --no-defaults --datadir={dir}/data --tmpdir={dir} --user=$(id -un) --port={port} --bind-address=127.0.0.1 \
                --socket={dir}/s --pid-file={dir}/pid --innodb-buffer-pool-size=32M --max-connections=500 \
                --innodb-flush-log-at-trx-commit=0 \"$@\" >{dir}/log 2>&1 &\n\
              pid=$!\ncat >/dev/null",
