@@ -25,6 +25,8 @@ const SCHEMA_RULES: &str = "
       items:
         data_nodes: g{0..1}.items_{0..1}
         strategy: {columns: [id], algorithm: by_id}
+      counted: {data_nodes: 'g{0..1}.counted_{0..1}', strategy: {columns: [id], algorithm: by_id}}
+      letters: {data_nodes: 'g{0..1}.letters_{0..1}', strategy: {columns: [id], algorithm: by_id}}
     algorithms:
       by_id: {type: mod}
 ";
@@ -55,6 +57,11 @@ static SIDES: LazyLock<Vec<Url>> = LazyLock::new(|| {
         let mut client = Options::new(url).schema(SCHEMA).connect().unwrap();
         client.run("CREATE TABLE items (id INT NOT NULL PRIMARY KEY, name VARCHAR(40), data LONGBLOB)");
         client.run("INSERT INTO items (id, name) VALUES (1, 'one'), (2, 'two'), (3, NULL), (4, 'four'), (5, 'five')");
+        // for tests that write to several groups, so that they neither wait for each other nor are seen by others
+        for table in ["counted", "letters"] {
+            client.run(&format!("CREATE TABLE {table} (id INT NOT NULL PRIMARY KEY, name VARCHAR(40))"));
+            client.run(&format!("INSERT INTO {table} SELECT id, name FROM items"));
+        }
     }
     sides
 });
@@ -152,8 +159,8 @@ fn found_rows_counts_matched_rows() {
     let run = |flags: u32| {
         on_both(|url| {
             let mut client = options(url).with(flags).connect().unwrap();
-            let one = client.run("UPDATE items SET name = 'two' WHERE id = 2");
-            let all = client.run("UPDATE items SET name = name");
+            let one = client.run("UPDATE counted SET name = 'two' WHERE id = 2");
+            let all = client.run("UPDATE counted SET name = name");
             (one.affected_rows, one.info, all.affected_rows, all.info)
         })
     };
@@ -283,10 +290,10 @@ fn info_of_an_ok_has_a_length() {
     for flags in [0, capability::SESSION_TRACK] {
         on_both(|url| {
             let mut client = options(url).with(flags).connect().unwrap();
-            let changed = client.run("UPDATE items SET name = name WHERE id IN (1, 2)");
-            let inserted = client.run("REPLACE INTO items (id, name) VALUES (101, 'a'), (102, 'b'), (103, 'c')");
-            let one = client.run("UPDATE items SET name = name WHERE id = 101");
-            let deleted = client.run("DELETE FROM items WHERE id > 100");
+            let changed = client.run("UPDATE letters SET name = name WHERE id IN (1, 2)");
+            let inserted = client.run("REPLACE INTO letters (id, name) VALUES (101, 'a'), (102, 'b'), (103, 'c')");
+            let one = client.run("UPDATE letters SET name = name WHERE id = 101");
+            let deleted = client.run("DELETE FROM letters WHERE id > 100");
             [changed, inserted, one, deleted].map(|ok| {
                 assert!(!ok.info_lacks_length, "{ok:?}");
                 (ok.affected_rows, ok.info, ok.session_state)
