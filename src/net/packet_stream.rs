@@ -262,31 +262,19 @@ impl PacketStream {
         Ok(())
     }
 
-    /// Writes what is queued as far as that takes no waiting; what is left stays queued. True if nothing is. Most answers and
+    /// Writes what is queued as far as that takes no waiting; what is left stays queued. True if all has left. Most answers and
     /// statements fit into the socket's buffer, and leave without the state of a wait.
     pub fn flush_at_once(&mut self) -> Result<bool, NetError> {
-        let sent = self.write_at_once(None)?;
+        let sent = write_at_once(&self.io, &self.write)?;
         self.write.advance(sent);
-        Ok(self.write.is_empty())
+        // TLS may still hold what it was given
+        Ok(self.write.is_empty() && !self.io.is_tls())
     }
 
     /// Writes bytes that carry their own headers as far as that takes no waiting, and nothing while others are queued. Returns
     /// how many have left.
     pub fn write_raw_at_once(&mut self, bytes: &[u8]) -> Result<usize, NetError> {
-        if self.write.is_empty() { self.write_at_once(Some(bytes)) } else { Ok(0) }
-    }
-
-    fn write_at_once(&self, bytes: Option<&[u8]>) -> Result<usize, NetError> {
-        let bytes = bytes.unwrap_or(&self.write);
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        match self.io.try_write(bytes) {
-            Ok(0) => Err(NetError::Io(io::ErrorKind::WriteZero.into())),
-            Ok(sent) => Ok(sent),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(error.into()),
-        }
+        if self.write.is_empty() { write_at_once(&self.io, bytes) } else { Ok(0) }
     }
 
     /// Writes bytes that carry their own headers: the relay path. Whatever is queued goes first.
@@ -324,6 +312,18 @@ impl PacketStream {
             // A peer that is gone already is as closed as can be.
             let _ = self.io.shutdown().await;
         }
+    }
+}
+
+fn write_at_once(transport: &Io, bytes: &[u8]) -> Result<usize, NetError> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    match transport.try_write(bytes) {
+        Ok(0) => Err(NetError::Io(io::ErrorKind::WriteZero.into())),
+        Ok(sent) => Ok(sent),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) => Err(error.into()),
     }
 }
 

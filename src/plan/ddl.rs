@@ -123,6 +123,7 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
         plan.access = Access::LockingRead;
         plan.pins.temporary_table = true;
     }
+    plan.pins.drops_tables = matches!(ddl.kind, DdlKind::DropTable { .. });
     if let DdlKind::Maintenance(_) = ddl.kind {
         plan.kind = StatementKind::Other;
         plan.access = Access::Write;

@@ -323,9 +323,8 @@ fn data(subject: &Subject<'_>) -> Result<Plan, PlanError> {
         Ok(parsed) => parsed,
         Err(error) => return opaque::unparsed(subject, error),
     };
-    let mut plan = parsed_data(subject, &parsed)?;
-    alias::pin_strings(&mut plan, subject, &parsed.statement);
-    Ok(plan)
+    let plan = parsed_data(subject, &parsed)?;
+    Ok(if alias::is_by_string(&parsed.statement) { subject.only_for_these_literals(plan) } else { plan })
 }
 
 fn parsed_data(subject: &Subject<'_>, parsed: &Parsed) -> Result<Plan, PlanError> {

@@ -17,7 +17,7 @@ use crate::sql::{ParseError, Verb};
 /// A statement that has no plan of its own.
 pub(crate) fn plan(subject: &Subject<'_>, what: &str) -> Result<Plan, PlanError> {
     let names = names::tables(subject.sql, subject.context.mode);
-    match placed_name(subject.context, &names) {
+    match placed_name(subject.context, &names, only_reads(subject.scan.verb)) {
         Some(name) => Err(PlanError::not_supported(
             format!("{what} with the table '{name}', which the rules place"),
             "leave that table out, or write it in another way",
@@ -29,7 +29,7 @@ pub(crate) fn plan(subject: &Subject<'_>, what: &str) -> Result<Plan, PlanError>
 /// A statement that does not parse.
 pub(crate) fn unparsed(subject: &Subject<'_>, error: ParseError) -> Result<Plan, PlanError> {
     let names = names::tables(subject.sql, subject.context.mode);
-    match placed_name(subject.context, &names) {
+    match placed_name(subject.context, &names, only_reads(subject.scan.verb)) {
         Some(_) => Err(error.into()),
         None => Ok(home(subject, &names)),
     }
@@ -40,8 +40,14 @@ pub(crate) fn forced(subject: &Subject<'_>) -> Result<Plan, PlanError> {
     Ok(home(subject, &names::tables(subject.sql, subject.context.mode)))
 }
 
-/// A name that may be a table which is not on the home group under that very name.
-pub(crate) fn placed_name(context: &PlanContext<'_>, names: &[Name]) -> Option<String> {
+/// Whether a statement that is not understood changes no table that it names. WITH may stand in front of a DELETE.
+fn only_reads(verb: Verb) -> bool {
+    matches!(verb, Verb::Select | Verb::Values | Verb::Table | Verb::Show | Verb::Explain)
+}
+
+/// A name that may be a table which is not on the home group under that very name, or, unless the statement only reads, not
+/// there alone.
+pub(crate) fn placed_name(context: &PlanContext<'_>, names: &[Name], only_reads: bool) -> Option<String> {
     let chosen = context.schema.into_iter();
     let named = names.iter().filter_map(|name| context.rules.schema(&name.text));
     for schema in chosen.chain(named) {
@@ -56,7 +62,8 @@ pub(crate) fn placed_name(context: &PlanContext<'_>, names: &[Name]) -> Option<S
             let is_plain = |node: &crate::config::DataNode| {
                 Some(node.group) == schema.default_group && node.schema == schema.name && *node.table == *name.text
             };
-            if table.is_sharded() || !table.nodes.iter().any(is_plain) {
+            let is_at_home = table.nodes.iter().any(is_plain) && (only_reads || table.nodes.len() == 1);
+            if table.is_sharded() || !is_at_home {
                 return Some(name.text.clone());
             }
         }

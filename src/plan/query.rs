@@ -329,6 +329,7 @@ fn pins(met: &Met) -> Pins {
     Pins {
         named_lock: met.lock_function,
         temporary_table: false,
+        drops_tables: false,
         user_variables: met.user_variable || met.assigns_variable || met.into,
         found_rows: met.calc_found_rows,
         insert_id: met.sets_insert_id,

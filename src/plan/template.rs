@@ -230,15 +230,17 @@ impl Template {
         }
         let mut out = Vec::with_capacity(values.sql.len() + 64);
         let mut params = Vec::new();
-        let mut seams = Vec::new();
+        let mut written = 0;
         self.splice.apply(values.sql, values.literals, &mut out, |index, out| {
             if let Some(slot) = self.slots.get(usize::from(index)) {
-                seams.push(out.len());
+                keep_apart(out, written);
+                let start = out.len();
                 slot.write(values, filling, out, &mut params);
-                seams.push(out.len());
+                keep_apart(out, start);
+                written = out.len();
             }
         });
-        keep_apart(&mut out, &seams);
+        keep_apart(&mut out, written);
         let params = if self.own_params && !filling.inline { Params::List(params) } else { Params::Same };
         (Text::Rewritten(Bytes::from(out)), params)
     }
@@ -286,12 +288,10 @@ impl Filling<'_> {
 }
 
 /// Keeps words apart that quotes had kept apart: a name in its place may need none, as in ``FROM`t`WHERE``.
-fn keep_apart(text: &mut Vec<u8>, seams: &[usize]) {
-    for &seam in seams.iter().rev() {
-        let is_word = |at: usize| text.get(at).copied().is_some_and(is_name_byte);
-        if seam > 0 && is_word(seam - 1) && is_word(seam) {
-            text.insert(seam, b' ');
-        }
+fn keep_apart(text: &mut Vec<u8>, seam: usize) {
+    let is_word = |at: usize| text.get(at).copied().is_some_and(is_name_byte);
+    if seam > 0 && is_word(seam - 1) && is_word(seam) {
+        text.insert(seam, b' ');
     }
 }
 

@@ -45,8 +45,10 @@ pub enum Access {
 pub struct Pins {
     /// `GET_LOCK` and its kin.
     pub named_lock: bool,
-    /// `CREATE TEMPORARY TABLE`.
+    /// `CREATE TEMPORARY TABLE`, `DROP TEMPORARY TABLE`.
     pub temporary_table: bool,
+    /// `DROP TABLE`, `DROP TEMPORARY TABLE`: of a name that has a temporary table, it is that one.
+    pub drops_tables: bool,
     /// It reads or sets user variables.
     pub user_variables: bool,
     /// `SQL_CALC_FOUND_ROWS`: `FOUND_ROWS()` will be asked on it.

@@ -80,7 +80,6 @@ impl Session {
         }
         if pins.temporary_table {
             self.pins.temporary_tables = true;
-            self.note_temporary_tables(plan);
         }
         if (pins.any() || self.pins.any())
             && let Ok(conn) = lane.conn()

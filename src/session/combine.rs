@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::scratch::{Asking, Brought, Deadline, Opened, Sources, loading, names, names_of, statement};
+use super::scratch::{Asking, Opened};
+use super::scratch_columns::{Brought, Sources};
+use super::scratch_gate::Deadline;
+use super::scratch_place::{loading, names, names_of, statement};
 use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{BackendError, KillHandle, Settings};

@@ -144,6 +144,7 @@ impl Session {
         if let Some(error) = failure {
             return Err(error.into());
         }
+        self.note_temporary_tables(plan);
         // The nodes warn of the same things.
         let warnings = warnings.min(self.state.diagnostics.len() as u16) + plan.warnings.len() as u16;
         self.state.diagnostics.extend(plan.warnings.iter().map(|message| Diagnostic {

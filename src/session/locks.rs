@@ -1,4 +1,4 @@
-//! LOCK TABLES, LOAD DATA and version comments.
+//! LOCK TABLES and LOAD DATA.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ impl Session {
             names.iter().map(|name| (Some((*schema).to_owned()), name.text.clone())).collect::<Vec<_>>()
         };
         self.load_named(schemas.iter().flat_map(of_schema).collect(), snapshot).await?;
-        match crate::plan::placed_name(&self.plan_context(snapshot, false), &names) {
+        match crate::plan::placed_name(&self.plan_context(snapshot, false), &names, true) {
             Some(name) => Err(SqlError::not_supported(
                 format!("LOAD DATA with a query of '{name}', which is on several servers"),
                 "use SELECT … INTO, or read the value first",

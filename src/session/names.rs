@@ -16,8 +16,8 @@ impl Names for NameMap {
     }
 
     /// Servers name tables as `'schema.table'`, `` `schema`.`table` ``, `'table'`, `` `table` `` and, for keys, as
-    /// `'table.key'`; MariaDB the CHECK of a column as `` `table.column` ``, MySQL a CHECK without a name as `'table_chk_1'`; a foreign key
-    /// without one is `` `table_ibfk_1` ``.
+    /// `'table.key'`; MariaDB the CHECK of a column as `` `table.column` ``, MySQL a CHECK without a name as
+    /// `'table_chk_1'`; a foreign key without one is `` `table_ibfk_1` ``.
     fn restore_text(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for entry in &self.entries {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Failure, Flow, Session};
 use crate::error::SqlError;
-use crate::sql::session_statement::{self, SessionStatement, Versions};
+use crate::sql::session_statement::{self, Versions};
 use crate::sql::{Scan, Verb, scan};
 
 /// The text of one statement.
@@ -71,11 +71,8 @@ impl Session {
             }
             // Nothing but comments, of which servers execute some: they are looked at as what they are there.
             Verb::None if scanned.flags.unsure_comment => {
-                let statement = session_statement::parse(&text.sql, self.state.lex_mode);
-                let Some(SessionStatement::Versioned { versions, content }) = statement else {
-                    return Err(unsure_comments());
-                };
-                return Box::pin(self.versioned(versions, content, &text)).await;
+                let statement = session_statement::parse(&text.sql, self.state.lex_mode).ok_or_else(unsure_comments)?;
+                return Box::pin(self.session_statement(statement, &text)).await;
             }
             // Nothing but comments: an error for MySQL, nothing at all for MariaDB.
             Verb::None => return Box::pin(self.pass_through(&text.sql)).await,

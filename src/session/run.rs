@@ -302,6 +302,7 @@ impl Session {
                 Box::pin(self.read_back(&mut lane, plan)).await;
             }
             self.pin_for(plan, &mut lane);
+            self.note_temporary_tables(plan);
         }
         if outcome.warnings > 0 {
             Box::pin(self.fetch_warnings(&mut lane)).await;

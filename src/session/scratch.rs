@@ -4,96 +4,41 @@
 //! The server is reached by a connection of its own, apart from the transaction's; the shards are read on the
 //! transaction's connections, so that it sees its own writes. The temporary tables end with the connection's reset.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::gather::{PART_KEY, of_cursor};
+use super::gather::of_cursor;
 use super::prepared::Cursor;
 use super::query::Text;
 use super::run::{Input, request};
+use super::scratch_columns::{Brought, Sources, with_copied};
+use super::scratch_gate::Deadline;
 use super::scratch_order::{Filled, ready_read};
-use super::scratch_reread::{
-    Evaluation, Running, copy_empty, copy_filled, of_query, params_of, statement as written, with_copies,
-};
+use super::scratch_place::{group_of, loading, names, names_of, statement};
+use super::scratch_reread::{Running, copy_empty, copy_filled, params_of, statement as written, with_copies};
 use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
-use crate::backend::{BackendError, KillHandle, Role, Settings, StatementText, Variables};
-use crate::config::{GroupId, Scratch, ScratchPlace as Rule};
+use crate::backend::{BackendError, KillHandle, Role, Settings, StatementText};
+use crate::config::ScratchPlace as Rule;
 use crate::execute::gather::{Gather, Kept, Part, Progress};
 use crate::execute::lane::Request;
 use crate::execute::scratch::{Budget, fill};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::{MergeSpec, RowFormat};
 use crate::plan::types::LastInsertId;
-use crate::plan::types::{NameEntry, NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
-use crate::plan::{Bound, Plan, TableCopy};
-use crate::protocol::{ColumnDef, ColumnFlags, OkPacket};
+use crate::plan::types::{NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
+use crate::plan::{Bound, Plan};
+use crate::protocol::{ColumnDef, OkPacket};
 
-/// ER_QUERY_INTERRUPTED.
-const KILLED: u16 = 1317;
 /// ER_DUP_ENTRY.
 const DUPLICATE: u16 = 1062;
 
-/// Flags of a column that comes straight out of its table, and that the temporary table's does not have.
-const OF_TABLE: ColumnFlags = ColumnFlags::PRIMARY_KEY
-    .with(ColumnFlags::UNIQUE_KEY)
-    .with(ColumnFlags::MULTIPLE_KEY)
-    .with(PART_KEY)
-    .with(ColumnFlags::AUTO_INCREMENT)
-    .with(ColumnFlags::TIMESTAMP)
-    .with(ColumnFlags::ON_UPDATE_NOW);
-
-/// How connections are set while temporary tables are filled: texts as UTF-8, backslashes as escapes, every date that a
-/// column can hold, moments in UTC.
-const LOADING: &[(&str, &str)] = &[
-    ("autocommit", "1"),
-    ("character_set_client", "'utf8mb4'"),
-    // rows of a file may wait for a shard; `scratch.timeout_ms` is what ends that
-    ("net_read_timeout", "86400"),
-    ("character_set_results", "'utf8mb4'"),
-    ("collation_connection", "'utf8mb4_general_ci'"),
-    ("sql_mode", "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"),
-    ("time_zone", "'+00:00'"),
-];
-
 /// Variables of the session that speak of transactions; the scratch server has none open.
 const OF_TRANSACTIONS: &[&str] = &["transaction_isolation", "tx_isolation", "transaction_read_only", "tx_read_only"];
-
-/// Admits queries over temporary tables, and spreads them over the servers.
-#[derive(Debug)]
-pub struct ScratchGate {
-    running: Arc<Semaphore>,
-    next: AtomicUsize,
-    /// A scratch server of its own has the schema for temporary tables.
-    has_schema: AtomicBool,
-}
-
-impl ScratchGate {
-    /// For so many queries at the same time.
-    pub fn new(rules: &Scratch) -> Self {
-        let permits = rules.max_concurrent.min(Semaphore::MAX_PERMITS);
-        Self {
-            running: Arc::new(Semaphore::new(permits)),
-            next: AtomicUsize::new(0),
-            has_schema: AtomicBool::new(false),
-        }
-    }
-
-    async fn enter(&self, rules: &Scratch) -> Result<OwnedSemaphorePermit, ExecuteError> {
-        let busy = ExecuteError::ScratchBusy { limit: rules.max_concurrent };
-        let waited = tokio::time::timeout(limit(rules), Arc::clone(&self.running).acquire_owned()).await;
-        waited.ok().and_then(Result::ok).ok_or(busy)
-    }
-}
-
-fn limit(rules: &Scratch) -> Duration {
-    Duration::from_millis(rules.timeout_ms)
-}
 
 /// A query whose temporary tables are filled.
 struct Ready {
@@ -143,97 +88,6 @@ pub(super) struct Opened {
     pub diagnostics: Vec<Diagnostic>,
     /// Others may run once it is gone.
     pub _permit: OwnedSemaphorePermit,
-}
-
-/// What was read into a temporary table.
-#[derive(Clone)]
-pub(super) struct Brought {
-    /// The temporary table.
-    physical: Box<[u8]>,
-    /// The logical schema.
-    schema: Arc<str>,
-    /// The logical table.
-    table: Arc<str>,
-    /// Its columns as the shards describe them.
-    columns: Vec<ColumnDef>,
-    /// The columns of its primary key, if it has one.
-    primary_key: Vec<Box<str>>,
-}
-
-impl Brought {
-    pub fn new(read: &ScratchRead, columns: Vec<ColumnDef>) -> Self {
-        Self {
-            physical: read.table.name.as_bytes().into(),
-            schema: Arc::clone(&read.schema),
-            table: Arc::clone(&read.name),
-            columns,
-            primary_key: read.table.primary_key.clone(),
-        }
-    }
-
-    /// The same rows in a copy of the table.
-    fn copied(&self, copy: &TableCopy) -> Self {
-        Self { physical: copy.name.as_bytes().into(), ..self.clone() }
-    }
-
-    /// A column that comes out of the temporary table, as one server with all rows describes it. `is_direct`: it comes
-    /// straight out of it.
-    fn restored(&self, column: &ColumnDef, is_direct: bool) -> ColumnDef {
-        let mut restored = column.clone();
-        // a derived table's column has no schema
-        if !column.schema.is_empty() {
-            restored.schema = Bytes::copy_from_slice(self.schema.as_bytes());
-        }
-        restored.org_table = Bytes::copy_from_slice(self.table.as_bytes());
-        if column.table == column.org_table {
-            restored.table = restored.org_table.clone();
-        }
-        let Some(defined) = self.columns.iter().find(|defined| defined.name == column.org_name) else {
-            return restored;
-        };
-        // temporary tables have no defaults
-        let no_default = ColumnFlags::NO_DEFAULT_VALUE;
-        if column.flags.contains(no_default) && !defined.flags.contains(no_default) {
-            restored.flags = restored.flags.without(no_default);
-        }
-        if is_direct {
-            restored.flags = restored.flags.with(ColumnFlags(defined.flags.0 & OF_TABLE.0));
-        }
-        restored
-    }
-}
-
-/// What the columns of a result may come from.
-pub(super) struct Sources {
-    /// Temporary tables.
-    pub read: Vec<Brought>,
-    /// Queries of WITH that were evaluated first.
-    pub evaluations: Vec<Evaluation>,
-}
-
-impl Sources {
-    /// The columns of a result as one server with all rows describes them.
-    pub fn restored(&self, columns: &[ColumnDef]) -> Vec<ColumnDef> {
-        let columns: Vec<ColumnDef> = columns.iter().map(|column| of_query(&self.evaluations, column)).collect();
-        let of = |column: &ColumnDef| self.read.iter().find(|read| *read.physical == *column.org_table);
-        // A key shows as one only where rows come straight out of their tables; where a server sorts them in a table of
-        // its own, columns lose what `OF_TABLE` says. Without a key to see, the first is likelier.
-        let is_key = |column: &&ColumnDef| {
-            of(column).is_some_and(|read| read.primary_key.iter().any(|key| key.as_bytes() == column.org_name))
-        };
-        let is_direct = columns.iter().filter(is_key).all(|column| column.flags.contains(ColumnFlags::PRIMARY_KEY));
-        let restore =
-            |column: &ColumnDef| of(column).map_or_else(|| column.clone(), |read| read.restored(column, is_direct));
-        columns.iter().map(restore).collect()
-    }
-}
-
-/// What is read, and the copies of it.
-fn with_copied(mut read: Vec<Brought>, copies: &[TableCopy]) -> Vec<Brought> {
-    let of = |copy: &TableCopy| Some(read.iter().find(|read| *read.physical == *copy.of.as_bytes())?.copied(copy));
-    let copied: Vec<Brought> = copies.iter().filter_map(of).collect();
-    read.extend(copied);
-    read
 }
 
 impl Session {
@@ -636,81 +490,4 @@ impl Session {
             }
         }
     }
-}
-
-/// Until when the temporary tables of a query must be filled.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    at: Instant,
-    limit_ms: u64,
-}
-
-impl Deadline {
-    pub fn new(rules: &Scratch) -> Self {
-        Self { at: Instant::now() + limit(rules), limit_ms: rules.timeout_ms }
-    }
-
-    /// Runs `work`; past the deadline its statements are killed, and it ends as they do.
-    pub async fn watch<T>(&self, statements: &[KillHandle], work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        if let Ok(done) = tokio::time::timeout_at(self.at.into(), work.as_mut()).await {
-            return done;
-        }
-        for statement in statements {
-            if let Err(error) = statement.kill_query().await {
-                tracing::debug!(%error, "a statement could not be stopped");
-            }
-        }
-        work.await
-    }
-
-    /// What an error means that came in spite of the deadline, or because of it.
-    pub fn explain(&self, error: ExecuteError) -> ExecuteError {
-        let is_of_kill = matches!(&error, ExecuteError::Backend(BackendError::Server(error)) if error.errno == KILLED);
-        if is_of_kill && Instant::now() >= self.at {
-            return ExecuteError::ScratchTimeout { limit_ms: self.limit_ms };
-        }
-        error
-    }
-}
-
-/// How connections are set while temporary tables are filled.
-pub(super) fn loading(place: &ScratchPlace) -> Settings {
-    let vars = LOADING.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-    Settings::new(Some(Arc::clone(&place.schema)), Variables::new(vars.collect::<BTreeMap<_, _>>()))
-}
-
-/// The group of a lane to a place; of one that is in no group it is never asked.
-pub(super) fn group_of(place: &ScratchPlace) -> GroupId {
-    place.group.unwrap_or(GroupId(0))
-}
-
-/// The client's statement over temporary tables.
-pub(super) fn statement(scratch: &ScratchBound, place: &ScratchPlace) -> ShardStatement {
-    ShardStatement {
-        node: Arc::clone(&place.label),
-        group: group_of(place),
-        schema: Some(Arc::clone(&place.schema)),
-        sql: scratch.sql.clone(),
-        params: scratch.params.clone(),
-        names: None,
-        rows: None,
-    }
-}
-
-/// The temporary tables by the names of what they stand for.
-pub(super) fn names(scratch: &ScratchBound, place: &ScratchPlace) -> NameMap {
-    let entry = |read: &ScratchRead| NameEntry {
-        physical_schema: Arc::clone(&place.schema),
-        physical_table: Arc::from(&*read.table.name),
-        schema: Arc::clone(&read.schema),
-        table: Arc::clone(&read.name),
-    };
-    NameMap { entries: scratch.reads.iter().map(entry).collect(), views: Vec::new() }
-}
-
-/// The names of tables on their shards.
-pub(super) fn names_of(shards: &[ShardStatement]) -> NameMap {
-    let names = shards.first().and_then(|shard| shard.names.as_deref());
-    names.cloned().unwrap_or_default()
 }

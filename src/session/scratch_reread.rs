@@ -177,7 +177,7 @@ pub(super) fn statement(written: &Written, params: &Params, place: &ScratchPlace
     };
     ShardStatement {
         node: Arc::clone(&place.label),
-        group: super::scratch::group_of(place),
+        group: super::scratch_place::group_of(place),
         schema: Some(Arc::clone(&place.schema)),
         sql: Text::Rewritten(Bytes::copy_from_slice(&written.sql)),
         params: Params::List(written.params.iter().filter_map(source).collect()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::scratch::ScratchGate;
+use super::scratch_gate::ScratchGate;
 use crate::backend::Backends;
 use crate::catalog::Catalog;
 use crate::config::{Limits, Rules};

@@ -5,8 +5,16 @@ use crate::error::SqlError;
 use crate::plan::{LogicalTable, Plan};
 
 impl Session {
-    /// Remembers a temporary table that was made.
+    /// Remembers a temporary table that was made, and forgets those that were dropped. There are as many as the server keeps for
+    /// the session.
     pub(super) fn note_temporary_tables(&mut self, plan: &Plan) {
+        if plan.pins.drops_tables {
+            let is_dropped = |known: &LogicalTable| plan.tables.iter().any(|table| is_same(known, table));
+            return self.temporary_tables.retain(|known| !is_dropped(known));
+        }
+        if !plan.pins.temporary_table {
+            return;
+        }
         for table in &plan.tables {
             if !self.temporary_tables.iter().any(|known| is_same(known, table)) {
                 self.temporary_tables.push(table.clone());

@@ -20,6 +20,15 @@ const CHUNK_BYTES: usize = 128 * 1024;
 /// Nor has a chunk more rows than this.
 const CHUNK_ROWS: usize = 1_000;
 
+/// An INSERT of the session's own.
+struct Inner {
+    sql: Bytes,
+    /// The same with a query in place of VALUES: for a table that is not split, where there is such a form.
+    as_query: Option<Bytes>,
+    /// How many rows came before its own.
+    before: u32,
+}
+
 impl Session {
     pub(super) async fn insert_steps(
         &mut self,
@@ -67,7 +76,7 @@ impl Session {
                 });
                 let before = u32::try_from(index + 1 - count).unwrap_or(u32::MAX);
                 self.state.writes_read_rows = true;
-                let inserted = self.insert_inner(sql.into(), as_query, done, before).await;
+                let inserted = self.insert_inner(Inner { sql: sql.into(), as_query, before }, done).await;
                 self.state.writes_read_rows = false;
                 inserted?;
                 chunk.clear();
@@ -99,20 +108,13 @@ impl Session {
             from = cell.end;
         }
         sql.extend_from_slice(text.sql.get(from..).unwrap_or_default());
-        self.insert_inner(sql.into(), None, done, 0).await
+        self.insert_inner(Inner { sql: sql.into(), as_query: None, before: 0 }, done).await
     }
 
-    /// Runs an INSERT of the session's own, on connections of the open transaction. Before its rows came so many others. Into
-    /// a table that is not split goes `as_query`, if there is such a form.
-    async fn insert_inner(
-        &mut self,
-        sql: Bytes,
-        as_query: Option<Bytes>,
-        done: &mut Done,
-        before: u32,
-    ) -> Result<(), Failure> {
+    /// Runs an INSERT on connections of the open transaction.
+    async fn insert_inner(&mut self, inner: Inner, done: &mut Done) -> Result<(), Failure> {
         let outer = std::mem::take(&mut self.literals);
-        let result = self.insert_rows(sql, as_query, done, before).await;
+        let result = self.insert_rows(inner, done).await;
         self.literals = outer;
         result
     }
@@ -130,13 +132,7 @@ impl Session {
         Ok(bound.map(|bound| (text, plan, bound)))
     }
 
-    async fn insert_rows(
-        &mut self,
-        sql: Bytes,
-        as_query: Option<Bytes>,
-        done: &mut Done,
-        before: u32,
-    ) -> Result<(), Failure> {
+    async fn insert_rows(&mut self, Inner { sql, as_query, before }: Inner, done: &mut Done) -> Result<(), Failure> {
         let snapshot = self.snapshot();
         let refused = || SqlError::not_supported("this INSERT in steps", "insert the rows as VALUES");
         let mut ready = self.ready(sql, &snapshot).await?;
