@@ -210,6 +210,109 @@ fn another_proxy_notices_what_was_defined() {
     clients[1].run("ALTER TABLE items DROP COLUMN first");
 }
 
+/// A proxy beside another one that does not look at definitions while the test runs, with the columns of `items` known.
+fn proxy_behind(setup: &Definitions) -> ProxyProcess {
+    let rules = Rules {
+        proxy: "recovery: {interval_ms: 3600000, grace_ms: 1000}\nlimits: {catalog_age_ms: 3600000}\n".to_owned(),
+        ..setup.rules.clone()
+    };
+    ProxyProcess::start_beside(&setup.backends, &rules, &[])
+}
+
+/// The rows whose ids are from `from` on, in `id`, `v`.
+fn rows_from(client: &mut RawClient, from: u32) -> Vec<Vec<Option<String>>> {
+    client.rows(&format!("SELECT id, v FROM items WHERE id >= {from} ORDER BY id")).text()
+}
+
+#[test]
+fn rows_without_a_list_of_columns_go_where_a_proxy_that_is_behind_takes_them_for() {
+    let setup = Definitions::open();
+    let (ahead, behind) = (setup.proxy(None), proxy_behind(&setup));
+    let (mut ahead, mut late) = (connect(&ahead.url()), connect(&behind.url()));
+    late.run("INSERT INTO items VALUES (100, 1)");
+    late.run("CREATE TABLE kinds (a INT PRIMARY KEY, b INT)");
+    late.run("INSERT INTO kinds VALUES (1, 2)");
+    ahead.run("ALTER TABLE items MODIFY v INT FIRST");
+    for sql in [
+        "INSERT INTO items VALUES (101, 1)",
+        "INSERT INTO items () VALUES (102, 1), (103, 1)",
+        "REPLACE items VALUES (104, 1)",
+        "INSERT items SELECT id + 100, 1 FROM items WHERE id IN (5, 6)",
+        "INSERT INTO items SELECT 107, 1",
+        "INSERT INTO items VALUES (108, 1) ON DUPLICATE KEY UPDATE v = 2",
+        "INSERT IGNORE INTO items VALUES (109, 1), (109, 2) -- twice",
+    ] {
+        assert!(matches!(late.query(sql), Response::Ok(_)), "{sql}");
+    }
+    let expected: Vec<_> = (100..110).map(|id: u32| vec![Some(id.to_string()), Some("1".to_owned())]).collect();
+    assert_eq!(rows_from(&mut ahead, 100), expected);
+    // by its key each is found on its shard only
+    for id in 100..110 {
+        assert_eq!(ahead.rows(&format!("SELECT v FROM items WHERE id = {id}")).text().len(), 1, "{id}");
+    }
+}
+
+#[test]
+fn a_statement_that_columns_have_left_behind_is_planned_again() {
+    let setup = Definitions::open();
+    let (ahead, behind) = (setup.proxy(None), proxy_behind(&setup));
+    let (mut ahead, mut late) = (connect(&ahead.url()), connect(&behind.url()));
+    late.run("INSERT INTO items VALUES (100, 1)");
+    // too many values for what the proxy knows
+    ahead.run("ALTER TABLE items ADD COLUMN w INT FIRST");
+    late.run("INSERT INTO items VALUES (7, 101, 1)");
+    // a column of the list is gone: the server says so
+    ahead.run("ALTER TABLE items DROP COLUMN w");
+    assert_eq!(late.query("INSERT INTO items VALUES (7, 102, 1)").err().errno, 1136);
+    ahead.run("ALTER TABLE items CHANGE v u INT");
+    late.run("INSERT INTO items VALUES (102, 1)");
+    late.run("INSERT INTO items VALUES (103, 1), (104, 1)");
+    ahead.run("ALTER TABLE items CHANGE u v INT");
+    assert_eq!(late.rows("SELECT v FROM items WHERE id = 104").text().len(), 1);
+    ahead.run("ALTER TABLE items CHANGE v u INT");
+    assert_eq!(late.rows("SELECT COUNT(u) FROM items WHERE id >= 100").scalar().as_deref(), Some("5"));
+    ahead.run("ALTER TABLE items CHANGE u v INT");
+    late.run("BEGIN");
+    late.run("INSERT INTO items VALUES (105, 1)");
+    late.run("INSERT INTO items VALUES (106, 1), (107, 1)");
+    late.run("COMMIT");
+    let expected: Vec<_> = (100..108).map(|id: u32| vec![Some(id.to_string()), Some("1".to_owned())]).collect();
+    assert_eq!(rows_from(&mut ahead, 100), expected);
+    // what is wrong stays wrong
+    for (sql, errno) in [
+        ("INSERT INTO items VALUES (1, 2, 3)", 1136),
+        ("INSERT INTO items (id, nosuch) VALUES (200, 2)", 1054),
+        ("SELECT nosuch FROM items WHERE id = 1", 1054),
+        ("SELECT id FROM items WHERE id = 1 AND nosuch = 1", 1054),
+        ("SELECT id FROM nosuch", 1146),
+    ] {
+        assert_eq!(late.query(sql).err().errno, errno, "{sql}");
+    }
+    assert_eq!(late.rows("SELECT @@warning_count, ROW_COUNT()").text().len(), 1);
+}
+
+#[test]
+fn nodes_whose_columns_are_in_another_order_take_rows_as_the_others_do() {
+    let setup = Definitions::open();
+    let proxy = setup.proxy(None);
+    let mut client = connect(&proxy.url());
+    client.run("CREATE TABLE kinds (a INT PRIMARY KEY, b INT)");
+    for group in &setup.backends.groups[1..3] {
+        connect(&group.primary).run("ALTER TABLE kinds MODIFY b INT FIRST");
+        connect(&group.primary).run("ALTER TABLE items_0 MODIFY v INT FIRST");
+    }
+    client.run("INSERT INTO kinds VALUES (1, 2)");
+    client.run("REPLACE INTO kinds VALUES (1, 3)");
+    let values: Vec<String> = (100..116).map(|id| format!("({id}, 1)")).collect();
+    client.run(&format!("INSERT INTO items VALUES {}", values.join(", ")));
+    let expected: Vec<_> = (100..116).map(|id: u32| vec![Some(id.to_string()), Some("1".to_owned())]).collect();
+    assert_eq!(rows_from(&mut client, 100), expected);
+    for group in &setup.backends.groups {
+        let rows = connect(&group.primary).rows("SELECT a, b FROM kinds").text();
+        assert_eq!(rows, [[Some("1".to_owned()), Some("3".to_owned())]]);
+    }
+}
+
 #[test]
 fn check_tells_what_the_shards_cannot_keep_together() {
     let setup = Definitions::open();

@@ -109,6 +109,13 @@ impl Cache {
         changed
     }
 
+    /// What is known of a table counts as old. A load that is under way may have begun before whatever made it so.
+    pub(super) fn make_old(&mut self, schema: &str, table: &str) {
+        if let Some(entry) = self.schemas.get_mut(schema).and_then(|tables| tables.get_mut(table)) {
+            (entry.loaded, entry.loading) = (None, None);
+        }
+    }
+
     /// A load failed: the next one tries anew, and an entry that never was loaded goes.
     pub(super) fn abandon(&mut self, schema: &str, table: &str, slot: &Slot) {
         let Some(entry) = self.loading(schema, table, slot) else { return };

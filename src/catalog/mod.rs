@@ -110,6 +110,13 @@ impl Catalog {
         }
     }
 
+    /// Reads a table again, whatever its age. What is known stays until then; the epoch tells whether it has changed.
+    pub async fn reload(&self, schema: &str, table: &str) -> Result<(), BackendError> {
+        let Some(place) = place(&self.rules, schema, table) else { return Ok(()) };
+        self.cache.lock().make_old(&place.schema, &place.table);
+        self.table(schema, table).await.map(drop)
+    }
+
     /// Forgets a table: it was changed by DDL.
     pub fn invalidate(&self, schema: &str, table: &str) {
         // A name in another case may stand for the same table; to forget one too many costs a query.

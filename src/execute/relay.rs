@@ -39,12 +39,20 @@ pub struct Style<'a> {
     pub statement_id: u32,
     /// Columns at the end that the client does not see, for COM_STMT_PREPARE.
     pub hidden_columns: u16,
+    /// Errors that are only told in the outcome ([`Outcome::is_held`]) where nothing of the answer has left.
+    pub held: &'static [u16],
 }
 
 impl Style<'_> {
     /// A plain answer, as it is.
-    pub const PLAIN: Style<'static> =
-        Style { kind: ResponseKind::Results, more_results: false, names: None, statement_id: 0, hidden_columns: 0 };
+    pub const PLAIN: Style<'static> = Style {
+        kind: ResponseKind::Results,
+        more_results: false,
+        names: None,
+        statement_id: 0,
+        hidden_columns: 0,
+        held: &[],
+    };
 }
 
 /// Relays the answer to what was sent on the lane. The error that a server answers with is relayed too, and told in the
@@ -59,10 +67,12 @@ pub async fn relay(
         Box::pin(watch.guard(client, lane.read_preludes())).await?;
     }
     let mut scanner = scanner(client, lane.answer_seq(), &style);
+    let seq = client.stream.seq();
     loop {
         let consumed = pass(&mut scanner, lane, client, watch, &style).await?;
         if scanner.is_done() {
-            return finish(&scanner, lane, client, consumed).await;
+            let is_held = consumed.as_ref().is_some_and(|error| is_held(error, &scanner, seq, &style));
+            return finish(&scanner, lane, client, consumed, is_held).await;
         }
         if let Err(error) = watch.fill(lane, client).await {
             // Behind a part of a row no error packet can stand: the client's connection must end with the backend's.
@@ -101,6 +111,10 @@ async fn pass(
             Stop::NeedMore => (scan.consumed..scan.consumed, true),
             Stop::Done(range) => {
                 let error = server_error(scanner, &buffer[range.clone()]);
+                if error.as_ref().is_some_and(|error| is_held(error, scanner, client.stream.seq(), style)) {
+                    buffer.advance(scan.consumed);
+                    return Ok(error);
+                }
                 let instead = error.as_ref().and_then(|error| watch.instead_of(error));
                 let is_changed = instead.is_some() || style.names.is_some();
                 let error = instead.or(error);
@@ -194,6 +208,11 @@ fn server_error(scanner: &ResultScanner, frame: &[u8]) -> Option<ServerError> {
     })
 }
 
+/// Whether an error that is all of the answer is left to whoever asked. `seq` is what the client is to read first.
+fn is_held(error: &ServerError, scanner: &ResultScanner, seq: u8, style: &Style<'_>) -> bool {
+    style.held.contains(&error.errno) && !scanner.outcome().had_columns && scanner.last_seq() == seq
+}
+
 fn put_error(client: &mut Client, scanner: &ResultScanner, error: Option<&ServerError>, style: &Style<'_>) {
     let Some(error) = error else { return };
     let message = style.names.map_or_else(|| error.message.clone(), |names| names.restore_text(&error.message));
@@ -208,8 +227,11 @@ async fn finish(
     lane: &mut Lane,
     client: &mut Client,
     error: Option<ServerError>,
+    is_held: bool,
 ) -> Result<(), ExecuteError> {
-    client.stream.set_seq(scanner.last_seq().wrapping_add(1));
+    if !is_held {
+        client.stream.set_seq(scanner.last_seq().wrapping_add(1));
+    }
     let seen = scanner.outcome();
     lane.note_outcome(Outcome {
         status: seen.status,
@@ -219,6 +241,7 @@ async fn finish(
         rows: seen.had_columns.then(|| scanner.rows()),
         info: String::new(),
         error,
+        is_held,
     });
     Ok(())
 }

@@ -29,6 +29,9 @@ pub(crate) struct LoadPlan {
     generated: Option<(Arc<KeyMaker>, Option<usize>)>,
     /// How many fields a line has.
     width: usize,
+    /// The list of columns of a statement without one: a node whose columns are in another order takes each field for what
+    /// the proxy takes it for.
+    list: Option<String>,
     /// Names to restore in errors and warnings.
     pub names: Option<Arc<NameMap>>,
 }
@@ -93,6 +96,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, load: LoadData) -> Result<Option<L
             "since each server would number them in its own way: give the value",
         ));
     }
+    let list = list(context, &load, info.as_deref());
     let unit = Unit::new(
         context.rules,
         place,
@@ -102,7 +106,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, load: LoadData) -> Result<Option<L
         Condition::Any,
     );
     let names = names_of(std::slice::from_ref(&unit));
-    Ok(Some(LoadPlan { unit, keys, generated, width: columns.len(), names, load }))
+    Ok(Some(LoadPlan { unit, keys, generated, width: columns.len(), list, names, load }))
 }
 
 /// What the fields of a line go into.
@@ -111,6 +115,14 @@ fn columns(load: &LoadData, info: Option<&TableInfo>) -> Option<Vec<Into>> {
         Some((list, _)) => Some(list.clone()),
         None => Some(info?.visible_columns().map(|column| Into::Column(column.name.to_lowercase())).collect()),
     }
+}
+
+/// The list of all columns for a statement that has none. A server may take the field of a generated column only where no
+/// list names it.
+fn list(context: &PlanContext<'_>, load: &LoadData, info: Option<&TableInfo>) -> Option<String> {
+    let info = info.filter(|info| load.columns.is_none() && !info.columns.iter().any(|column| column.generated))?;
+    let names = info.visible_columns().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
+    (context.text_is_utf8 || names.is_ascii()).then(|| format!(" ({names})"))
 }
 
 impl LoadPlan {
@@ -196,6 +208,9 @@ impl LoadPlan {
         edits.push((first..load.table.table.range.end, table.into_bytes()));
         if let Some((_, range)) = &load.ignored {
             edits.push((range.clone(), Vec::new()));
+        }
+        if let Some(list) = &self.list {
+            edits.push((load.columns_at.clone(), list.clone().into_bytes()));
         }
         // without a list all columns are loaded, the generated one among them
         if let (Some((maker, None)), Some((_, range))) = (&self.generated, &load.columns) {

@@ -67,7 +67,7 @@ pub(crate) fn tables(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) 
 }
 
 /// Where `PARTITION (…)` ends behind the name of a table.
-fn behind_partitions(builder: &Builder<'_>, reference: &TableRef) -> Option<usize> {
+pub(crate) fn behind_partitions(builder: &Builder<'_>, reference: &TableRef) -> Option<usize> {
     let outline = builder.outline;
     let next = outline.index_at(reference.range.end);
     if !outline.is_keyword(builder.sql, next, &["PARTITION"]) {

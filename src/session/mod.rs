@@ -44,6 +44,7 @@ mod shared;
 mod show;
 mod show_definitions;
 mod show_transactions;
+mod stale;
 mod state;
 mod temporary;
 mod text_prepared;

@@ -1,7 +1,7 @@
 //! From a statement's text to its plan, and from the plan to what is sent.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -195,6 +195,10 @@ impl Session {
     /// Loads the columns of the tables that a statement names.
     async fn load_tables(&self, text: &Text, snapshot: &Arc<Snapshot>) -> Result<(), Failure> {
         let named = tables_named(&text.sql, self.state.lex_mode, &snapshot.rules, self.state.schema.as_deref());
+        if named.len() > MAX_GUESSED_NAMES {
+            let what = "a statement that is not understood, with so many names";
+            return Err(SqlError::not_supported(what, "make several of it").into());
+        }
         self.load_named(named, snapshot).await
     }
 
@@ -325,12 +329,17 @@ impl Session {
     }
 }
 
-/// How many names of a text that is not parsed are looked up at most.
-const MAX_GUESSED_NAMES: usize = 64;
+/// How many names of a text that is not parsed are looked up; a text with more of them is refused.
+const MAX_GUESSED_NAMES: usize = 1_000;
 
 /// The tables of a statement, each with its schema if it is given. Of a statement that does not parse, all names that
 /// could be those of views: it goes through as it is, or not at all.
-fn tables_named(sql: &[u8], mode: LexMode, rules: &Rules, chosen: Option<&str>) -> Vec<(Option<String>, String)> {
+pub(super) fn tables_named(
+    sql: &[u8],
+    mode: LexMode,
+    rules: &Rules,
+    chosen: Option<&str>,
+) -> Vec<(Option<String>, String)> {
     let ddl = ddl::parse(sql, mode).map(|ddl| ddl.kind);
     let text = match &ddl {
         Some(DdlKind::DefineView(query)) => sql.get(query.clone()).unwrap_or_default(),
@@ -366,15 +375,9 @@ fn guessed(sql: &[u8], mode: LexMode, rules: &Rules, chosen: Option<&str>) -> Ve
     let names = names::tables(sql, mode);
     let schemas: Vec<&str> =
         names.iter().filter(|n| rules.schema(&n.text).is_some()).map(|n| n.text.as_str()).collect();
-    let is_name = |text: &&str| text.len() > 1 && !schemas.contains(text);
-    let mut found: Vec<(Option<String>, String)> = Vec::new();
-    for name in names.iter().map(|name| name.text.as_str()).filter(is_name).take(MAX_GUESSED_NAMES) {
-        for schema in schemas.iter().copied().chain(chosen) {
-            let named = (Some(schema.to_owned()), name.to_owned());
-            if !found.contains(&named) {
-                found.push(named);
-            }
-        }
-    }
-    found
+    let known: BTreeSet<&str> = names.iter().map(|name| name.text.as_str()).collect();
+    let places: BTreeSet<&str> = schemas.iter().copied().chain(chosen).collect();
+    let named =
+        |name: &str| places.iter().map(|place| (Some((*place).to_owned()), name.to_owned())).collect::<Vec<_>>();
+    known.into_iter().flat_map(named).collect()
 }

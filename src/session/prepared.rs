@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::query::{Text, several_statements};
-use super::{Failure, Flow, Session};
+use super::{Failure, Flow, Session, Snapshot};
 use crate::backend::{Role, Settings, StatementText};
 use crate::config::GroupId;
 use crate::error::SqlError;
@@ -346,9 +347,30 @@ impl Session {
         self.forget_diagnostics();
         self.literals.clone_from(&prepared.literals);
         let snapshot = self.snapshot();
-        let known = self.known_plan(&prepared.text, &prepared.scan, &snapshot, true).await?;
-        self.run_prepared(&snapshot, &known.plan, prepared, payload, wants_cursor).await?;
+        let seq = self.client.stream.seq();
+        let failure = match self.execute_once(&snapshot, prepared, payload, wants_cursor).await {
+            Ok(()) => return Ok(Flow::Continue),
+            Err(failure) => failure,
+        };
+        let stale = self.was_stale(&failure, &prepared.text, &prepared.scan, &snapshot);
+        if !Box::pin(stale).await || self.client.stream.seq() != seq {
+            return Err(failure);
+        }
+        self.literals.clone_from(&prepared.literals);
+        let snapshot = self.snapshot();
+        Box::pin(self.execute_once(&snapshot, prepared, payload, wants_cursor)).await?;
         Ok(Flow::Continue)
+    }
+
+    async fn execute_once(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        prepared: &mut Prepared,
+        payload: &Bytes,
+        wants_cursor: bool,
+    ) -> Result<(), Failure> {
+        let known = self.known_plan(&prepared.text, &prepared.scan, snapshot, true).await?;
+        self.run_prepared(snapshot, &known.plan, prepared, payload, wants_cursor).await
     }
 
     /// COM_STMT_FETCH.

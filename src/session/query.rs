@@ -84,10 +84,7 @@ impl Session {
             }
         }
         self.forget_diagnostics();
-        let snapshot = self.snapshot();
-        let known = self.known_plan(&text, &scanned, &snapshot, false).await?;
-        self.run_text(&snapshot, &known.plan, &text).await?;
-        Ok(Flow::Continue)
+        self.plan_and_run(&text, &scanned).await
     }
 
     /// A comment around a whole statement: it runs if the server that the proxy stands for executes it.

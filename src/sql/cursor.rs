@@ -53,6 +53,12 @@ impl<'a> Cursor<'a> {
         self.position >= self.tokens.len()
     }
 
+    /// Where the token before the cursor ends.
+    pub(super) fn passed(&self) -> usize {
+        let passed = self.position.min(self.tokens.len()).checked_sub(1);
+        passed.and_then(|index| self.tokens.get(index)).map_or(0, |token| token.end)
+    }
+
     pub(super) fn remaining(&self) -> usize {
         self.tokens.len().saturating_sub(self.position)
     }

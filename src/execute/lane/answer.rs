@@ -143,7 +143,7 @@ impl Lane {
             insert_id: ok.last_insert_id,
             rows,
             info: String::from_utf8_lossy(ok.info).into_owned(),
-            error: None,
+            ..Outcome::default()
         };
         self.finish(outcome)
     }

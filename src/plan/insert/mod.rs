@@ -1,6 +1,7 @@
 //! INSERT and REPLACE.
 
 mod action;
+mod listed;
 mod on_duplicate;
 mod rows;
 
@@ -25,6 +26,7 @@ use crate::config::{KeyGenerator, Schema, Table};
 use crate::id::KeyMaker;
 use crate::route::source::Source;
 use crate::sql::Parsed;
+use crate::sql::splice::Piece as TextPiece;
 pub(crate) use action::{Cell, InsertAction, is_missing};
 pub(crate) use rows::{default_generator, maker};
 
@@ -174,7 +176,14 @@ fn broadcast(
             return Err(refused());
         }
     }
-    let template = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
+    let mut template = base(builder, keys, Some(0))?;
+    let is_empty = values_of(insert).is_some_and(|values| values.rows.iter().all(|row| row.content.is_empty()));
+    if let Some((at, list)) = listed::list(builder, &builder.shape.refs[keys.refs[0]], info, insert, None)
+        && !is_empty
+    {
+        template.pieces(at, [TextPiece::from(&*list)]);
+    }
+    let template = template.build(subject.sql.len(), subject.literals)?;
     let names = name_map(keys);
     Ok(Action::Everywhere(vec![Everywhere { units: keys.units.clone(), template, names, same_rows: true }]))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::{Expr, Insert, ObjectNamePart, TableObject, visit_expressions};
 
 use super::action::{Cell, Generated, InsertAction, Piece, Row};
-use super::{is_default, values_of};
+use super::{is_default, listed, values_of};
 use crate::catalog::TableInfo;
 use crate::config::{KeyGenerator, Schema, TableKey};
 use crate::id::KeyMaker;
@@ -95,8 +95,17 @@ pub(super) fn plan(
         maker: Arc::new(maker(&unit.place, &generator)),
         is_binary,
     });
-    let relay = base(builder, keys, Some(0))?.build(subject.sql.len(), subject.literals)?;
-    let split = split_template(subject, builder, keys, insert, generated.as_ref())?;
+    let more = generated.as_ref().filter(|generated| !generated.in_list).map(|generated| &*generated.maker.column);
+    let list = |more: Option<&str>| match is_empty {
+        true => None,
+        false => listed::list(builder, &builder.shape.refs[keys.refs[0]], info.as_deref(), insert, more),
+    };
+    let mut relay = base(builder, keys, Some(0))?;
+    if let Some((at, list)) = list(None) {
+        relay.pieces(at, [TextPiece::from(&*list)]);
+    }
+    let relay = relay.build(subject.sql.len(), subject.literals)?;
+    let split = split_template(subject, builder, keys, insert, generated.as_ref(), list(more))?;
     let returns = insert.returning.is_some();
     let assigns = builder.shape.met.assigns_variable;
     let row_count = rows.len();
@@ -229,8 +238,12 @@ fn split_template(
     keys: &Keys,
     insert: &Insert,
     generated: Option<&Generated>,
+    list: Option<(Range<usize>, String)>,
 ) -> Result<crate::plan::template::Template, PlanError> {
     let mut template = base(builder, keys, Some(0))?;
+    if let Some((at, list)) = list {
+        template.pieces(at, [TextPiece::from(&*list)]);
+    }
     let region = region(subject, insert)?;
     template.slot(region.clone(), Slot::Rows);
     if let (Some(generated), Some(last)) = (generated, insert.columns.last())

@@ -67,8 +67,8 @@ pub struct LoadData {
     pub set_reads: bool,
     /// `PARTITION (…)`.
     pub partition: bool,
-    /// Where a list of columns would be written that is not there.
-    pub columns_at: usize,
+    /// Where a list of columns is written that is not there: in place of `()`, if that is.
+    pub columns_at: Range<usize>,
 }
 
 /// Why a `LOAD DATA` cannot be split.
@@ -103,9 +103,7 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<LoadData, NotRead> {
     if cursor.word("lines") {
         lines_clause(&mut cursor, &mut format)?;
     }
-    let mut columns_at = table.table.range.end;
     let ignored_from = cursor.peek().map_or(sql.len(), |token| token.start);
-    columns_at = if cursor.at_end() { sql.len() } else { columns_at.max(ignored_from) };
     let mut ignored = None;
     if cursor.word("ignore") {
         let count = cursor.integer().ok_or(wrong)?;
@@ -114,9 +112,10 @@ pub fn parse(sql: &[u8], mode: LexMode) -> Result<LoadData, NotRead> {
             return Err(wrong);
         }
         ignored = Some((count, ignored_from..end));
-        columns_at = end;
     }
+    let behind = cursor.passed();
     let columns = columns(&mut cursor, sql)?;
+    let columns_at = behind..cursor.passed();
     let mut assigned = Vec::new();
     let mut set_reads = false;
     if cursor.word("set") {
@@ -245,6 +244,10 @@ mod tests {
     fn the_shortest_form_has_the_manuals_defaults() {
         let load = parse(b"LOAD DATA LOCAL INFILE 'x' INTO TABLE t", LexMode::default()).unwrap();
         assert_eq!(load.format, Format::default());
+        assert_eq!(load.columns_at, 39..39);
+        let sql = b"LOAD DATA LOCAL INFILE 'x' INTO TABLE t IGNORE 1 LINES () SET a = 1 -- no";
+        let listed = parse(sql, LexMode::default()).unwrap();
+        assert_eq!((listed.columns, &sql[listed.columns_at]), (None, &b" ()"[..]));
         assert_eq!((load.ignored, load.columns), (None, None));
         assert!(parse(b"LOAD DATA LOCAL INFILE 'x' INTO TABLE t FIELDS TERMINATED BY ''", LexMode::default()).is_err());
         assert!(parse(b"LOAD DATA LOCAL INFILE 'x' INTO TABLE t nonsense", LexMode::default()).is_err());
