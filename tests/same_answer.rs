@@ -93,6 +93,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_create_select", include_str!("slt/found/create_select.slt")),
     ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
     ("found_in_list", include_str!("slt/found/in_list.slt")),
+    ("found_programs", include_str!("slt/found/programs.slt")),
     ("found_scratch_reads", include_str!("slt/found/scratch_reads.slt")),
     ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),

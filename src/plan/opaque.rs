@@ -17,6 +17,7 @@ use crate::sql::{ParseError, Verb};
 /// A statement that has no plan of its own.
 pub(crate) fn plan(subject: &Subject<'_>, what: &str) -> Result<Plan, PlanError> {
     let names = names::tables(subject.sql, subject.context.mode);
+    check_dynamic(subject.context, &names)?;
     match placed_name(subject.context, &names, only_reads(subject.scan.verb)) {
         Some(name) => Err(PlanError::not_supported(
             format!("{what} with the table '{name}', which the rules place"),
@@ -29,10 +30,29 @@ pub(crate) fn plan(subject: &Subject<'_>, what: &str) -> Result<Plan, PlanError>
 /// A statement that does not parse.
 pub(crate) fn unparsed(subject: &Subject<'_>, error: ParseError) -> Result<Plan, PlanError> {
     let names = names::tables(subject.sql, subject.context.mode);
+    check_dynamic(subject.context, &names)?;
     match placed_name(subject.context, &names, only_reads(subject.scan.verb)) {
         Some(_) => Err(error.into()),
         None => Ok(home(subject, &names)),
     }
+}
+
+/// A program that makes statements out of texts (`EXECUTE IMMEDIATE …`, `PREPARE name FROM …`) may name any table: its server
+/// would take the one that it has for the whole.
+fn check_dynamic(context: &PlanContext<'_>, names: &[Name]) -> Result<(), PlanError> {
+    let is = |name: Option<&Name>, word: &str| name.is_some_and(|name| name.text.eq_ignore_ascii_case(word));
+    let is_dynamic = (0..names.len()).any(|at| {
+        (is(names.get(at), "execute") && is(names.get(at + 1), "immediate"))
+            || (is(names.get(at), "prepare") && is(names.get(at + 2), "from"))
+    });
+    let places_any = || context.rules.schemas.values().any(|schema| !schema.tables.is_empty());
+    if is_dynamic && places_any() {
+        return Err(PlanError::not_supported(
+            "a program with EXECUTE IMMEDIATE or PREPARE",
+            "write its statements out",
+        ));
+    }
+    Ok(())
 }
 
 /// `/* shardloom: group=… */`: goes to that group as it is.

@@ -145,6 +145,7 @@ impl Session {
             return Err(error.into());
         }
         self.note_temporary_tables(plan);
+        self.note_renamed_tables(input.sql());
         // The nodes warn of the same things.
         let warnings = warnings.min(self.state.diagnostics.len() as u16) + plan.warnings.len() as u16;
         self.state.diagnostics.extend(plan.warnings.iter().map(|message| Diagnostic {

@@ -4,11 +4,37 @@ use bytes::Bytes;
 
 use super::query::Text;
 use super::{Failure, Flow, Session};
+use crate::backend::Variables;
 use crate::error::SqlError;
 use crate::execute::Interrupt;
 use crate::sql::session_statement::{Argument, Begin as ParsedBegin, End, Kill, SessionStatement, SetItem, Show};
 use crate::sql::{Verb, scan};
 use crate::txn::{Access, Begin, CommitError, Mode};
+
+/// The modes of `sql_mode` that decide how a text is read.
+const READING: &[&str] = &[
+    "ANSI",
+    "ANSI_QUOTES",
+    "DB2",
+    "HIGH_NOT_PRECEDENCE",
+    "IGNORE_SPACE",
+    "MAXDB",
+    "MSSQL",
+    "NO_BACKSLASH_ESCAPES",
+    "ORACLE",
+    "PIPES_AS_CONCAT",
+    "POSTGRESQL",
+    "REAL_AS_FLOAT",
+];
+
+/// Those of them that are on.
+fn reading(vars: &Variables) -> Vec<String> {
+    let modes = vars.get("sql_mode").map_or_else(String::new, |modes| modes.to_ascii_uppercase());
+    let modes = modes.split([',', '\'', '"']).map(str::trim).filter(|mode| READING.contains(mode));
+    let mut modes: Vec<String> = modes.map(str::to_owned).collect();
+    modes.sort();
+    modes
+}
 
 impl Session {
     /// Runs a statement about the session.
@@ -190,10 +216,22 @@ impl Session {
     ) -> Result<Flow, Failure> {
         let (vars, lex_mode) = (std::sync::Arc::clone(&self.state.vars), self.state.lex_mode);
         // The values stand before the statement, whose tables are none of theirs.
-        self.set(items, &text.sql[..statement.start]).await?;
-        let inner = text.slice(statement);
-        let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
-        let result = Box::pin(self.statement(inner, scanned)).await;
+        let mut result = self.set(items, &text.sql[..statement.start]).await.map(|()| Flow::Continue);
+        if result.is_ok() {
+            result = match reading(&vars) == reading(&self.state.vars) {
+                true => {
+                    let inner = text.slice(statement);
+                    let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
+                    Box::pin(self.statement(inner, scanned)).await
+                }
+                // MariaDB has read the statement before the mode holds; a server that gets it alone reads it under the mode
+                false => Err(SqlError::not_supported(
+                    "SET STATEMENT with a sql_mode under which texts are read in another way",
+                    "set it for the session",
+                )
+                .into()),
+            };
+        }
         self.state.vars = vars;
         self.state.lex_mode = lex_mode;
         result

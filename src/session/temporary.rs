@@ -3,6 +3,8 @@
 use super::{Failure, Session};
 use crate::error::SqlError;
 use crate::plan::{LogicalTable, Plan};
+use crate::sql::ddl::{self, Role};
+use crate::sql::session_statement::TableName;
 
 impl Session {
     /// Remembers a temporary table that was made, and forgets those that were dropped. There are as many as the server keeps for
@@ -18,6 +20,35 @@ impl Session {
         for table in &plan.tables {
             if !self.temporary_tables.iter().any(|known| is_same(known, table)) {
                 self.temporary_tables.push(table.clone());
+            }
+        }
+    }
+
+    /// Remembers temporary tables by the names that a definition has given them.
+    pub(super) fn note_renamed_tables(&mut self, sql: &[u8]) {
+        if self.temporary_tables.is_empty() {
+            return;
+        }
+        let tables = ddl::parse(sql, self.state.lex_mode).map(|ddl| ddl.tables).unwrap_or_default();
+        let logical = |name: &TableName| {
+            let schema = name.schema.as_ref().map(|schema| schema.text.as_str()).or(self.state.schema.as_deref());
+            LogicalTable { schema: schema.unwrap_or_default().into(), table: name.table.text.as_str().into() }
+        };
+        let named: Vec<(Role, LogicalTable)> = tables.iter().map(|table| (table.role, logical(&table.name))).collect();
+        // in ALTER TABLE the references of foreign keys may stand between the two
+        let mut target = None;
+        for (role, table) in named {
+            match role {
+                Role::Target => target = Some(table),
+                Role::NewName => {
+                    let known = target.take();
+                    let known =
+                        known.and_then(|old| self.temporary_tables.iter_mut().find(|known| is_same(known, &old)));
+                    if let Some(known) = known {
+                        *known = table;
+                    }
+                }
+                _ => {}
             }
         }
     }
