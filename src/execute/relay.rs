@@ -10,6 +10,7 @@ use super::lane::Outcome;
 use super::{Client, ExecuteError, Lane, Watch};
 use crate::backend::ServerError;
 use crate::net::HEADER_LEN;
+use crate::plan::types::{ViewLabels, ViewName};
 use crate::protocol::result_scan::{Rewrite, Watch as ScanWatch};
 use crate::protocol::{ColumnFlags, ColumnView, ErrPacket, PrepareOk, ResponseKind, ResultScanner, StatusFlags, Stop};
 
@@ -17,9 +18,8 @@ use crate::protocol::{ColumnFlags, ColumnView, ErrPacket, PrepareOk, ResponseKin
 pub trait Names: Sync {
     /// The logical schema and table behind a physical schema and table, if they differ.
     fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])>;
-    /// The view of `information_schema` behind a derived table, if the column is of one, and whether its names of
-    /// tables have room for a prefix.
-    fn view<'a>(&'a self, _table: &[u8]) -> Option<(&'a [u8], bool)> {
+    /// The view behind a derived table, if the column is of one.
+    fn view(&self, _table: &[u8]) -> Option<&ViewName> {
         None
     }
     /// An error text with physical names replaced.
@@ -172,17 +172,27 @@ fn put_replaced(out: &mut BytesMut, frame: &[u8], stop: &Stop, style: &Style<'_>
 
 /// A column with the names that the client knows. An alias (`table` differs from `org_table`) stays.
 pub fn renamed<'a>(column: ColumnView<'a>, names: &'a dyn Names) -> ColumnView<'a> {
-    if let Some((view, prefixed)) = names.view(column.table) {
-        return of_view(column, view, prefixed);
+    let Some(found) = names.view(column.table) else { return of_table(column, names) };
+    let view = found.view.as_bytes();
+    match &found.labels {
+        ViewLabels::System { prefixed_names } => of_system_view(column, view, *prefixed_names),
+        ViewLabels::Merged => ColumnView { org_table: view, ..of_table(column, names) },
+        ViewLabels::Made(schema) if column.org_table.is_empty() => {
+            ColumnView { schema: schema.as_bytes(), org_table: view, ..column }
+        }
+        ViewLabels::Made(_) => of_table(column, names),
     }
+}
+
+fn of_table<'a>(column: ColumnView<'a>, names: &'a dyn Names) -> ColumnView<'a> {
     let Some((schema, table)) = names.logical(column.schema, column.org_table) else { return column };
     let alias = if column.table == column.org_table { table } else { column.table };
     let schema = if column.schema.is_empty() { column.schema } else { schema };
     ColumnView { schema, table: alias, org_table: table, ..column }
 }
 
-/// A column of a view that was read through a derived table, labelled as the view labels it.
-fn of_view<'a>(column: ColumnView<'a>, view: &'a [u8], prefixed: bool) -> ColumnView<'a> {
+/// A column of a view of `information_schema` that was read through a derived table, labelled as the view labels it.
+fn of_system_view<'a>(column: ColumnView<'a>, view: &'a [u8], prefixed: bool) -> ColumnView<'a> {
     /// What MariaDB says of the decimals of an expression.
     const NOT_FIXED_DEC: u8 = 39;
     /// Characters of a name of a table, and of one with the prefix `#mysql50#`.

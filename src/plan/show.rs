@@ -15,7 +15,7 @@ use super::place::{self, Place};
 use super::query::Subject;
 use super::shape::Met;
 use super::system::{is_mariadb, literal};
-use super::types::{LogicalTable, NameEntry, NameMap, StatementKind, ViewName};
+use super::types::{LogicalTable, NameEntry, NameMap, StatementKind, ViewLabels, ViewName};
 use super::unit::{Unit, quoted};
 use super::{Plan, opaque};
 use crate::config::{DataNode, Schema};
@@ -288,7 +288,11 @@ fn list(
     };
     let mut instead = Instead::new(subject.context, sql)?;
     if *label == TABLE_NAMES {
-        let label = ViewName { visible: TABLE_NAMES.into(), view: TABLE_NAMES.into(), prefixed_names: true };
+        let label = ViewName {
+            visible: TABLE_NAMES.into(),
+            view: TABLE_NAMES.into(),
+            labels: ViewLabels::System { prefixed_names: true },
+        };
         instead.names = Some(Arc::new(NameMap { entries: Vec::new(), views: vec![label] }));
     }
     let named = LogicalTable { schema: Arc::clone(&schema.name), table: "".into() };

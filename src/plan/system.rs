@@ -17,7 +17,7 @@ use super::error::PlanError;
 use super::keys::classes;
 use super::place::Place;
 use super::shape::{Builder, Reader, RefId, RefKind, Shape, TableRef};
-use super::types::{NameMap, PinnedLiteral, ViewName};
+use super::types::{NameMap, PinnedLiteral, ViewLabels, ViewName};
 use crate::config::{DataNode, GroupId, Rules, Table};
 use schemas::Wanted;
 pub(crate) use view::{Asked, View, literal};
@@ -34,8 +34,8 @@ pub(crate) fn is_view(place: &Place) -> bool {
 pub(crate) fn names(builder: &Builder<'_>) -> Option<Arc<NameMap>> {
     let view = |reference: &TableRef| match &reference.kind {
         RefKind::Table { place, info } if is_view(place) && view::is_scoped(info.as_deref(), &reference.name) => {
-            let visible = reference.visible_name().into();
-            Some(ViewName { visible, view: reference.name.to_ascii_uppercase().into(), prefixed_names: false })
+            let (visible, view) = (reference.visible_name().into(), reference.name.to_ascii_uppercase().into());
+            Some(ViewName { visible, view, labels: ViewLabels::System { prefixed_names: false } })
         }
         _ => None,
     };

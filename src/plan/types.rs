@@ -138,19 +138,33 @@ impl SessionValues for NoSession {
 pub struct NameMap {
     /// One entry for each physical table whose name or schema differs from the logical one.
     pub entries: Vec<NameEntry>,
-    /// The views of `information_schema` that the statement reads through derived tables.
+    /// The views that the statement reads through derived tables.
     pub views: Vec<ViewName>,
 }
 
-/// A view of `information_schema` that a derived table stands for.
+/// A view that a derived table stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewName {
     /// The name by which its columns are qualified.
     pub visible: Arc<str>,
     /// Its name.
     pub view: Arc<str>,
-    /// Names of tables have room for a prefix, as in MariaDB's SHOW TABLES.
-    pub prefixed_names: bool,
+    /// How its columns are labelled.
+    pub labels: ViewLabels,
+}
+
+/// How a server labels the columns of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewLabels {
+    /// A view of `information_schema`.
+    System {
+        /// Names of tables have room for a prefix, as in MariaDB's SHOW TABLES.
+        prefixed_names: bool,
+    },
+    /// MySQL, of a view whose query it merges into the statement: all columns are of the view.
+    Merged,
+    /// MySQL, of a view of this schema whose rows it makes a table of: columns that are no table's are of the view.
+    Made(Arc<str>),
 }
 
 /// One physical table and its logical names.

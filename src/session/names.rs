@@ -1,7 +1,7 @@
 //! Physical names back to the logical ones, in metadata and error texts.
 
 use crate::execute::relay::Names;
-use crate::plan::types::NameMap;
+use crate::plan::types::{NameMap, ViewName};
 
 impl Names for NameMap {
     fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
@@ -10,9 +10,8 @@ impl Names for NameMap {
         NameMap::logical(self, schema, table).map(|(schema, table)| (schema.as_bytes(), table.as_bytes()))
     }
 
-    fn view<'a>(&'a self, table: &[u8]) -> Option<(&'a [u8], bool)> {
-        let found = self.views.iter().find(|view| view.visible.as_bytes().eq_ignore_ascii_case(table));
-        found.map(|found| (found.view.as_bytes(), found.prefixed_names))
+    fn view(&self, table: &[u8]) -> Option<&ViewName> {
+        self.views.iter().find(|view| view.visible.as_bytes().eq_ignore_ascii_case(table))
     }
 
     /// Servers name tables as `'schema.table'`, `` `schema`.`table` ``, `'table'`, `` `table` `` and, for keys, as

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sqlparser::ast::{
@@ -11,7 +12,7 @@ use sqlparser::ast::{
 
 use super::definition::{Logical, all_there, has_distinct_tables, logical, parsed as parse_definition};
 use super::order::{Order, outputs, passes_order};
-use super::{MAX_DEPTH, MAX_TEXT_BYTES, SplitView};
+use super::{MAX_DEPTH, MAX_TEXT_BYTES, SplitView, labels};
 use crate::config::GroupId;
 use crate::plan::action::Action;
 use crate::plan::anchor::Span;
@@ -21,7 +22,9 @@ use crate::plan::place::is_system_schema;
 use crate::plan::query::Subject;
 use crate::plan::scratch::lock_text;
 use crate::plan::shape::{has_query, name_range, split_name};
-use crate::plan::types::{Bound, LogicalTable, PinnedLiteral, ScratchBound, SessionValues, ShardStatement, Text};
+use crate::plan::types::{
+    Bound, LogicalTable, PinnedLiteral, ScratchBound, SessionValues, ShardStatement, Text, ViewName,
+};
 use crate::plan::unit::quoted;
 use crate::plan::{KeySource, Plan, PlanContext};
 use crate::route::key::RawValue;
@@ -37,6 +40,8 @@ pub(crate) struct Expanded {
     splice: Splice,
     /// Items of select lists whose texts name their columns, and hold a view: the slots of the splice.
     names: Vec<Span>,
+    /// What the views' columns are labelled with.
+    labels: Vec<ViewName>,
 }
 
 /// Plans a statement that reads views whose rows are on several servers; nothing if it reads none.
@@ -44,6 +49,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed) -> Result<Option<Plan
     super::refuse_written(subject, &parsed.statement)?;
     let mut finder = Finder::new(subject.context, subject.sql, subject.context.mode, None, 0);
     finder.read(&parsed.statement)?;
+    let labels = finder.labels(&parsed.statement);
     let Finder { mut edits, views, items, .. } = finder;
     if edits.is_empty() {
         return Ok(None);
@@ -95,7 +101,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed) -> Result<Option<Plan
         compose: inner.compose.clone(),
         given_ids: None,
         warnings: inner.warnings.clone(),
-        action: Action::Expanded(Expanded { plan: Box::new(inner), splice, names }),
+        action: Action::Expanded(Expanded { plan: Box::new(inner), splice, names, labels }),
     }))
 }
 
@@ -153,7 +159,10 @@ impl Expanded {
     ) -> Result<Bound, PlanError> {
         let (text, own) = self.text(sql, literals);
         let mut bound = self.plan.bind_with(&text, &own, params, session, ids)?;
-        bound.shards.iter_mut().for_each(|shard| written_out(&mut shard.sql, &text));
+        for shard in &mut bound.shards {
+            written_out(&mut shard.sql, &text);
+            self.label(shard);
+        }
         if let Some(scratch) = &mut bound.scratch {
             written_out_scratch(scratch, &text);
         }
@@ -165,7 +174,16 @@ impl Expanded {
         let (text, own) = self.text(sql, literals);
         let mut sample = self.plan.sample(&text, &own)?;
         written_out(&mut sample.sql, &text);
+        self.label(&mut sample);
         Ok(sample)
+    }
+
+    fn label(&self, shard: &mut ShardStatement) {
+        if !self.labels.is_empty() {
+            let mut names = shard.names.as_deref().cloned().unwrap_or_default();
+            names.views.clone_from(&self.labels);
+            shard.names = Some(Arc::new(names));
+        }
     }
 
     /// As [`Plan::bind_scratch`].
@@ -384,6 +402,24 @@ impl<'f, 'a> Finder<'f, 'a> {
         let range = spans::range(name).ok_or_else(PlanError::lost_place)?;
         self.edits.push((range, text));
         Ok(())
+    }
+
+    /// The labels of the views that a client's statement selects from, where a name is that of one table.
+    fn labels(&self, statement: &Statement) -> Vec<ViewName> {
+        let mut all: Vec<(String, Option<ViewName>)> = Vec::new();
+        for factor in labels::sources(statement) {
+            // what stands in brackets may name anything
+            let TableFactor::Table { name, alias, .. } = factor else { return Vec::new() };
+            let Ok((schema, table)) = split_name(name) else { return Vec::new() };
+            let visible = alias.as_ref().map_or(&table.value, |alias| &alias.name.value);
+            let label = match self.becomes(schema, table) {
+                Ok(Becomes::View(view)) => labels::of(&view, visible),
+                _ => None,
+            };
+            all.push((visible.to_lowercase(), label));
+        }
+        let is_one = |visible: &str| all.iter().filter(|(other, _)| other == visible).count() == 1;
+        all.iter().filter(|(visible, _)| is_one(visible)).filter_map(|(_, label)| label.clone()).collect()
     }
 
     /// `schema.table` in front of a column: a derived table has no schema.

@@ -8,6 +8,7 @@
 mod create;
 mod definition;
 mod expand;
+mod labels;
 mod order;
 
 use std::sync::Arc;
