@@ -1,4 +1,4 @@
-//! One shard's rows: what the caller pushed, and the head row with its decoded keys.
+//! One shard's rows: what the caller pushed, and the next ones with their decoded keys.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -33,28 +33,53 @@ pub(super) enum Advance {
     End,
 }
 
+/// How many rows are decoded ahead of their turn. One after the other their bytes and branches are foreseen by a
+/// processor; between matches of the tournament, whose ends nobody foresees, each would wait for the one before.
+const BLOCK_ROWS: usize = 64;
+
+/// A row whose keys are decoded.
+#[derive(Debug, Clone, Default)]
+struct Decoded {
+    /// [`Keys::prefix`].
+    prefix: u64,
+    /// Where it stands in the chunk.
+    row: Range<usize>,
+    visible_end: usize,
+    repeats: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Input {
     pieces: VecDeque<Piece>,
-    /// The bytes that hold the head row.
+    /// The bytes that hold the block's rows.
     chunk: Bytes,
-    /// Where the head row stands in the chunk, and where the packets after it begin.
-    row: Range<usize>,
+    /// Where in the chunk the packets after the block begin.
     next_packet: usize,
+    /// The rows that are decoded, and which of them is the head.
+    block: Vec<Decoded>,
+    at: usize,
+    /// The keys of the block's rows, `width` for each.
     keys: Vec<KeyValue>,
-    /// [`Keys::prefix`] of the head row; the greatest number when there is none.
+    width: usize,
+    /// The prefix of the head row; the greatest number when there is none.
     prefix: u64,
-    visible_end: usize,
-    has_row: bool,
     ended: bool,
     /// Scratch, kept for its room.
     cells: Vec<Cell>,
-    decoded: Vec<KeyValue>,
+}
+
+/// The row before a block, which the block's first row must not come before.
+struct Before {
+    chunk: Bytes,
+    row: Range<usize>,
+    prefix: u64,
+    keys: Vec<KeyValue>,
 }
 
 impl Input {
-    pub(super) fn new(cells: usize) -> Self {
-        Self { cells: vec![Cell::NULL; cells], ..Self::default() }
+    /// For rows with these keys.
+    pub(super) fn new(keys: &Keys) -> Self {
+        Self { cells: vec![Cell::NULL; keys.cells()], width: keys.len(), ..Self::default() }
     }
 
     pub(super) fn push(&mut self, row: Bytes) {
@@ -74,13 +99,13 @@ impl Input {
     /// Whether there is a head row.
     #[inline]
     pub(super) fn has_row(&self) -> bool {
-        self.has_row
+        self.at < self.block.len()
     }
 
     /// The head row.
     #[inline]
     pub(super) fn head(&self) -> Row<'_> {
-        Row { bytes: &self.chunk[self.row.clone()], keys: &self.keys }
+        self.decoded(self.at)
     }
 
     /// Orders heads before their keys are compared.
@@ -92,58 +117,125 @@ impl Input {
     /// Where the head row's visible columns end.
     #[inline]
     pub(super) fn visible_end(&self) -> usize {
-        self.visible_end
+        self.block[self.at].visible_end
     }
 
     /// Steps to the next row and checks that it does not come before the last one.
     #[inline]
     pub(super) fn advance(&mut self, shape: &RowShape, keys: &Keys) -> Result<Advance, MergeError> {
-        let mut earlier = None;
-        let row = if self.next_packet < self.chunk.len() {
-            next_packet(&self.chunk, self.next_packet)?
-        } else {
-            let Some(piece) = self.pieces.pop_front() else {
-                if self.ended {
-                    self.has_row = false;
-                    self.prefix = u64::MAX;
-                    self.chunk = Bytes::new();
-                    self.next_packet = 0;
-                    return Ok(Advance::End);
-                }
+        match self.block.get(self.at + 1) {
+            Some(next) => {
+                self.at += 1;
+                self.prefix = next.prefix;
+                Ok(Advance::Row { repeats: next.repeats })
+            }
+            None => self.next_block(shape, keys),
+        }
+    }
+
+    /// Decodes the next rows, the first of which becomes the head.
+    #[inline(never)]
+    fn next_block(&mut self, shape: &RowShape, keys: &Keys) -> Result<Advance, MergeError> {
+        if self.next_packet >= self.chunk.len() && self.pieces.is_empty() {
+            if !self.ended {
                 return Ok(Advance::Empty);
-            };
-            let (chunk, row) = match piece {
-                Piece::Row(row) => {
-                    let len = row.len();
-                    (row, 0..len)
+            }
+            self.block.clear();
+            self.keys.clear();
+            self.chunk = Bytes::new();
+            self.next_packet = 0;
+            self.prefix = u64::MAX;
+            return Ok(Advance::End);
+        }
+        let before = self.block.last().map(|last| Before {
+            chunk: self.chunk.clone(),
+            row: last.row.clone(),
+            prefix: last.prefix,
+            keys: self.keys[self.keys.len() - self.width..].to_vec(),
+        });
+        self.block.clear();
+        self.keys.clear();
+        self.at = 0;
+        if self.next_packet < self.chunk.len() {
+            self.decode_packets(shape, keys, before.as_ref())?;
+        } else {
+            match self.pieces.pop_front() {
+                Some(Piece::Packets(packets)) => {
+                    self.chunk = packets;
+                    self.next_packet = 0;
+                    self.decode_packets(shape, keys, before.as_ref())?;
                 }
-                Piece::Packets(packets) => {
-                    let row = next_packet(&packets, 0)?;
-                    (packets, row)
+                Some(Piece::Row(row)) => {
+                    self.next_packet = row.len();
+                    self.chunk = row;
+                    self.decode(0..self.next_packet, shape, keys, before.as_ref())?;
                 }
-            };
-            earlier = Some(std::mem::replace(&mut self.chunk, chunk));
-            row
-        };
+                None => {}
+            }
+        }
+        let Some(head) = self.block.first() else { return Ok(Advance::Empty) };
+        self.prefix = head.prefix;
+        Ok(Advance::Row { repeats: head.repeats })
+    }
+
+    /// Decodes rows as far as the chunk and the block go.
+    fn decode_packets(&mut self, shape: &RowShape, keys: &Keys, before: Option<&Before>) -> Result<(), MergeError> {
+        while self.block.len() < BLOCK_ROWS && self.next_packet < self.chunk.len() {
+            let decoded = next_packet(&self.chunk, self.next_packet).and_then(|row| {
+                let end = row.end;
+                self.decode(row, shape, keys, before).map(|()| end)
+            });
+            match decoded {
+                Ok(end) => self.next_packet = end,
+                // LIMIT may end the answer before it is this row's turn.
+                Err(_) if !self.block.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes one row of the chunk into the block.
+    #[inline]
+    fn decode(
+        &mut self,
+        row: Range<usize>,
+        shape: &RowShape,
+        keys: &Keys,
+        before: Option<&Before>,
+    ) -> Result<(), MergeError> {
         let bytes = &self.chunk[row.clone()];
-        let visible_end = keys.decode(shape, bytes, &mut self.cells, &mut self.decoded)?;
-        let prefix = keys.prefix(bytes, &self.decoded);
-        let repeats = self.has_row && self.prefix >= prefix && keys.len() > 0 && {
-            let last = Row { bytes: &earlier.as_ref().unwrap_or(&self.chunk)[self.row.clone()], keys: &self.keys };
-            let next = Row { bytes, keys: &self.decoded };
-            let order = keys.compare(last, next, keys.len());
+        let first_key = self.keys.len();
+        let decoded = keys.decode(shape, bytes, &mut self.cells, &mut self.keys);
+        let Ok(visible_end) = decoded else {
+            self.keys.truncate(first_key);
+            return decoded.map(drop);
+        };
+        let prefix = keys.prefix(bytes, &self.keys[first_key..]);
+        let last_prefix = self.block.last().map(|last| last.prefix).or(before.map(|before| before.prefix));
+        let mut repeats = false;
+        if self.width > 0 && last_prefix.is_some_and(|last| last >= prefix) {
+            let last = match (self.block.len(), before) {
+                (0, Some(before)) => Row { bytes: &before.chunk[before.row.clone()], keys: &before.keys },
+                (decoded, _) => self.decoded(decoded - 1),
+            };
+            let next = Row { bytes, keys: &self.keys[first_key..] };
+            let order = keys.compare(last, next, self.width);
             if order == Ordering::Greater && !keys.may_precede(last, next) {
+                self.keys.truncate(first_key);
                 return Err(keys.out_of_order());
             }
-            order == Ordering::Equal
-        };
-        self.prefix = prefix;
-        self.visible_end = visible_end;
-        self.next_packet = row.end;
-        self.row = row;
-        std::mem::swap(&mut self.keys, &mut self.decoded);
-        self.has_row = true;
-        Ok(Advance::Row { repeats })
+            repeats = order == Ordering::Equal;
+        }
+        self.block.push(Decoded { prefix, row, visible_end, repeats });
+        Ok(())
+    }
+
+    /// A row of the block.
+    #[inline]
+    fn decoded(&self, index: usize) -> Row<'_> {
+        let keys = index * self.width..(index + 1) * self.width;
+        Row { bytes: &self.chunk[self.block[index].row.clone()], keys: &self.keys[keys] }
     }
 }
 

@@ -310,7 +310,7 @@ impl Keys {
         self.locator.len()
     }
 
-    /// Decodes a row's keys; returns where its visible columns end.
+    /// Appends a row's decoded keys; returns where its visible columns end.
     #[inline]
     pub(super) fn decode(
         &self,
@@ -320,7 +320,6 @@ impl Keys {
         into: &mut Vec<KeyValue>,
     ) -> Result<usize, MergeError> {
         let visible_end = self.locator.locate(shape, row, cells)?;
-        into.clear();
         for key in &self.keys {
             let value = key.column.decode(row, cells[key.slot])?;
             if let (KeyValue::Null, Some(visible)) = (value, key.visible_slot)

@@ -154,7 +154,7 @@ impl Merger {
         };
         let limit_left = spec.limit.unwrap_or(u64::MAX);
         Ok(Self {
-            inputs: (0..inputs).map(|_| Input::new(keys.cells())).collect(),
+            inputs: (0..inputs).map(|_| Input::new(&keys)).collect(),
             source: if spec.order.is_empty() { Source::AnyOrder(0) } else { Source::Starting(0) },
             shape,
             keys,
@@ -237,7 +237,7 @@ impl Merger {
                 }
                 *first_missing += 1;
             }
-            let tree = LoserTree::build(inputs.len(), |a, b| leaves_first(keys, inputs, a, b));
+            let tree = LoserTree::build(inputs.len(), |i| inputs[i].prefix(), |a, b| leaves_first(keys, inputs, a, b));
             *source = Source::Sorted { tree, taken: false };
         }
         match source {
@@ -251,7 +251,7 @@ impl Merger {
                         // Equal rows of one input stay together: the others' heads are not less, or lost the tie.
                         Advance::Row { repeats: true } => {}
                         Advance::Row { repeats: false } | Advance::End => {
-                            tree.replay(winner, &|a, b| leaves_first(keys, inputs, a, b));
+                            tree.replay(winner, inputs[winner].prefix(), |a, b| leaves_first(keys, inputs, a, b));
                         }
                     }
                 }
@@ -332,13 +332,9 @@ impl Merger {
     }
 }
 
-/// Whether the head of input `a` leaves before that of `b`. Equal heads leave in the order of the inputs.
-#[inline]
+/// Whether the head of input `a` leaves before that of `b` if their prefixes are equal. Equal heads leave in the order
+/// of the inputs.
 fn leaves_first(keys: &Keys, inputs: &[Input], a: usize, b: usize) -> bool {
-    let (a_prefix, b_prefix) = (inputs[a].prefix(), inputs[b].prefix());
-    if a_prefix != b_prefix {
-        return a_prefix < b_prefix;
-    }
     match (inputs[a].has_row(), inputs[b].has_row()) {
         (true, true) => keys.compare(inputs[a].head(), inputs[b].head(), keys.len()).then(a.cmp(&b)).is_lt(),
         (has_row, _) => has_row,

@@ -484,6 +484,32 @@ fn rows_out_of_order_are_an_error_not_a_wrong_answer() {
     assert_eq!(error, MergeError::BadValue { column: "id".into(), expected: "an integer" });
 }
 
+/// One input of many rows in one run of packets, by the numbers of its rows.
+fn merge_numbers(numbers: &[i64], limit: Option<u64>) -> Result<Vec<Bytes>, MergeError> {
+    let columns = [column("id", ColumnType::LONG)];
+    let rows: Vec<Model> = numbers.iter().map(|&number| vec![Cell::Int(number)]).collect();
+    let spec = MergeSpec { order: vec![SortKey::ascending(0)], limit, ..Default::default() };
+    let shard = encode_all(&columns, &rows, RowFormat::Text);
+    merge(&spec, &columns, RowFormat::Text, &[shard.clone(), shard], numbers.len())
+}
+
+#[test]
+fn rows_are_decoded_ahead_without_a_trace() {
+    // Longer than what is decoded at once, with equal rows everywhere.
+    let mut numbers: Vec<i64> = (0..200).map(|n| n / 3).collect();
+    let twice: Vec<Model> = numbers.iter().flat_map(|&n| [n, n]).map(|n| vec![Cell::Int(n)]).collect();
+    let columns = [column("id", ColumnType::LONG)];
+    assert_eq!(merge_numbers(&numbers, None).unwrap(), encode_all(&columns, &twice, RowFormat::Text));
+    for wrong in [63, 64, 65, 128, 199] {
+        let right = std::mem::replace(&mut numbers[wrong], -1);
+        let error = merge_numbers(&numbers, None).unwrap_err();
+        assert_eq!(error, MergeError::OutOfOrder { column: "id".into() }, "row {wrong}");
+        // What is behind LIMIT is no business of the answer.
+        assert_eq!(merge_numbers(&numbers, Some(wrong as u64)).unwrap().len(), wrong, "row {wrong}");
+        numbers[wrong] = right;
+    }
+}
+
 #[test]
 fn text_past_the_sort_length_is_in_whatever_order_the_server_left_it() {
     let columns = [weight_column("blob"), column("id", ColumnType::LONG)];
