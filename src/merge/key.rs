@@ -115,10 +115,16 @@ impl KeyColumn {
     /// Decodes the cell of a row.
     #[inline]
     pub(super) fn decode(&self, row: &[u8], cell: Cell) -> Result<KeyValue, MergeError> {
-        let Some(bytes) = cell.of(row) else { return Ok(KeyValue::Null) };
+        self.value(row, cell).ok_or_else(|| self.bad_value())
+    }
+
+    /// The value of a cell, if it is one of the column's. Small enough to come back in registers.
+    #[inline]
+    fn value(&self, row: &[u8], cell: Cell) -> Option<KeyValue> {
+        let Some(bytes) = cell.of(row) else { return Some(KeyValue::Null) };
         let number = match self.kind {
-            KeyKind::Bytes(_) => return Ok(KeyValue::Bytes(cell)),
-            KeyKind::Decimal if decimal::is_decimal(bytes) => return Ok(KeyValue::Bytes(cell)),
+            KeyKind::Bytes(_) => return Some(KeyValue::Bytes(cell)),
+            KeyKind::Decimal if decimal::is_decimal(bytes) => return Some(KeyValue::Bytes(cell)),
             KeyKind::Decimal | KeyKind::Null => None,
             KeyKind::Bit if bytes.len() <= 8 => Some(bytes.iter().fold(0, |bits, &byte| bits << 8 | u64::from(byte))),
             KeyKind::Bit => None,
@@ -127,7 +133,7 @@ impl KeyColumn {
                 RowFormat::Binary => number_from_binary(kind, bytes),
             },
         };
-        number.map(KeyValue::Number).ok_or_else(|| self.bad_value())
+        number.map(KeyValue::Number)
     }
 
     /// A number that orders as the values do, as far as it goes: equal numbers say nothing.

@@ -18,20 +18,18 @@ pub enum RowFormat {
     Binary,
 }
 
-/// Where a cell's value stands in its row, without its length prefix.
+/// Where a cell's value stands in its row, without its length prefix: the start in the low half, the end in the high one. One
+/// number, since what is stored in halves and loaded whole is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cell {
-    start: u32,
-    end: u32,
-}
+pub(super) struct Cell(u64);
 
 impl Cell {
-    pub(super) const NULL: Self = Self { start: u32::MAX, end: u32::MAX };
+    pub(super) const NULL: Self = Self(u64::MAX);
 
     /// The value, `None` for NULL.
     #[inline]
     pub(super) fn of(self, row: &[u8]) -> Option<&[u8]> {
-        if self.start == u32::MAX { None } else { row.get(self.start as usize..self.end as usize) }
+        if self == Self::NULL { None } else { row.get(self.0 as u32 as usize..(self.0 >> 32) as usize) }
     }
 
     /// All of `bytes`.
@@ -42,10 +40,10 @@ impl Cell {
     /// Rows have less than 4 GiB: `max_allowed_packet` ends at 1 GiB.
     #[inline]
     fn at(start: usize, end: usize, row: &[u8]) -> Result<Self, MergeError> {
-        if end > row.len() || end >= u32::MAX as usize {
+        if end > row.len() || end >= u32::MAX as usize || start > end {
             return Err(MergeError::MalformedRow);
         }
-        Ok(Self { start: start as u32, end: end as u32 })
+        Ok(Self((end as u64) << 32 | start as u64))
     }
 }
 
