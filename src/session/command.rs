@@ -1,5 +1,7 @@
 //! Commands, told apart.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 
 use super::recent::RecentPlans;
@@ -73,8 +75,9 @@ impl Session {
             Err(error) => return Err(error.into()),
         };
         match command {
-            Command::Query(_) => return self.query(packet.slice(1..)).await,
-            Command::StmtExecute(payload) => return self.execute_statement(packet.slice_ref(payload)).await,
+            // Pinned where they are made: awaited by value, a future of some KiB is moved twice for each statement.
+            Command::Query(_) => return pin!(self.query(packet.slice(1..))).await,
+            Command::StmtExecute(payload) => return pin!(self.execute_statement(packet.slice_ref(payload))).await,
             // Boxed, as all that is not run for most commands: its state would weigh on every statement's.
             Command::StmtPrepare(_) => Box::pin(self.prepare_statement(packet.slice(1..))).await?,
             Command::StmtSendLongData { statement_id, param, data } => {
