@@ -109,11 +109,11 @@ impl Cache {
         changed
     }
 
-    /// What is known of a table counts as old. A load that is under way may have begun before whatever made it so.
-    pub(super) fn make_old(&mut self, schema: &str, table: &str) {
-        if let Some(entry) = self.schemas.get_mut(schema).and_then(|tables| tables.get_mut(table)) {
-            (entry.loaded, entry.loading) = (None, None);
-        }
+    /// What is known of a table counts as old; false if nothing is. A load that is under way may have begun before whatever
+    /// made it so.
+    pub(super) fn make_old(&mut self, schema: &str, table: &str) -> bool {
+        let entry = self.schemas.get_mut(schema).and_then(|tables| tables.get_mut(table));
+        entry.map(|entry| (entry.loaded, entry.loading) = (None, None)).is_some()
     }
 
     /// A load failed: the next one tries anew, and an entry that never was loaded goes.

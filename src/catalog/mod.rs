@@ -110,10 +110,13 @@ impl Catalog {
         }
     }
 
-    /// Reads a table again, whatever its age. What is known stays until then; the epoch tells whether it has changed.
+    /// Reads a table that is known again, whatever its age. What is known stays until then; the epoch tells whether it has
+    /// changed. A name that nothing is known of costs no query.
     pub async fn reload(&self, schema: &str, table: &str) -> Result<(), BackendError> {
         let Some(place) = place(&self.rules, schema, table) else { return Ok(()) };
-        self.cache.lock().make_old(&place.schema, &place.table);
+        if !self.cache.lock().make_old(&place.schema, &place.table) {
+            return Ok(());
+        }
         self.table(schema, table).await.map(drop)
     }
 

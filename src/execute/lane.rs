@@ -56,8 +56,6 @@ pub struct Outcome {
     pub info: String,
     /// The error that ended it, if one did and it has been relayed to the client.
     pub error: Option<ServerError>,
-    /// The error was not relayed: whoever asked decides.
-    pub is_held: bool,
 }
 
 /// How an answer begins.

@@ -10,7 +10,6 @@ use super::lane::Outcome;
 use super::{Client, ExecuteError, Lane, Watch};
 use crate::backend::ServerError;
 use crate::net::HEADER_LEN;
-use crate::plan::types::{ViewLabels, ViewName};
 use crate::protocol::result_scan::{Rewrite, Watch as ScanWatch};
 use crate::protocol::{ColumnFlags, ColumnView, ErrPacket, PrepareOk, ResponseKind, ResultScanner, StatusFlags, Stop};
 
@@ -19,11 +18,32 @@ pub trait Names: Sync {
     /// The logical schema and table behind a physical schema and table, if they differ.
     fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])>;
     /// The view behind a derived table, if the column is of one.
-    fn view(&self, _table: &[u8]) -> Option<&ViewName> {
+    fn view<'a>(&'a self, _table: &[u8]) -> Option<ViewLabel<'a>> {
         None
     }
     /// An error text with physical names replaced.
     fn restore_text(&self, text: &str) -> String;
+}
+
+/// How a server labels a column of a view that was read through a derived table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewLabel<'a> {
+    /// It is of a view of `information_schema`.
+    System {
+        /// The view.
+        view: &'a [u8],
+        /// Names of tables have room for a prefix, as in MariaDB's SHOW TABLES.
+        prefixed_names: bool,
+    },
+    /// It is of this view, whatever is under it.
+    Merged(&'a [u8]),
+    /// It is of a view whose rows were made a table of: if it is no table's, of the view.
+    Made {
+        /// The view's schema.
+        schema: &'a [u8],
+        /// The view.
+        view: &'a [u8],
+    },
 }
 
 /// How an answer is relayed.
@@ -39,7 +59,7 @@ pub struct Style<'a> {
     pub statement_id: u32,
     /// Columns at the end that the client does not see, for COM_STMT_PREPARE.
     pub hidden_columns: u16,
-    /// Errors that are only told in the outcome ([`Outcome::is_held`]) where nothing of the answer has left.
+    /// Errors that are not relayed where they are all of the answer: they come back as an `Err`.
     pub held: &'static [u16],
 }
 
@@ -67,12 +87,10 @@ pub async fn relay(
         Box::pin(watch.guard(client, lane.read_preludes())).await?;
     }
     let mut scanner = scanner(client, lane.answer_seq(), &style);
-    let seq = client.stream.seq();
     loop {
         let consumed = pass(&mut scanner, lane, client, watch, &style).await?;
         if scanner.is_done() {
-            let is_held = consumed.as_ref().is_some_and(|error| is_held(error, &scanner, seq, &style));
-            return finish(&scanner, lane, client, consumed, is_held).await;
+            return finish(&scanner, lane, client, consumed).await;
         }
         if let Err(error) = watch.fill(lane, client).await {
             // Behind a part of a row no error packet can stand: the client's connection must end with the backend's.
@@ -111,9 +129,9 @@ async fn pass(
             Stop::NeedMore => (scan.consumed..scan.consumed, true),
             Stop::Done(range) => {
                 let error = server_error(scanner, &buffer[range.clone()]);
-                if error.as_ref().is_some_and(|error| is_held(error, scanner, client.stream.seq(), style)) {
-                    buffer.advance(scan.consumed);
-                    return Ok(error);
+                if error.as_ref().is_some_and(|error| is_held(error, scanner, client, style)) {
+                    let answer = buffer.split_to(scan.consumed);
+                    return Err(lane.statement_error(&answer[range.start + HEADER_LEN..]));
                 }
                 let instead = error.as_ref().and_then(|error| watch.instead_of(error));
                 let is_changed = instead.is_some() || style.names.is_some();
@@ -172,15 +190,13 @@ fn put_replaced(out: &mut BytesMut, frame: &[u8], stop: &Stop, style: &Style<'_>
 
 /// A column with the names that the client knows. An alias (`table` differs from `org_table`) stays.
 pub fn renamed<'a>(column: ColumnView<'a>, names: &'a dyn Names) -> ColumnView<'a> {
-    let Some(found) = names.view(column.table) else { return of_table(column, names) };
-    let view = found.view.as_bytes();
-    match &found.labels {
-        ViewLabels::System { prefixed_names } => of_system_view(column, view, *prefixed_names),
-        ViewLabels::Merged => ColumnView { org_table: view, ..of_table(column, names) },
-        ViewLabels::Made(schema) if column.org_table.is_empty() => {
-            ColumnView { schema: schema.as_bytes(), org_table: view, ..column }
+    match names.view(column.table) {
+        Some(ViewLabel::System { view, prefixed_names }) => of_system_view(column, view, prefixed_names),
+        Some(ViewLabel::Merged(view)) => ColumnView { org_table: view, ..of_table(column, names) },
+        Some(ViewLabel::Made { schema, view }) if column.org_table.is_empty() => {
+            ColumnView { schema, org_table: view, ..column }
         }
-        ViewLabels::Made(_) => of_table(column, names),
+        Some(ViewLabel::Made { .. }) | None => of_table(column, names),
     }
 }
 
@@ -218,9 +234,10 @@ fn server_error(scanner: &ResultScanner, frame: &[u8]) -> Option<ServerError> {
     })
 }
 
-/// Whether an error that is all of the answer is left to whoever asked. `seq` is what the client is to read first.
-fn is_held(error: &ServerError, scanner: &ResultScanner, seq: u8, style: &Style<'_>) -> bool {
-    style.held.contains(&error.errno) && !scanner.outcome().had_columns && scanner.last_seq() == seq
+/// Whether an error is left to whoever asked: it is one of those, and all of the answer.
+fn is_held(error: &ServerError, scanner: &ResultScanner, client: &Client, style: &Style<'_>) -> bool {
+    let is_all = !scanner.outcome().had_columns && scanner.last_seq() == client.stream.seq();
+    is_all && style.held.contains(&error.errno)
 }
 
 fn put_error(client: &mut Client, scanner: &ResultScanner, error: Option<&ServerError>, style: &Style<'_>) {
@@ -237,11 +254,8 @@ async fn finish(
     lane: &mut Lane,
     client: &mut Client,
     error: Option<ServerError>,
-    is_held: bool,
 ) -> Result<(), ExecuteError> {
-    if !is_held {
-        client.stream.set_seq(scanner.last_seq().wrapping_add(1));
-    }
+    client.stream.set_seq(scanner.last_seq().wrapping_add(1));
     let seen = scanner.outcome();
     lane.note_outcome(Outcome {
         status: seen.status,
@@ -251,7 +265,6 @@ async fn finish(
         rows: seen.had_columns.then(|| scanner.rows()),
         info: String::new(),
         error,
-        is_held,
     });
     Ok(())
 }

@@ -40,10 +40,12 @@ pub fn check_columns<C: AsRef<[ColumnDef]>>(shards: &[C]) -> Result<Vec<ColumnDe
 /// What differs so that one label does not fit both.
 fn difference(a: &ColumnDef, b: &ColumnDef) -> Option<&'static str> {
     let both_strings = string_rank(a.kind).is_some() && string_rank(b.kind).is_some();
-    let are_columns = !a.org_name.is_empty() && !b.org_name.is_empty();
-    if are_columns && !a.org_name.eq_ignore_ascii_case(&b.org_name) {
-        // a definition that has reached some of the nodes may have put columns in another order; MySQL gives an expression
-        // a name under it where it kept its value in a temporary table
+    // MySQL gives an expression a name under it, but no table, where it kept its value in a temporary table; whether it does
+    // is for each shard's plan to say
+    let is_kept = |unnamed: &ColumnDef, named: &ColumnDef| unnamed.org_name.is_empty() && named.org_table.is_empty();
+    let has_one_origin = a.org_name.eq_ignore_ascii_case(&b.org_name) || is_kept(a, b) || is_kept(b, a);
+    if !has_one_origin {
+        // a definition that has reached some of the nodes may have put columns in another order
         Some("the column under it")
     } else if a.kind != b.kind && !both_strings {
         Some("the type")
@@ -108,7 +110,9 @@ mod tests {
         let mut other = named.clone();
         other.org_name = b"price".to_vec().into();
         assert!(check_columns(&[vec![column(ColumnType::LONG)], vec![named.clone()]]).is_ok());
-        assert!(check_columns(&[vec![named], vec![other]]).is_err());
+        assert!(check_columns(&[vec![named.clone()], vec![other]]).is_err());
+        named.org_table = b"orders".to_vec().into();
+        assert!(check_columns(&[vec![column(ColumnType::LONG)], vec![named]]).is_err());
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) enum Advance {
 const BLOCK_ROWS: usize = 64;
 
 /// A row whose keys are decoded.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 struct Decoded {
     /// [`Keys::prefix`].
     prefix: u64,
@@ -188,7 +188,10 @@ impl Input {
             match decoded {
                 Ok(end) => self.next_packet = end,
                 // LIMIT may end the answer before it is this row's turn.
-                Err(_) if !self.block.is_empty() => break,
+                Err(_) if !self.block.is_empty() => {
+                    self.keys.truncate(self.block.len() * self.width);
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -206,11 +209,7 @@ impl Input {
     ) -> Result<(), MergeError> {
         let bytes = &self.chunk[row.clone()];
         let first_key = self.keys.len();
-        let decoded = keys.decode(shape, bytes, &mut self.cells, &mut self.keys);
-        let Ok(visible_end) = decoded else {
-            self.keys.truncate(first_key);
-            return decoded.map(drop);
-        };
+        let visible_end = keys.decode(shape, bytes, &mut self.cells, &mut self.keys)?;
         let prefix = keys.prefix(bytes, &self.keys[first_key..]);
         let last_prefix = self.block.last().map(|last| last.prefix).or(before.map(|before| before.prefix));
         let mut repeats = false;
@@ -222,7 +221,6 @@ impl Input {
             let next = Row { bytes, keys: &self.keys[first_key..] };
             let order = keys.compare(last, next, self.width);
             if order == Ordering::Greater && !keys.may_precede(last, next) {
-                self.keys.truncate(first_key);
                 return Err(keys.out_of_order());
             }
             repeats = order == Ordering::Equal;

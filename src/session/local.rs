@@ -216,22 +216,20 @@ impl Session {
     ) -> Result<Flow, Failure> {
         let (vars, lex_mode) = (std::sync::Arc::clone(&self.state.vars), self.state.lex_mode);
         // The values stand before the statement, whose tables are none of theirs.
-        let mut result = self.set(items, &text.sql[..statement.start]).await.map(|()| Flow::Continue);
-        if result.is_ok() {
-            result = match reading(&vars) == reading(&self.state.vars) {
-                true => {
-                    let inner = text.slice(statement);
-                    let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
-                    Box::pin(self.statement(inner, scanned)).await
-                }
-                // MariaDB has read the statement before the mode holds; a server that gets it alone reads it under the mode
-                false => Err(SqlError::not_supported(
-                    "SET STATEMENT with a sql_mode under which texts are read in another way",
-                    "set it for the session",
-                )
-                .into()),
-            };
-        }
+        let result = match self.set(items, &text.sql[..statement.start]).await {
+            Err(failure) => Err(failure),
+            // MariaDB has read the statement before the mode holds; a server that gets it alone reads it under the mode
+            Ok(()) if reading(&vars) != reading(&self.state.vars) => Err(SqlError::not_supported(
+                "SET STATEMENT with a sql_mode under which texts are read in another way",
+                "set it for the session",
+            )
+            .into()),
+            Ok(()) => {
+                let inner = text.slice(statement);
+                let scanned = scan(&inner.sql, self.state.lex_mode, &mut self.literals);
+                Box::pin(self.statement(inner, scanned)).await
+            }
+        };
         self.state.vars = vars;
         self.state.lex_mode = lex_mode;
         result

@@ -1,7 +1,7 @@
 //! Physical names back to the logical ones, in metadata and error texts.
 
-use crate::execute::relay::Names;
-use crate::plan::types::{NameMap, ViewName};
+use crate::execute::relay::{Names, ViewLabel};
+use crate::plan::types::{NameMap, ViewLabels};
 
 impl Names for NameMap {
     fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
@@ -10,8 +10,14 @@ impl Names for NameMap {
         NameMap::logical(self, schema, table).map(|(schema, table)| (schema.as_bytes(), table.as_bytes()))
     }
 
-    fn view(&self, table: &[u8]) -> Option<&ViewName> {
-        self.views.iter().find(|view| view.visible.as_bytes().eq_ignore_ascii_case(table))
+    fn view<'a>(&'a self, table: &[u8]) -> Option<ViewLabel<'a>> {
+        let found = self.views.iter().find(|view| view.visible.as_bytes().eq_ignore_ascii_case(table))?;
+        let view = found.view.as_bytes();
+        Some(match &found.labels {
+            ViewLabels::System { prefixed_names } => ViewLabel::System { view, prefixed_names: *prefixed_names },
+            ViewLabels::Merged => ViewLabel::Merged(view),
+            ViewLabels::Made(schema) => ViewLabel::Made { schema: schema.as_bytes(), view },
+        })
     }
 
     /// Servers name tables as `'schema.table'`, `` `schema`.`table` ``, `'table'`, `` `table` `` and, for keys, as

@@ -10,7 +10,7 @@ use super::prepared::{Cursor, Prepared};
 use super::query::Text;
 use super::values::raw_value;
 use super::{Diagnostic, Failure, Session, Snapshot};
-use crate::backend::{BackendError, Role, StatementText};
+use crate::backend::{Role, StatementText};
 use crate::execute::lane::{Outcome, Request};
 use crate::execute::relay::{Names, Style, relay};
 use crate::execute::{ExecuteError, Lane, Watch};
@@ -216,16 +216,6 @@ impl Session {
             let seq = self.client.stream.seq();
             let result = self.relay_one(&mut lane, shard, input).await;
             match result {
-                Ok(()) if lane.outcome().is_held => {
-                    let error = lane.outcome().error.clone();
-                    let error = error.map(|error| ExecuteError::Backend(BackendError::Server(error)));
-                    let error = error.unwrap_or(ExecuteError::DefinitionChanged);
-                    let failure = self.lane_failed(lane, error, snapshot);
-                    return Err(match &shard.names {
-                        Some(names) => failure.renamed(&**names),
-                        None => failure,
-                    });
-                }
                 Ok(()) => {
                     let open = self.note_cursor(&mut lane, shard, input);
                     return self.after_single(lane, snapshot, plan, bound).await.map(|()| open);

@@ -34,18 +34,16 @@ impl Session {
             let schema = name.schema.as_ref().map(|schema| schema.text.as_str()).or(self.state.schema.as_deref());
             LogicalTable { schema: schema.unwrap_or_default().into(), table: name.table.text.as_str().into() }
         };
-        let named: Vec<(Role, LogicalTable)> = tables.iter().map(|table| (table.role, logical(&table.name))).collect();
         // in ALTER TABLE the references of foreign keys may stand between the two
         let mut target = None;
-        for (role, table) in named {
-            match role {
-                Role::Target => target = Some(table),
+        for table in tables {
+            match table.role {
+                Role::Target => target = Some(logical(&table.name)),
                 Role::NewName => {
-                    let known = target.take();
-                    let known =
-                        known.and_then(|old| self.temporary_tables.iter_mut().find(|known| is_same(known, &old)));
-                    if let Some(known) = known {
-                        *known = table;
+                    if let Some(old) = target.take()
+                        && let Some(known) = self.temporary_tables.iter_mut().find(|known| is_same(known, &old))
+                    {
+                        *known = logical(&table.name);
                     }
                 }
                 _ => {}

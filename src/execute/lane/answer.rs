@@ -143,7 +143,7 @@ impl Lane {
             insert_id: ok.last_insert_id,
             rows,
             info: String::from_utf8_lossy(ok.info).into_owned(),
-            ..Outcome::default()
+            error: None,
         };
         self.finish(outcome)
     }
@@ -175,7 +175,8 @@ impl Lane {
         Ok(())
     }
 
-    fn statement_error(&mut self, packet: &[u8]) -> ExecuteError {
+    /// The error that a statement ended with; the connection is ready for the next one.
+    pub(in crate::execute) fn statement_error(&mut self, packet: &[u8]) -> ExecuteError {
         let error = self.server_error(packet);
         if let Some(lease) = &mut self.lease {
             lease.response_done(None);

@@ -96,10 +96,8 @@ pub(super) fn plan(
         is_binary,
     });
     let more = generated.as_ref().filter(|generated| !generated.in_list).map(|generated| &*generated.maker.column);
-    let list = |more: Option<&str>| match is_empty {
-        true => None,
-        false => listed::list(builder, &builder.shape.refs[keys.refs[0]], info.as_deref(), insert, more),
-    };
+    let known = info.as_deref().filter(|_| !is_empty);
+    let list = |more: Option<&str>| listed::list(builder, &builder.shape.refs[keys.refs[0]], known, insert, more);
     let mut relay = base(builder, keys, Some(0))?;
     if let Some((at, list)) = list(None) {
         relay.pieces(at, [TextPiece::from(&*list)]);

@@ -10,6 +10,7 @@ mod columns;
 mod facts;
 mod from;
 mod lists;
+mod merged;
 mod usable;
 mod walk;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(crate) use builder::{Builder, Position};
 pub(crate) use facts::{Comparison, Fact, bare};
 pub(in crate::plan) use from::{name_range, split_name};
+pub(crate) use merged::{is_row_by_row, keeps_rows};
 pub(crate) use usable::{Classes, Reader};
 pub(crate) use walk::{has_query, is_aggregated, is_constant, names_in};
 

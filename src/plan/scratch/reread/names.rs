@@ -3,15 +3,14 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor,
 };
 
 use super::refused;
 use crate::plan::error::PlanError;
 use crate::plan::functions::{FunctionKind, classify};
 use crate::plan::outline::Outline;
-use crate::plan::shape::{has_query, is_aggregated};
+use crate::plan::shape::{has_query, is_row_by_row};
 use crate::sql::spans;
 
 /// A clause WITH.
@@ -277,36 +276,7 @@ impl Finder<'_> {
 /// Tables, View References, and Common Table Expressions*).
 fn is_merged(query: &Query) -> bool {
     let SetExpr::Select(select) = &*query.body else { return false };
-    !is_open(query) && !select.from.is_empty() && is_row_by_row(select)
-}
-
-fn is_row_by_row(select: &Select) -> bool {
-    let grouped = match &select.group_by {
-        GroupByExpr::All(_) => true,
-        GroupByExpr::Expressions(keys, modifiers) => !keys.is_empty() || !modifiers.is_empty(),
-    };
-    let distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
-    let is_simple = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-            !is_aggregated(expr) && !has_query(expr) && !has_window(expr)
-        }
-        _ => true,
-    };
-    !grouped && !distinct && select.having.is_none() && select.projection.iter().all(is_simple)
-}
-
-fn has_window(node: &impl Visit) -> bool {
-    struct Windows;
-    impl Visitor for Windows {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            match expr {
-                Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
-        }
-    }
-    node.visit(&mut Windows).is_break()
+    !is_open(query) && is_row_by_row(select)
 }
 
 /// Whether a LIMIT stands anywhere in a query, or what may have another value each time that it is evaluated.
