@@ -92,6 +92,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_comments", include_str!("slt/found/comments.slt")),
     ("found_create_select", include_str!("slt/found/create_select.slt")),
     ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
+    ("found_duplicates", include_str!("slt/found/duplicates.slt")),
     ("found_in_list", include_str!("slt/found/in_list.slt")),
     ("found_programs", include_str!("slt/found/programs.slt")),
     ("found_scratch_reads", include_str!("slt/found/scratch_reads.slt")),

@@ -211,6 +211,8 @@ pub struct Bound {
     pub keeps_last_insert_id: bool,
     /// What a server would report as the insert id is not [`insert_id`](Self::insert_id): the proxy answers itself.
     pub answers_insert_id: bool,
+    /// How the server's report tells whether the row with the generated key was inserted.
+    pub told: Told,
     /// A row of an INSERT that changes nothing is a duplicate that was left out.
     pub unchanged_is_duplicate: bool,
     /// Columns for which a row of an INSERT says DEFAULT.
@@ -362,6 +364,32 @@ impl Bound {
             None => LastInsertId::AsReported,
         }
     }
+
+    /// The same, where the server's report tells whether the row was there already.
+    pub fn last_insert_id_after(&self, reported: u64) -> LastInsertId {
+        match (self.told, self.insert_id) {
+            (Told::Number { .. }, Some(id)) if id == reported => LastInsertId::Generated(id),
+            (Told::Number { sets: false }, Some(_)) => LastInsertId::Kept,
+            (Told::Number { sets: true }, Some(_)) => LastInsertId::AsReported,
+            (Told::Set, Some(_)) if reported != 0 => LastInsertId::AsReported,
+            _ => self.last_insert_id(),
+        }
+    }
+}
+
+/// How a server's report of one row with ON DUPLICATE KEY UPDATE tells whether the generated key was inserted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Told {
+    /// It does not.
+    #[default]
+    Never,
+    /// Its AUTO_INCREMENT column is reported: this key if it was inserted, another if not.
+    Number {
+        /// A row that is there sets LAST_INSERT_ID().
+        sets: bool,
+    },
+    /// The key is no AUTO_INCREMENT column: only a row that is there reports something, by LAST_INSERT_ID(key).
+    Set,
 }
 
 /// What LAST_INSERT_ID() becomes after a statement.

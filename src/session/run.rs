@@ -295,12 +295,20 @@ impl Session {
         bound: &Bound,
     ) -> Result<(), Failure> {
         let outcome = lane.outcome().clone();
-        let last_insert_id = bound.last_insert_id();
+        // rows come without an insert id
+        let last_insert_id = match outcome.rows {
+            None => bound.last_insert_id_after(outcome.insert_id),
+            Some(_) => bound.last_insert_id(),
+        };
         self.note_outcome(&outcome, last_insert_id, !plan.tables.is_empty());
         if outcome.error.is_none() {
             // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
             if plan.reads_back() {
                 Box::pin(self.read_back(&mut lane, plan)).await;
+            }
+            // to the server it was a key that the statement gave
+            if let (LastInsertId::Generated(id), None) = (last_insert_id, outcome.rows) {
+                self.state.last_insert_id = id;
             }
             self.pin_for(plan, &mut lane);
             self.note_temporary_tables(plan);

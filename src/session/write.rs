@@ -88,6 +88,10 @@ impl Session {
             Ok(First::AsMade) => {}
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         }
+        if bound.last_insert_id_after(outcome.insert_id) == LastInsertId::AsReported {
+            // of the row that was there already
+            (bound.insert_id, bound.answers_insert_id) = (None, false);
+        }
         if let Within::Client | Within::Locked = within {
             let end = if within == Within::Client { RELEASE } else { COMMIT_HELD };
             let released = join_all(lanes.iter_mut().map(|lane| lane.run(end))).await;

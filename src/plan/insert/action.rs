@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::on_duplicate::Setter;
 use crate::config::KeyGenerator;
 use crate::id::{Key, KeyMaker, uuid};
 use crate::plan::KeySource;
 use crate::plan::anchor::Span;
 use crate::plan::error::PlanError;
 use crate::plan::template::{Filling, InsertFilling, Template};
-use crate::plan::types::{Bound, NameMap, NoSession, ParamSource, SessionValues, ShardStatement};
+use crate::plan::types::{Bound, NameMap, NoSession, ParamSource, SessionValues, ShardStatement, Told};
 use crate::plan::unit::{Unit, quoted};
 use crate::route::condition::StoreError;
 use crate::route::key::{KeyType, RawValue};
@@ -53,6 +54,10 @@ pub(crate) struct InsertAction {
     pub updates_duplicates: bool,
     /// ON DUPLICATE KEY UPDATE sets LAST_INSERT_ID().
     pub sets_last_insert_id: bool,
+    /// LAST_INSERT_ID(x) is in it.
+    pub setter: Option<Setter>,
+    /// How the report of one row tells whether its generated key was inserted.
+    pub told: Told,
     /// The server reports what it is to report: of one row with an AUTO_INCREMENT column, or where it knows better.
     pub reports_insert_id: bool,
 }
@@ -129,6 +134,9 @@ impl InsertAction {
     ) -> Result<Bound, PlanError> {
         self.check_numbered(values)?;
         let generated = self.generate(values, ids)?;
+        if let Some(setter) = &self.setter {
+            setter.check(self.rows.len(), generated.iter().any(Option::is_some), session)?;
+        }
         let unit = &self.unit[0];
         let mut by_node: Vec<Vec<usize>> = vec![Vec::new(); unit.place.nodes().len()];
         for (index, row) in self.rows.iter().enumerate() {
@@ -175,6 +183,7 @@ impl InsertAction {
             // the proxy makes all keys that are made: what a server reports was in the statement
             keeps_last_insert_id: insert_id.is_none() && !self.sets_last_insert_id,
             answers_insert_id: insert_id.is_some() && !self.reports_insert_id,
+            told: self.told,
             ..Bound::default()
         })
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::{Expr, Insert, ObjectNamePart, TableObject, visit_expressions};
 
 use super::action::{Cell, Generated, InsertAction, Piece, Row};
+use super::on_duplicate::Setter;
 use super::{is_default, listed, values_of};
 use crate::catalog::TableInfo;
 use crate::config::{KeyGenerator, Schema, TableKey};
@@ -20,6 +21,7 @@ use crate::plan::place::Place;
 use crate::plan::query::{Subject, name_map};
 use crate::plan::shape::Builder;
 use crate::plan::template::Slot;
+use crate::plan::types::Told;
 use crate::plan::unit::quoted;
 use crate::route::key::KeyType;
 use crate::sql::Parsed;
@@ -105,7 +107,21 @@ pub(super) fn plan(
     let relay = relay.build(subject.sql.len(), subject.literals)?;
     let split = split_template(subject, builder, keys, insert, generated.as_ref(), list(more))?;
     let returns = insert.returning.is_some();
-    let assigns = builder.shape.met.assigns_variable;
+    let met = &builder.shape.met;
+    let setter = met.sets_insert_id.then(|| {
+        let generated = generated.as_ref().map(|generated| (&*generated.maker.column, generated.key.is_some()));
+        Setter::of(insert, &keyed.columns, generated, info.as_deref(), parsed.notes.ignore)
+    });
+    let one_node_only = match () {
+        () if met.assigns_variable => Some("user variables that are assigned"),
+        () if setter.is_some() => Some("LAST_INSERT_ID(x)"),
+        () => None,
+    };
+    let told = match insert.on.is_some() && rows.len() == 1 && !returns {
+        true if numbers => Told::Number { sets: setter.is_some() },
+        true if setter.is_some() => Told::Set,
+        _ => Told::Never,
+    };
     let row_count = rows.len();
     Ok(InsertAction {
         unit: keys.units.clone(),
@@ -114,7 +130,7 @@ pub(super) fn plan(
         rows,
         generated,
         numbered: reader.numbered.map(|place| unnumbered(&table, &columns[place])),
-        one_node_only: assigns.then_some("user variables that are assigned"),
+        one_node_only,
         names: name_map(keys),
         explicit_row: values_of(insert).is_some_and(|values| values.explicit_row),
         has_parentheses: values_of(insert).is_some(),
@@ -125,9 +141,10 @@ pub(super) fn plan(
         defaulted: defaulted(insert, columns),
         updates_duplicates: insert.on.is_some(),
         sets_last_insert_id: builder.shape.met.leaves_state,
-        reports_insert_id: ((numbers || insert.on.is_some()) && row_count == 1)
-            || builder.shape.met.leaves_state
-            || returns,
+        setter,
+        told,
+        reports_insert_id: told != Told::Set
+            && (((numbers || insert.on.is_some()) && row_count == 1) || builder.shape.met.leaves_state || returns),
     })
 }
 
