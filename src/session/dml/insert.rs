@@ -175,7 +175,7 @@ impl Session {
         if outcome.info.is_empty() && done.info.counts_records() {
             done.info.add_single_row(outcome.affected_rows, bound.unchanged_is_duplicate);
         }
-        match (bound.last_insert_id(), done.last_insert_id) {
+        match (bound.last_insert_id_after(outcome.insert_id), done.last_insert_id) {
             (_, LastInsertId::Generated(_)) => {}
             (LastInsertId::Generated(id), _) => {
                 (done.insert_id, done.last_insert_id) = (id, LastInsertId::Generated(id));
