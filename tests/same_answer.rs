@@ -90,6 +90,7 @@ fn schemas() {
 const FOUND: &[(&str, &str)] = &[
     ("found_aliases", include_str!("slt/found/aliases.slt")),
     ("found_comments", include_str!("slt/found/comments.slt")),
+    ("found_copies", include_str!("slt/found/copies.slt")),
     ("found_create_select", include_str!("slt/found/create_select.slt")),
     ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
     ("found_duplicates", include_str!("slt/found/duplicates.slt")),

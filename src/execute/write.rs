@@ -15,7 +15,7 @@ use crate::protocol::column::ColumnDef;
 /// How the reports of several shards become one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sum {
-    /// Each shard changed rows of its own.
+    /// What they tell is added up.
     Added,
     /// As `Added`, for an INSERT: a shard that got one row reports no counts in its text.
     OfRows {
@@ -24,8 +24,6 @@ pub enum Sum {
         /// Columns for which a row says DEFAULT: that they have none is told of each such row.
         defaulted: Arc<[Box<str>]>,
     },
-    /// Each shard changed the same rows: one report stands for all.
-    Same,
 }
 
 impl Sum {
@@ -44,12 +42,14 @@ pub struct Step {
     pub request: Request,
     /// The numbers that its rows have in the client's statement; none where they do not matter.
     pub rows: Option<Arc<[u32]>>,
+    /// It does to a copy of a broadcast table what another one does to the first copy, whose report stands for both.
+    pub repeats: bool,
 }
 
 impl Step {
     /// A statement whose rows are not counted.
     pub fn new(request: Request) -> Self {
-        Self { request, rows: None }
+        Self { request, rows: None, repeats: false }
     }
 }
 
@@ -134,10 +134,7 @@ fn put_together(reports: Vec<Report>, sum: Sum) -> Written {
     let is_one = reports.len() == 1;
     // the greatest number of a row so far
     let mut last_row = 0;
-    for (index, report) in reports.into_iter().enumerate() {
-        if sum == Sum::Same && index > 0 {
-            continue;
-        }
+    for report in reports {
         let outcome = report.outcome;
         match &sum {
             Sum::OfRows { unchanged_is_duplicate, .. } if outcome.info.is_empty() && !is_one => {
@@ -230,7 +227,7 @@ async fn run_lane(lane: &mut Lane, steps: Vec<Step>, room: &Room) -> Result<Vec<
                 continue;
             }
         };
-        if failed.is_some() {
+        if failed.is_some() || step.repeats {
             continue;
         }
         if matches!(step.request, Request::UseSchema(_) | Request::Command(_)) {

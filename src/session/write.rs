@@ -60,7 +60,6 @@ impl Session {
             }
         }
         let sum = match plan.kind {
-            _ if bound.same_rows => Sum::Same,
             StatementKind::Insert => sum_of_rows(&bound),
             _ => Sum::Added,
         };
@@ -161,7 +160,7 @@ impl Session {
         let mut requests: Vec<Vec<Step>> = Vec::new();
         // The schema that each lane is in once its requests so far have run.
         let mut schemas: Vec<Option<Arc<str>>> = Vec::new();
-        for shard in &bound.shards {
+        for (number, shard) in bound.shards.iter().enumerate() {
             let index = match lanes.iter().position(|lane| lane.group() == shard.group) {
                 Some(index) => index,
                 None => {
@@ -181,7 +180,8 @@ impl Session {
                 requests[index].push(Step::new(Request::UseSchema(Arc::clone(schema))));
                 schemas[index] = Some(Arc::clone(schema));
             }
-            requests[index].push(Step { request: request(shard, input, false), rows: shard.rows.clone() });
+            let repeats = bound.same_rows && number > 0;
+            requests[index].push(Step { request: request(shard, input, false), rows: shard.rows.clone(), repeats });
         }
         Ok((lanes, requests))
     }

@@ -145,10 +145,7 @@ impl Session {
         self.check_write(&snapshot, &super::super::write::groups_of(&bound))?;
         let (mut lanes, requests) = self.write_lanes(&snapshot, &plan, &bound, Input::Text(&text)).await?;
         let statements: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let sum = match bound.same_rows {
-            true => write::Sum::Same,
-            false => super::super::write::sum_of_rows(&bound),
-        };
+        let sum = super::super::write::sum_of_rows(&bound);
         let watch = Watch { entry: &self.entry };
         let held_bytes = self.shared.limits().max_buffered_bytes;
         let work = async { Ok(write::run(&mut lanes, requests, sum, held_bytes).await) };

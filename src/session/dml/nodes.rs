@@ -29,7 +29,8 @@ impl Session {
         target: &Target,
         statements: Vec<NodeStatement>,
     ) -> Result<(Outcome, Vec<Diagnostic>), Failure> {
-        let same_rows = target.unit.place.broadcast().is_some();
+        // what is done to the copies of a broadcast table is told of the first one
+        let first_copy = target.unit.place.broadcast().and(statements.first()).map(|statement| statement.node);
         let mut lanes: Vec<Lane> = Vec::new();
         let mut requests: Vec<Vec<Step>> = Vec::new();
         let mut groups: Vec<GroupId> =
@@ -50,14 +51,14 @@ impl Session {
         for statement in statements {
             let group = target.unit.node(statement.node).map(|node| node.group);
             if let Some(index) = groups.iter().position(|known| Some(*known) == group) {
-                requests[index].push(Step::new(Request::Query(statement.sql.into())));
+                let repeats = first_copy.is_some_and(|first| first != statement.node);
+                requests[index].push(Step { repeats, ..Step::new(Request::Query(statement.sql.into())) });
             }
         }
         let handles: Vec<_> = lanes.iter().filter_map(Lane::kill_handle).collect();
-        let sum = if same_rows { write::Sum::Same } else { write::Sum::Added };
         let watch = Watch { entry: &self.entry };
         let held_bytes = self.shared.limits().max_buffered_bytes;
-        let work = async { Ok(write::run(&mut lanes, requests, sum, held_bytes).await) };
+        let work = async { Ok(write::run(&mut lanes, requests, write::Sum::Added, held_bytes).await) };
         let written = watch.guard_killing(&self.client, &handles, work).await.and_then(|written| written);
         let Written { outcome, warnings, .. } = match written {
             Ok(written) => written,
