@@ -88,6 +88,7 @@ fn schemas() {
 
 /// Cases that the generator found, each with the rules of its tables in lines that begin with `#!`.
 const FOUND: &[(&str, &str)] = &[
+    ("found_afresh", include_str!("slt/found/afresh.slt")),
     ("found_aliases", include_str!("slt/found/aliases.slt")),
     ("found_comments", include_str!("slt/found/comments.slt")),
     ("found_copies", include_str!("slt/found/copies.slt")),

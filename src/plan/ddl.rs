@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::action::{Action, Everywhere};
 use super::compose::Compose;
 use super::error::PlanError;
+use super::functions;
 use super::given::{Given, GivenStatement};
 use super::keys::Keys;
 use super::opaque;
@@ -276,6 +277,12 @@ fn check_columns(subject: &Subject<'_>, ddl: &Ddl, table: &Named<'_>) -> Result<
             ));
         }
     }
+    if let Some(what) = numbered_apart(subject, ddl, table) {
+        return Err(PlanError::not_supported(
+            format!("adding {what} to '{}': each server would fill it in its own way", rule.name),
+            "add the column without that, give the rows their values, then change it",
+        ));
+    }
     if converts_charset(subject) && has_text_key(subject, table, rule) {
         return Err(PlanError::not_supported(
             format!("changing the character set of '{}', whose sharding key is a text", rule.name),
@@ -283,6 +290,28 @@ fn check_columns(subject: &Subject<'_>, ddl: &Ddl, table: &Named<'_>) -> Result<
         ));
     }
     Ok(())
+}
+
+/// A new column that rows get values of which each server makes by itself: the parts of a table would have the same numbers,
+/// the copies of one other values.
+fn numbered_apart(subject: &Subject<'_>, ddl: &Ddl, table: &Named<'_>) -> Option<&'static str> {
+    let adds = ddl.columns.iter().any(|(change, _)| *change == ColumnChange::Added);
+    if !adds || table.place.nodes().len() < 2 {
+        return None;
+    }
+    let outline = &subject.outline;
+    let word = |index: usize, words: &[&str]| outline.is_keyword(subject.sql, index, words);
+    let equals = |index: usize| outline.tokens().get(index).is_some_and(|token| token.is_symbol(subject.sql, b'='));
+    // `AUTO_INCREMENT = 7` is an option of the table
+    let numbered = |index: usize| word(index, &["AUTO_INCREMENT"]) && !equals(index + 1);
+    // SERIAL is BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE, or the column's name
+    let serial = |index: usize| word(index, &["SERIAL"]) && !word(index - 1, &["ADD", "COLUMN", "EXISTS", "AFTER"]);
+    if (1..outline.tokens().len()).any(|index| numbered(index) || serial(index)) {
+        return Some("an AUTO_INCREMENT column");
+    }
+    let whole = table.place.sharded().is_none();
+    let text = String::from_utf8_lossy(subject.sql);
+    (whole && functions::calls_random(&text)).then_some("a column whose default is made by chance")
 }
 
 /// `CONVERT TO CHARACTER SET`.

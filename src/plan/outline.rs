@@ -189,7 +189,18 @@ impl Outline {
     pub fn is_keyword(&self, sql: &[u8], index: usize, keywords: &[&str]) -> bool {
         let Some(token) = self.tokens.get(index).filter(|token| token.kind == TokenKind::Word) else { return false };
         let after_dot = index > 0 && self.tokens[index - 1].is_symbol(sql, b'.');
+        // MariaDB takes the word for a name, too
+        if token.is_word(sql, "WINDOW") && !self.names_a_window(sql, index) {
+            return false;
+        }
         !after_dot && keywords.iter().any(|keyword| token.is_word(sql, keyword))
+    }
+
+    /// `WINDOW name AS (…)`.
+    fn names_a_window(&self, sql: &[u8], index: usize) -> bool {
+        let is_name = |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName);
+        self.tokens.get(index + 1).is_some_and(is_name)
+            && self.tokens.get(index + 2).is_some_and(|token| token.is_word(sql, "AS"))
     }
 
     fn skip_modifiers(&self, sql: &[u8], mut index: usize) -> usize {

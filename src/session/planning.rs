@@ -345,11 +345,17 @@ pub(super) fn tables_named(
         Some(DdlKind::DefineView(query)) => sql.get(query.clone()).unwrap_or_default(),
         _ => sql,
     };
+    let session = session_statement::parse(sql, mode);
+    if let Some(SessionStatement::Show(Show::Create { name, .. })) = session {
+        return vec![(name.schema.map(|schema| schema.text), name.table.text)];
+    }
     let Ok(parsed) = parse(text, mode) else {
-        return match (session_statement::parse(sql, mode), ddl) {
-            (Some(SessionStatement::Show(Show::Create { name, .. })), _) => {
-                vec![(name.schema.map(|schema| schema.text), name.table.text)]
-            }
+        return match (session, ddl) {
+            // EXTENDED, PARTITIONS and other words that are not parsed stand before what is
+            (Some(SessionStatement::Explain(explain)), _) => match sql.get(explain.statement) {
+                Some(inner) if !inner.is_empty() && inner.len() < sql.len() => tables_named(inner, mode, rules, chosen),
+                _ => Vec::new(),
+            },
             (Some(_), _) => Vec::new(),
             (None, Some(DdlKind::CreateTable { query: None, .. } | DdlKind::AlterTable)) => Vec::new(),
             (None, _) => guessed(text, mode, rules, chosen),

@@ -58,8 +58,15 @@ impl Weave<'_, '_> {
             // of a group that the shards cut into smaller ones
             return Err(refused("several aggregates with DISTINCT"));
         }
+        if !implicit {
+            return self.group_keys();
+        }
+        if self.spec.aggregates.is_empty() {
+            // the merge makes one row of the shards' only where it adds up a column of them
+            return Err(refused("rows that become one by an aggregate in ORDER BY alone"));
+        }
         // ORDER BY of the one row of an aggregate orders nothing
-        if implicit { Ok(()) } else { self.group_keys() }
+        Ok(())
     }
 
     fn group_item(&mut self, item: &Item, implicit: bool, whole: bool) -> Result<(), PlanError> {

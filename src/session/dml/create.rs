@@ -289,6 +289,10 @@ impl Session {
             error => error.into(),
         })?;
         let create = shown.rows.first().map(|row| text(row, 1).into_owned()).unwrap_or_default();
+        if create.contains("ENGINE=SEQUENCE") {
+            // `seq_1_to_10` is there on each server, and no table of that name can be made
+            return Ok(());
+        }
         let columns = columns_of(&create).ok_or_else(|| {
             refused(format!("CREATE TABLE … SELECT over several shards from '{table}', which is a view"))
         })?;
