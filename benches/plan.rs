@@ -164,7 +164,7 @@ fn hit(c: &mut Criterion) {
                 let sql = black_box(sql).as_bytes();
                 let scanned = scan(sql, LexMode::default(), &mut literals);
                 let plan = cache.get(&fixture.key(scanned.fingerprint), sql, &literals)?;
-                plan.bind(sql, &literals, &[], &NoSession, &|_, _| Err(shardloom::id::IdError::OutOfRange)).ok()
+                plan.bind(sql, &literals, &[], &NoSession, &|_, _, _| Err(shardloom::id::IdError::OutOfRange)).ok()
             });
         });
     }
@@ -183,8 +183,10 @@ fn prepared(c: &mut Criterion) {
         b.iter(|| {
             let params = [RawValue::Int(black_box(4711))];
             let plan = cache.get(black_box(&key), sql.as_bytes(), &literals)?;
-            plan.bind(sql.as_bytes(), &literals, &params, &NoSession, &|_, _| Err(shardloom::id::IdError::OutOfRange))
-                .ok()
+            plan.bind(sql.as_bytes(), &literals, &params, &NoSession, &|_, _, _| {
+                Err(shardloom::id::IdError::OutOfRange)
+            })
+            .ok()
         });
     });
 }

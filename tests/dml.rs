@@ -206,6 +206,19 @@ fn a_loaded_file_is_a_part_of_the_transaction_and_gets_keys() {
     same(&mut clients, "SELECT * FROM counted ORDER BY id");
     load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE counted", b"\\N\t1\td\n0\t2\te\n", 100);
     same(&mut clients, "SELECT * FROM counted ORDER BY id");
+    // the numbers in a file are not made once more, and what is rounded to 0 is none
+    load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE counted", b"90\t1\tf\n91\t2\tg\n", 100);
+    load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE counted", b"00\t1\th\n0.2\t2\ti\n", 100);
+    for client in &mut clients {
+        // which number comes next is the servers' own affair
+        client.run("REPLACE INTO counted (owner, v) VALUES (1, 'j'), (2, 'k')");
+    }
+    same(&mut clients, "SET sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')");
+    load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE counted", b"0\t1\tl\n", 100);
+    same(&mut clients, "SELECT id > 0, owner, v FROM counted ORDER BY v");
+    same(&mut clients, "SELECT COUNT(DISTINCT id) FROM counted");
+    let sql = "LOAD DATA LOCAL INFILE 'x' INTO TABLE counted (owner, v) SET id = NULL";
+    assert!(matches!(clients[1].query(sql), Response::Err(error) if error.errno == 1235));
     // a client that sends no files is told so, and goes on
     let mut refused = sides.clients("dml_load_tx", 0);
     let sql = "LOAD DATA LOCAL INFILE 'x' INTO TABLE items (id, name)";

@@ -95,6 +95,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_create_select", include_str!("slt/found/create_select.slt")),
     ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
     ("found_duplicates", include_str!("slt/found/duplicates.slt")),
+    ("found_given_keys", include_str!("slt/found/given_keys.slt")),
     ("found_in_list", include_str!("slt/found/in_list.slt")),
     ("found_programs", include_str!("slt/found/programs.slt")),
     ("found_scratch_reads", include_str!("slt/found/scratch_reads.slt")),

@@ -34,6 +34,8 @@ pub struct KeyMaker {
     pub column: Arc<str>,
     /// Where the rows are that have keys already.
     pub nodes: Arc<[DataNode]>,
+    /// The greatest number that the column takes.
+    pub greatest: u64,
 }
 
 /// A generated key.

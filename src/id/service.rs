@@ -56,7 +56,8 @@ impl Keys {
 
     /// Notes the greatest key that a client gave itself.
     pub fn note_given(&self, maker: &KeyMaker, key: u64) {
-        if matches!(maker.generator, KeyGenerator::AutoSegment { .. }) {
+        // what the column does not take is refused by its server, and nothing counts on from it
+        if matches!(maker.generator, KeyGenerator::AutoSegment { .. }) && key <= maker.greatest {
             self.segment(&maker.sequence).note_given(key);
         }
     }

@@ -25,7 +25,7 @@ impl Plan {
             return expanded.plan().describe(&text, &own, params, session);
         }
         let numbers = |count: u32| (1..=u64::from(count)).map(Key::Int).collect();
-        let bound = self.bind_with(sql, literals, params, session, &|_, count| Ok(numbers(count)));
+        let bound = self.bind_with(sql, literals, params, session, &|_, count, _| Ok(numbers(count)));
         match (bound, &self.compose) {
             (Err(PlanError::NotSupported { .. } | PlanError::UnknownKey(_)), Some(compose)) => {
                 Ok(compose.describe(sql, literals))

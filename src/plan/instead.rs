@@ -33,7 +33,7 @@ impl Instead {
     /// Its statements.
     pub fn bind(&self, session: &dyn SessionValues) -> Result<Bound, PlanError> {
         // it inserts nothing
-        let none: Ids<'_> = &|_, _| Err(IdError::OutOfRange);
+        let none: Ids<'_> = &|_, _, _| Err(IdError::OutOfRange);
         let mut bound = self.plan.bind(&self.sql, &self.literals, &[], session, none)?;
         bound.shards.iter_mut().for_each(|shard| self.written_out(shard));
         Ok(bound)

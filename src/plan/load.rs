@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::PlanContext;
 use super::error::PlanError;
+pub(crate) use super::insert::OwnKey;
 use super::keys::key_type;
 use super::place::{Place, locate};
 use super::query::names_of;
@@ -27,6 +28,8 @@ pub(crate) struct LoadPlan {
     keys: Vec<Option<usize>>,
     /// The column that is generated, and where it stands.
     generated: Option<(Arc<KeyMaker>, Option<usize>)>,
+    /// In that column 0 counts as no value.
+    zero_generates: bool,
     /// How many fields a line has.
     width: usize,
     /// The list of columns of a statement without one: a node whose columns are in another order takes each field for what
@@ -84,9 +87,21 @@ pub(crate) fn plan(context: &PlanContext<'_>, load: LoadData) -> Result<Option<L
         }
         keys.push(at);
     }
-    let generated = generator
-        .filter(|generator| !load.assigned.iter().any(|assigned| **assigned == *generator.column))
-        .map(|generator| (Arc::new(super::insert::maker(&place, &generator)), position(&generator.column)));
+    if let Some(generator) = &generator
+        && load.assigned.iter().any(|assigned| **assigned == *generator.column)
+    {
+        return Err(refused(
+            format!("SET of the generated column '{}' in LOAD DATA", generator.column),
+            "load the value from the file, or leave the column out",
+        ));
+    }
+    let numbers = generator.as_ref().is_some_and(|generator| {
+        info.as_deref().and_then(|info| info.column(&generator.column)).is_some_and(|(_, column)| column.auto_increment)
+    });
+    let zero_generates = numbers && !context.mode.no_auto_value_on_zero;
+    let generated = generator.map(|generator| {
+        (Arc::new(super::insert::maker(&place, &generator, info.as_deref())), position(&generator.column))
+    });
     if place.broadcast().is_some()
         && let Some(numbered) = info.as_deref().and_then(TableInfo::auto_increment)
         && position(&numbered.name.to_lowercase()).is_none()
@@ -106,7 +121,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, load: LoadData) -> Result<Option<L
         Condition::Any,
     );
     let names = names_of(std::slice::from_ref(&unit));
-    Ok(Some(LoadPlan { unit, keys, generated, width: columns.len(), list, names, load }))
+    Ok(Some(LoadPlan { unit, keys, generated, zero_generates, width: columns.len(), list, names, load }))
 }
 
 /// What the fields of a line go into.
@@ -126,12 +141,19 @@ fn list(context: &PlanContext<'_>, load: &LoadData, info: Option<&TableInfo>) ->
 }
 
 impl LoadPlan {
-    /// Whether a line has no value for the generated column.
-    pub fn lacks_key(&self, fields: &[Field]) -> bool {
-        let Some((_, at)) = &self.generated else { return false };
-        let Some(field) = at.and_then(|at| fields.get(at)) else { return true };
-        let number = |value: &Vec<u8>| value.is_empty() || value.as_slice() == b"0";
-        field.value.as_ref().is_none_or(number)
+    /// What a line gives for the generated column; nothing where the table has none.
+    pub fn own_key(&self, fields: &[Field]) -> Result<Option<OwnKey>, PlanError> {
+        let Some((maker, at)) = &self.generated else { return Ok(None) };
+        let value = match at.and_then(|at| fields.get(at)).map(|field| &field.value) {
+            Some(Some(value)) => RawValue::Text(value.as_slice().into()),
+            Some(None) | None => RawValue::Null,
+        };
+        match OwnKey::of_value(&value, self.zero_generates) {
+            // an empty field is a 0
+            OwnKey::NoNumber if matches!(&value, RawValue::Text(text) if text.is_empty()) => Ok(Some(OwnKey::None)),
+            OwnKey::NoNumber | OwnKey::Unknown => Err(PlanError::UnknownKey(maker.column.to_string())),
+            own => Ok(Some(own)),
+        }
     }
 
     /// What makes the missing keys.

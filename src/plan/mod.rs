@@ -87,11 +87,11 @@ pub struct PlanContext<'a> {
     pub prepared: bool,
 }
 
-/// Makes keys: a number of them, from a generator of the rules.
-pub type Ids<'a> = &'a dyn Fn(&KeyMaker, u32) -> Result<Vec<Key>, IdError>;
+/// Makes keys: a number of them, from a generator of the rules, behind a key that the statement gives itself (0 for none).
+pub type Ids<'a> = &'a dyn Fn(&KeyMaker, u32, u64) -> Result<Vec<Key>, IdError>;
 
 /// The same, inside: keys of any origin.
-type KeySource<'a> = &'a dyn Fn(&KeyMaker, u32) -> Result<Vec<Key>, PlanError>;
+type KeySource<'a> = &'a dyn Fn(&KeyMaker, u32, u64) -> Result<Vec<Key>, PlanError>;
 
 /// What is done with every text of one fingerprint.
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ impl Plan {
         session: &dyn SessionValues,
         ids: Ids<'_>,
     ) -> Result<Bound, PlanError> {
-        self.bind_with(sql, literals, params, session, &|maker, count| Ok(ids(maker, count)?))
+        self.bind_with(sql, literals, params, session, &|maker, count, behind| Ok(ids(maker, count, behind)?))
     }
 
     /// Whether each row of an INSERT has a value for its AUTO_INCREMENT column.
@@ -187,7 +187,7 @@ impl Plan {
             Action::Expanded(expanded) => expanded.sample(sql, literals),
             Action::OnlyComposed(only) => Ok(only.sample()),
             Action::Everywhere(_) | Action::Given(_) => {
-                let none: KeySource<'_> = &|_, _| Ok(Vec::new());
+                let none: KeySource<'_> = &|_, _, _| Ok(Vec::new());
                 let bound = self.bind_with(sql, literals, &[], &NoSession, none)?;
                 bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))
             }

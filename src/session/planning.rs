@@ -254,7 +254,10 @@ impl Session {
     /// Makes a plan ready for one execution that generates no keys.
     pub(super) fn bind(&self, plan: &Plan, sql: &[u8], params: &[RawValue<'_>]) -> Result<Bound, Failure> {
         let keys = &self.shared.keys;
-        Ok(plan.bind(sql, &self.literals, params, &self.asked(), &|maker, count| keys.take(maker, count))?)
+        Ok(plan.bind(sql, &self.literals, params, &self.asked(), &|maker, count, behind| {
+            keys.note_given(maker, behind);
+            keys.take(maker, count)
+        })?)
     }
 
     /// Makes a plan ready for one execution; generated keys are made here, and fetched or waited for where there are none.
@@ -300,7 +303,8 @@ impl Session {
         backends: &Arc<Backends>,
     ) -> (Result<Bound, PlanError>, Option<(KeyMaker, u32)>) {
         let missing = RefCell::new(None);
-        let ids = |maker: &KeyMaker, count: u32| {
+        let ids = |maker: &KeyMaker, count: u32, behind: u64| {
+            self.shared.keys.note_given(maker, behind);
             let taken = self.shared.keys.take(maker, count);
             self.shared.keys.keep_up(maker, backends);
             if let Err(IdError::NotReady | IdError::TooEarly(_)) = taken {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::on_duplicate::Setter;
+use super::own_key::{self, OwnKey};
 use crate::config::KeyGenerator;
 use crate::id::{Key, KeyMaker, uuid};
 use crate::plan::KeySource;
@@ -133,7 +134,8 @@ impl InsertAction {
         ids: KeySource<'_>,
     ) -> Result<Bound, PlanError> {
         self.check_numbered(values)?;
-        let generated = self.generate(values, ids)?;
+        let is_lenient = self.ignores || !session.is_strict();
+        let generated = self.generate(values, ids, is_lenient)?;
         if let Some(setter) = &self.setter {
             setter.check(self.rows.len(), generated.iter().any(Option::is_some), session)?;
         }
@@ -156,7 +158,6 @@ impl InsertAction {
             let rows = &by_node[*node];
             // non-strict, a server converts a NULL for a NOT NULL column in one of several rows, yet refuses it in a single
             // one; under IGNORE it leaves out one of several that a CHECK forbids, yet refuses a single one
-            let is_lenient = self.ignores || !session.is_strict();
             let is_of_several = self.rows.len() > 1 || session.writes_read_rows();
             let alone = rows.len() == 1 && is_of_several && is_lenient && self.may_be_select;
             let as_select = alone && !self.rows[rows[0]].has_default;
@@ -247,21 +248,31 @@ impl InsertAction {
         if !matches!(generated.maker.generator, KeyGenerator::AutoSegment { .. }) {
             return None;
         }
-        let given = self.rows.iter().filter_map(|row| match &row.generated {
-            Cell::Value(source) => match values.get(source) {
-                RawValue::Int(key) => u64::try_from(key).ok(),
-                RawValue::Text(text) => std::str::from_utf8(&text).ok()?.trim().parse().ok(),
-                _ => None,
-            },
-            Cell::Missing => None,
-        });
-        given.max().filter(|key| *key > 0).map(|key| (Arc::clone(&generated.maker), key))
+        let key = own_key::greatest(&self.rows, values);
+        (key > 0).then(|| (Arc::clone(&generated.maker), key))
     }
 
     /// The generated key of each row that has none of its own.
-    fn generate(&self, values: &Values<'_>, ids: KeySource<'_>) -> Result<Vec<Option<Key>>, PlanError> {
+    fn generate(
+        &self,
+        values: &Values<'_>,
+        ids: KeySource<'_>,
+        is_lenient: bool,
+    ) -> Result<Vec<Option<Key>>, PlanError> {
         let Some(generated) = &self.generated else { return Ok(Vec::new()) };
-        let lacks = |row: &Row| is_missing(&row.generated, generated.zero_generates, values);
+        let own = |row: &Row| OwnKey::of(&row.generated, generated.zero_generates, values);
+        let lacks = |row: &Row| own(row) == OwnKey::None;
+        let may_lack = |row: &Row| match own(row) {
+            OwnKey::Unknown => true,
+            OwnKey::NoNumber => is_lenient,
+            _ => false,
+        };
+        if self.rows.iter().any(may_lack) {
+            return Err(PlanError::not_supported(
+                format!("a value that is not plain for the generated column '{}'", generated.maker.column),
+                "give a plain value of the column's type, or none",
+            ));
+        }
         let missing = self.rows.iter().filter(|row| lacks(row)).count();
         if missing == 0 {
             return Ok(Vec::new());
@@ -270,7 +281,10 @@ impl InsertAction {
             return Err(PlanError::Internal("rows of different shapes"));
         }
         let count = u32::try_from(missing).map_err(|_| PlanError::not_supported("so many rows", "split them"))?;
-        let mut made = ids(&generated.maker, count)?.into_iter();
+        // a server counts on from what a row before has given
+        let last = self.rows.iter().rposition(lacks).unwrap_or_default();
+        let before = own_key::greatest(&self.rows[..last], values);
+        let mut made = ids(&generated.maker, count, before)?.into_iter();
         self.rows
             .iter()
             .map(|row| match lacks(row) {
@@ -326,26 +340,15 @@ impl InsertAction {
 
     fn check_numbered(&self, values: &Values<'_>) -> Result<(), PlanError> {
         let Some(refusal) = &self.numbered else { return Ok(()) };
-        let lacks = |row: &Row| row.numbered.as_ref().is_some_and(|cell| is_missing(cell, true, values));
+        let may_lack = |cell: &Cell| !matches!(OwnKey::of(cell, true, values), OwnKey::Number(_) | OwnKey::Other);
+        let lacks = |row: &Row| row.numbered.as_ref().is_some_and(may_lack);
         if self.rows.iter().any(lacks) { Err(refusal.clone()) } else { Ok(()) }
     }
 }
 
 /// Whether the server would make a value of its own.
 pub(crate) fn is_missing(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> bool {
-    match cell {
-        Cell::Missing => true,
-        Cell::Value(source) => match values.get(source) {
-            RawValue::Null => true,
-            RawValue::Int(0) => zero_generates,
-            // as the column stores it: 0, or an error
-            RawValue::Text(text) => {
-                let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<f64>().ok());
-                zero_generates && number == Some(0.0)
-            }
-            _ => false,
-        },
-    }
+    OwnKey::of(cell, zero_generates, values) == OwnKey::None
 }
 
 /// The rows of one node.

@@ -3,6 +3,7 @@
 mod action;
 mod listed;
 mod on_duplicate;
+mod own_key;
 mod rows;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::route::source::Source;
 use crate::sql::Parsed;
 use crate::sql::splice::Piece as TextPiece;
 pub(crate) use action::{Cell, InsertAction, is_missing};
+pub(crate) use own_key::OwnKey;
 pub(crate) use rows::{default_generator, maker};
 
 /// Plans an INSERT or REPLACE.
@@ -218,9 +220,9 @@ pub(crate) fn sequence_of(schema: &Arc<Schema>, table: &Arc<Table>) -> Option<Ke
     match &table.key_generator {
         Some(generator) => {
             let counts = matches!(generator.generator, KeyGenerator::AutoSegment { .. });
-            counts.then(|| rows::maker(&place, generator))
+            counts.then(|| rows::maker(&place, generator, None))
         }
-        None => Some(rows::maker(&place, &rows::counted(schema, "")?)),
+        None => Some(rows::maker(&place, &rows::counted(schema, "")?, None)),
     }
 }
 
@@ -289,8 +291,8 @@ impl Builder<'_> {
             None if insert.source.is_none() => {
                 insert.assignments.get(position).is_some_and(|assignment| gives(&assignment.value))
             }
-            // the rows of another broadcast table have their numbers
-            None => true,
+            // what a query gives is looked at when it is read
+            None => false,
         }
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn plan(
         in_list: reader.generated.is_some(),
         zero_generates: numbers && !subject.context.mode.no_auto_value_on_zero,
         set: if insert.assignments.is_empty() { None } else { Some(quoted(&generator.column).into()) },
-        maker: Arc::new(maker(&unit.place, &generator)),
+        maker: Arc::new(maker(&unit.place, &generator, info.as_deref())),
         is_binary,
     });
     let more = generated.as_ref().filter(|generated| !generated.in_list).map(|generated| &*generated.maker.column);
@@ -170,13 +170,24 @@ pub(super) fn to_evaluate(
         numbered: None,
         width: columns.len(),
     };
+    // what a server would number where it is NULL or 0
+    let info = subject.context.catalog.table(unit.place.schema(), unit.place.table());
+    let generator = unit.keyed.as_ref().and_then(|keyed| keyed.table.key_generator.as_ref());
+    let numbered = info.as_deref().and_then(TableInfo::auto_increment).map(|column| column.name.to_lowercase());
+    let filled: Vec<usize> = generator
+        .map(|generator| &*generator.column)
+        .into_iter()
+        .chain(numbered.as_deref())
+        .filter_map(position)
+        .collect();
     let mut found = Vec::new();
     for (exprs, cells) in reader.cells(insert)? {
         if exprs.len() != cells.len() {
             return None;
         }
         for (index, (expr, cell)) in exprs.iter().zip(&cells).enumerate() {
-            let is_key = reader.keys.contains(&Some(index)) && !has_default(expr) && !builder.constant(expr).is_known();
+            let leads = reader.keys.contains(&Some(index)) || filled.contains(&index);
+            let is_key = leads && !has_default(expr) && !builder.constant(expr).is_known();
             let is_query = has_query(expr) && !is_broadcast;
             // each server would come to another value
             let is_random = is_broadcast && has_random(expr);
@@ -184,6 +195,9 @@ pub(super) fn to_evaluate(
                 continue;
             }
             let names_column = visit_expressions(*expr, |inner| match inner {
+                Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
+                    ControlFlow::Continue(())
+                }
                 Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             });
@@ -216,12 +230,14 @@ pub(super) fn counted(schema: &Schema, column: &str) -> Option<TableKey> {
 }
 
 /// The maker of a table's keys.
-pub(crate) fn maker(place: &Place, generator: &TableKey) -> KeyMaker {
+pub(crate) fn maker(place: &Place, generator: &TableKey, info: Option<&TableInfo>) -> KeyMaker {
+    let column = info.and_then(|info| info.column(&generator.column));
     KeyMaker {
         generator: generator.generator,
         sequence: format!("{}.{}", place.schema(), place.table().to_lowercase()).into(),
         column: Arc::clone(&generator.column),
         nodes: place.nodes().into(),
+        greatest: column.and_then(|(_, column)| column.key_type.greatest()).unwrap_or(u64::MAX),
     }
 }
 

@@ -135,6 +135,12 @@ impl KeyType {
         }
     }
 
+    /// The greatest number that a column of integers takes.
+    pub fn greatest(&self) -> Option<u64> {
+        let Self::Int { unsigned, bits } = self else { return None };
+        u64::try_from(*Self::int_range(*unsigned, *bits).end()).ok()
+    }
+
     /// Least and greatest value of an integer type.
     pub(super) fn int_range(unsigned: bool, bits: u8) -> std::ops::RangeInclusive<i128> {
         let bits = u32::from(bits.clamp(1, 64));

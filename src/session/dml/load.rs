@@ -15,7 +15,8 @@ use crate::execute::{ExecuteError, Lane, Watch, infile};
 use crate::id::{IdError, Key, MAX_FETCHES};
 use crate::net::NetError;
 use crate::plan::LastInsertId;
-use crate::plan::load::LoadPlan;
+
+use crate::plan::load::{LoadPlan, OwnKey};
 use crate::protocol::Capabilities;
 use crate::session::query::Text;
 use crate::session::{Failure, Flow, Session, Snapshot};
@@ -172,9 +173,15 @@ impl Session {
             }
             loading.row += 1;
             let fields = lines.fields(line);
-            let key = match plan.lacks_key(&fields) {
-                true => self.next_key(plan, &loading.snapshot).await?,
-                false => None,
+            let key = match plan.own_key(&fields)? {
+                Some(OwnKey::None) => self.next_key(plan, &loading.snapshot).await?,
+                Some(OwnKey::Number(number)) => {
+                    if let Some(maker) = plan.maker() {
+                        self.shared.keys.note_given(maker, number);
+                    }
+                    None
+                }
+                _ => None,
             };
             loading.first_key = loading.first_key.or(key.and_then(Key::int));
             for node in plan.nodes(&fields, key)? {
