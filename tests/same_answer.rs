@@ -102,6 +102,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),
     ("found_temporary", include_str!("slt/found/temporary.slt")),
+    ("found_twins", include_str!("slt/found/twins.slt")),
     ("found_writes", include_str!("slt/found/writes.slt")),
 ];
 

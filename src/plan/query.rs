@@ -1,6 +1,7 @@
 //! SELECT.
 
-use std::ops::ControlFlow;
+use std::cell::RefCell;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use sqlparser::ast::{ObjectName, Query, SetExpr, Visit, Visitor};
@@ -11,7 +12,7 @@ use super::error::PlanError;
 use super::hint::Hints;
 use super::keys::{Colocated, Keys, colocate};
 use super::names::base;
-use super::outline::Outline;
+use super::outline::{Outline, same_tokens};
 use super::place;
 use super::scatter;
 use super::shape::{Builder, Met};
@@ -36,6 +37,8 @@ pub(crate) struct Subject<'a> {
     pub outline: Outline,
     /// Its hint comments.
     pub hints: Hints,
+    /// Literals that were looked at: the plan holds for texts with these.
+    looked_at: RefCell<Vec<PinnedLiteral>>,
 }
 
 impl<'a> Subject<'a> {
@@ -47,7 +50,8 @@ impl<'a> Subject<'a> {
         literals: &'a [Literal],
     ) -> Result<Self, PlanError> {
         let outline = Outline::new(sql, context.mode);
-        Ok(Self { context, sql, scan, literals, hints: Hints::read(sql, context)?, outline })
+        let hints = Hints::read(sql, context)?;
+        Ok(Self { context, sql, scan, literals, hints, outline, looked_at: RefCell::default() })
     }
 
     /// The user variables that the text assigns: `@x := …`, and those of `INTO`.
@@ -106,6 +110,27 @@ impl<'a> Subject<'a> {
             return Ok(());
         }
         Err(PlanError::not_supported("a table in this place of a statement", "write the statement in another way"))
+    }
+
+    /// Whether two ranges hold the same tokens. If so the plan goes by it, and with other literals they may not.
+    pub fn same_text(&self, one: &Range<usize>, other: &Range<usize>) -> bool {
+        let is_same = same_tokens(self.sql, self.outline.within(one), self.outline.within(other));
+        if is_same && one != other {
+            self.look_at(one);
+            self.look_at(other);
+        }
+        is_same
+    }
+
+    /// The plan goes by the literals in a range.
+    pub fn look_at(&self, range: &Range<usize>) {
+        let mut all = self.looked_at.borrow_mut();
+        for (index, literal) in self.literals.iter().enumerate() {
+            let is_in = range.start <= literal.start as usize && literal.end as usize <= range.end;
+            if is_in && literal.kind.is_value() && !all.iter().any(|known| known.index == index) {
+                all.push(PinnedLiteral { index, text: literal.bytes(self.sql).into() });
+            }
+        }
     }
 
     /// A plan whose action holds the text as it is: other literals make another plan.
@@ -212,7 +237,8 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         Action::Query(Box::new(QueryAction { routed, scratch, combine }))
     };
     let mut plan = subject.plan(kind, &builder.shape.met, &keys, action);
-    pinned.extend(schemas.into_iter().filter(|schema| !pinned.contains(schema)).collect::<Vec<_>>());
+    let others = schemas.into_iter().chain(subject.looked_at.take());
+    pinned.extend(others.filter(|other| !pinned.contains(other)).collect::<Vec<_>>());
     plan.pinned = pinned;
     Ok(plan)
 }

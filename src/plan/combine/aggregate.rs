@@ -10,7 +10,6 @@ use sqlparser::ast::{
 use super::{Call, Column, Combiner, distinct_name, key_name};
 use crate::plan::exact::Number;
 use crate::plan::functions::{FunctionKind, classify};
-use crate::plan::outline::same_tokens;
 use crate::plan::shape::{RefKind, bare, has_query, is_aggregated};
 use crate::sql::lexer::TokenKind;
 use crate::sql::splice::Piece;
@@ -23,9 +22,7 @@ impl Combiner<'_, '_, '_> {
     /// What an aggregate is over the whole groups; `None` if it is not known how to put it together. `alone`: it is an item
     /// of the select list.
     pub(super) fn aggregate(&mut self, call: &Function, range: &Range<usize>, alone: bool) -> Option<String> {
-        let outline = &self.subject.outline;
-        let is_same =
-            |known: &&Call| same_tokens(self.subject.sql, outline.within(&known.range), outline.within(range));
+        let is_same = |known: &&Call| self.subject.same_text(&known.range, range);
         if let Some(known) = self.calls.iter().find(is_same) {
             return Some(known.text.clone());
         }
@@ -132,6 +129,7 @@ impl Combiner<'_, '_, '_> {
                     if !same {
                         return None;
                     }
+                    self.subject.look_at(range);
                     pieces.push(Piece::from(&*format!(" ORDER BY {column}{}", if descending { " DESC" } else { "" })));
                 }
                 FunctionArgumentClause::Separator(_) => {
@@ -183,8 +181,7 @@ impl Combiner<'_, '_, '_> {
                 return None;
             }
             let column = self.builder.resolve_expr(argument, self.main);
-            let (outline, sql) = (&self.subject.outline, self.subject.sql);
-            let same = |other: &Range<usize>| same_tokens(sql, outline.within(&range), outline.within(other));
+            let same = |other: &Range<usize>| self.subject.same_text(&range, other);
             let key = self.keys.iter().position(|key| (column.is_some() && key.column == column) || same(&key.range));
             let known = self.distinct.iter().position(same);
             names.push(match (key, known) {

@@ -100,6 +100,8 @@ struct Combiner<'c, 'a, 'q> {
     /// The same over the parts.
     whole: Vec<Vec<Piece>>,
     calls: Vec<Call>,
+    /// Something is divided: how many digits the literals in the calls have counts.
+    divides: bool,
     /// What changes in the client's statement.
     edits: Vec<(Range<usize>, Vec<Piece>)>,
 }
@@ -137,12 +139,16 @@ pub(crate) fn plan<'a>(
         groups: Vec::new(),
         whole: Vec::new(),
         calls: Vec::new(),
+        divides: false,
         edits: Vec::new(),
     };
     combiner.read_items(select, &clauses.items)?;
     let mut ordinals = Vec::new();
     combiner.read_keys(select, &clauses.group, &mut ordinals)?;
     combiner.rewrite(query, select, &clauses, &layout)?;
+    if combiner.divides {
+        combiner.calls.iter().for_each(|call| subject.look_at(&call.range));
+    }
     let plan = combiner.finish(&layout, &clauses.items, keys, scratch)?;
     pinned.extend(ordinals);
     Some(plan)

@@ -8,7 +8,7 @@ use sqlparser::ast::{BinaryOperator, Expr, Ident, OrderByKind, Query, Select, Va
 use super::layout::Layout;
 use super::{Combiner, key_name};
 use crate::plan::functions::{FunctionKind, classify};
-use crate::plan::outline::{Clauses, same_tokens};
+use crate::plan::outline::Clauses;
 use crate::plan::shape::bare;
 use crate::sql::spans;
 use crate::sql::splice::Piece;
@@ -79,8 +79,9 @@ impl<'q> Combiner<'_, '_, 'q> {
 
     /// Where a key's expression stands in a range, outside of what is replaced already.
     fn places_of(&self, key: usize, range: &Range<usize>, before: usize) -> Vec<Range<usize>> {
-        let (outline, sql) = (&self.subject.outline, self.subject.sql);
-        let pattern = outline.within(&self.keys[key].range);
+        let outline = &self.subject.outline;
+        let key = &self.keys[key].range;
+        let pattern = outline.within(key);
         let tokens = outline.within(range);
         let replaced = |place: &Range<usize>| {
             self.edits[before..].iter().any(|(edit, _)| edit.start <= place.start && place.end <= edit.end)
@@ -89,7 +90,7 @@ impl<'q> Combiner<'_, '_, 'q> {
         let mut at = 0;
         while let Some(window) = tokens.get(at..at + pattern.len()).filter(|window| !window.is_empty()) {
             let place = window[0].start..window[window.len() - 1].end;
-            if same_tokens(sql, pattern, window) && !replaced(&place) {
+            if self.subject.same_text(key, &place) && !replaced(&place) {
                 places.push(place);
                 at += pattern.len();
             } else {
@@ -172,6 +173,7 @@ impl Rewriter<'_, '_, '_, '_> {
                 op: BinaryOperator::Divide | BinaryOperator::Modulo | BinaryOperator::MyIntegerDivide,
                 right,
             } => {
+                self.combiner.divides = true;
                 let divides = self.combiner.divides_alike(left, true) && self.combiner.divides_alike(right, false);
                 divides.then_some(false)
             }

@@ -293,7 +293,7 @@ impl Weave<'_, '_> {
         let same = |a: Option<usize>, b: Option<usize>| a.is_some() && a == b;
         same(one.position, other.position)
             || same(one.column, other.column)
-            || (one.column.is_none() && other.column.is_none() && self.same_text(&one.range, &other.range))
+            || (one.column.is_none() && other.column.is_none() && self.subject.same_text(&one.range, &other.range))
     }
 }
 

@@ -6,7 +6,6 @@ use sqlparser::ast::{Expr, Ident, SelectItem};
 
 use super::{Weave, refused};
 use crate::plan::error::PlanError;
-use crate::plan::outline::same_tokens;
 use crate::plan::shape::{ColumnId, Output, RefKind};
 use crate::sql::splice::Piece;
 
@@ -109,12 +108,6 @@ impl Weave<'_, '_> {
             _ => reference.visible_name(),
         };
         Some(format!("{}.{}", super::super::unit::quoted(table), super::super::unit::quoted(&column.name)))
-    }
-
-    /// Whether two ranges hold the same tokens.
-    pub(super) fn same_text(&self, one: &Range<usize>, other: &Range<usize>) -> bool {
-        let outline = &self.subject.outline;
-        same_tokens(self.subject.sql, outline.within(one), outline.within(other))
     }
 }
 

@@ -117,7 +117,7 @@ impl Weave<'_, '_> {
 
     fn expression_key(&mut self, expr: &Expr, range: Range<usize>) -> Result<Key, PlanError> {
         let form = self.form_of(expr)?;
-        let same = self.items.iter().find(|item| self.same_text(&item.range, &range));
+        let same = self.items.iter().find(|item| self.subject.same_text(&item.range, &range));
         let text = vec![Piece::Copy(range.clone())];
         if same.is_none() {
             let names = names_in(expr);
