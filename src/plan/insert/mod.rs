@@ -49,13 +49,17 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let place = keys.units.first().map(|unit| unit.place.clone());
     let place = place.ok_or_else(|| PlanError::not_supported("this target of INSERT", "name a table"))?;
+    let info = subject.context.catalog.table(place.schema(), place.table());
+    if info.is_none() && place.sharded().is_some() && !subject.context.assume_types {
+        let (schema, table) = (place.schema().to_owned(), place.table().to_owned());
+        return Err(PlanError::NoSuchTable { schema, table });
+    }
     let compose = compose(subject, &builder, &keys, insert, columns.as_deref(), parsed);
     let action = if super::system::is_mixed(&builder) {
         Err(super::system::mixed())
     } else if place.sharded().is_some() {
         rows::plan(subject, &mut builder, &keys, insert, columns.as_deref(), parsed).map(Action::Insert)
     } else if let Some(table) = place.broadcast() {
-        let info = subject.context.catalog.table(place.schema(), place.table());
         broadcast(subject, &builder, &keys, table, info.as_deref(), insert, columns.as_deref())
     } else {
         // rows come without the id that the server has made: it is asked for
