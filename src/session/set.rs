@@ -130,7 +130,8 @@ impl Session {
         let user = question.user.iter().map(|name| at_variable(name));
         let insert_id = question.sets_insert_id.then(|| "LAST_INSERT_ID()".to_owned());
         let reads = system.chain(user).chain(insert_id).collect::<Vec<_>>().join(", ");
-        let (columns, row) = self.run_aside(&set, &format!("SELECT {reads}")).await?;
+        // LIMIT, since the statement may have set `sql_select_limit`
+        let (columns, row) = self.run_aside(&set, &format!("SELECT {reads} LIMIT 1")).await?;
         let literals = columns.iter().zip(row).map(|(column, cell)| literal_of(column, cell.as_deref()));
         let system = question.system.into_iter().map(Some).chain(std::iter::repeat(None));
         let user = question.user.into_iter();

@@ -30,6 +30,8 @@ pub(crate) struct ChangeRows {
     tail: Span,
     /// ORDER BY without LIMIT.
     order: Option<Span>,
+    /// LIMIT.
+    limit: Option<Span>,
 }
 
 /// What an UPDATE or DELETE says of itself.
@@ -93,6 +95,7 @@ impl ChangeRows {
             from: span(&places.from),
             tail: span(&places.tail),
             order: places.order.as_ref().map(span),
+            limit: places.limit.as_ref().map(span),
         })
     }
 
@@ -144,6 +147,10 @@ impl ChangeRows {
                 target.identity.iter().map(|column| format!("{}.{}", target.visible, quoted(column))).collect();
             out.extend_from_slice(format!(" ORDER BY {}", keys.join(", ")).as_bytes());
         }
+        if let Some(limit) = self.limit {
+            out.push(b' ');
+            out.extend_from_slice(part(limit));
+        }
         out.extend_from_slice(b" FOR UPDATE");
         out
     }
@@ -177,6 +184,7 @@ struct Places {
     set: Option<Range<usize>>,
     tail: Range<usize>,
     order: Option<Range<usize>>,
+    limit: Option<Range<usize>>,
 }
 
 impl Places {
@@ -201,15 +209,15 @@ impl Places {
         if !begins || clauses.find(tail, &["RETURNING"]).is_some() {
             return None;
         }
-        let order = clauses.find(tail, &["ORDER"]).map(|order| {
-            let limit = clauses.find(order, &["LIMIT"]).unwrap_or(clauses.end());
-            clauses.range(order, limit)
-        });
+        let limit = clauses.find(tail, &["LIMIT"]);
+        let before_limit = limit.unwrap_or(clauses.end());
+        let order = clauses.find(tail, &["ORDER"]).map(|order| clauses.range(order, before_limit));
         Some(Self {
             from: clauses.range(from.start, from.end),
             set: set_at.map(|set| clauses.range(set + 1, tail)),
-            tail: clauses.range(tail, clauses.end()),
+            tail: clauses.range(tail, before_limit),
             order,
+            limit: limit.map(|limit| clauses.range(limit, clauses.end())),
         })
     }
 }

@@ -67,6 +67,10 @@ pub(crate) fn plan<'a>(
     pinned: &mut Vec<PinnedLiteral>,
 ) -> Result<Scatter, PlanError> {
     let query = inner(query);
+    if matches!(&*query.body, SetExpr::Query(_)) {
+        // `(SELECT … ORDER BY …) LIMIT 1`: the order inside counts, and is not looked at
+        return Err(refused("ORDER BY, LIMIT or WITH around a query in parentheses"));
+    }
     let SetExpr::Select(select) = &*query.body else {
         return set_operation::plan(subject, builder, query, main, keys, colocated, pinned);
     };
