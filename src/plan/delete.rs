@@ -73,7 +73,9 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, delete: &Delete) -> R
         ignore: parsed.notes.ignore,
         using: delete.using.is_some(),
     };
-    let compose = if delete.returning.is_some() { None } else { change.compose(&said) };
+    // of several tables no server takes these
+    let is_cut = several && (change.is_ordered || change.is_limited);
+    let compose = if is_cut || delete.returning.is_some() { None } else { change.compose(&said) };
     change.plan(&targets, Vec::new(), renamed, compose)
 }
 

@@ -177,6 +177,8 @@ impl Session {
             (LastInsertId::Generated(id), _) => {
                 (done.insert_id, done.last_insert_id) = (id, LastInsertId::Generated(id));
             }
+            // the first number that a server made stands
+            (_, LastInsertId::AsReported) if done.insert_id != 0 => {}
             (other, _) => {
                 // the last key that was read stands for those that the query gave
                 done.insert_id = if outcome.insert_id == 0 { done.insert_id } else { outcome.insert_id };
