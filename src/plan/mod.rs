@@ -195,9 +195,9 @@ impl Plan {
     }
 
     /// Whether something that the statement left on its connection is to be read back from there: user variables that it
-    /// assigned, or the number of rows found without LIMIT.
+    /// assigned or may have assigned, or the number of rows found without LIMIT.
     pub fn reads_back(&self) -> bool {
-        !self.assigned_variables.is_empty() || self.pins.found_rows || self.pins.insert_id
+        !self.assigned_variables.is_empty() || self.pins.found_rows || self.pins.insert_id || self.pins.unknown
     }
 
     /// The statement over temporary tables, where no server has all tables of the statement, so that it has no

@@ -107,7 +107,8 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
     let flags = subject.scan.flags;
     let insert_id =
         subject.scan.verb == Verb::Call || names.iter().any(|name| name.text.eq_ignore_ascii_case("last_insert_id"));
-    let pins = Pins { user_variables: flags.user_variable, insert_id, unknown, ..Pins::default() };
+    // a program may read and set variables without being told their names
+    let pins = Pins { user_variables: flags.user_variable || unknown, insert_id, unknown, ..Pins::default() };
     Plan {
         kind,
         access,
@@ -116,7 +117,7 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
         server_hint: subject.hints.server,
         pinned: Vec::new(),
         tables: schemas(subject.context, names),
-        assigned_variables: subject.assigned_variables(),
+        assigned_variables: if unknown { subject.named_variables() } else { subject.assigned_variables() },
         mode: subject.context.mode,
         text_is_utf8: subject.context.text_is_utf8,
         action: as_it_is(subject),

@@ -77,6 +77,16 @@ impl<'a> Subject<'a> {
         names
     }
 
+    /// All user variables that the text names: any of them may be an OUT parameter.
+    pub fn named_variables(&self) -> Vec<String> {
+        let named = self.outline.tokens().iter().filter(|token| token.kind == TokenKind::UserVariable);
+        let mut names: Vec<String> =
+            named.map(|token| literal::user_variable(&token.bytes(self.sql)[1..], self.context.mode)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// A builder for the shape of this statement.
     pub fn builder(&self) -> Builder<'_> {
         Builder::new(self.context, self.sql, self.literals, &self.outline)
@@ -356,7 +366,8 @@ fn pins(met: &Met) -> Pins {
         named_lock: met.lock_function,
         temporary_table: false,
         drops_tables: false,
-        user_variables: met.user_variable || met.assigns_variable || met.into,
+        // a stored function may read and set them without being told their names
+        user_variables: met.user_variable || met.assigns_variable || met.into || met.unknown_function.is_some(),
         found_rows: met.calc_found_rows,
         insert_id: met.sets_insert_id,
         unknown: met.unknown_function.is_some() || met.leaves_state,

@@ -2,11 +2,17 @@
 
 use super::aside::at_variable;
 use super::literal::literal_of;
+use super::state::MAX_USER_VARIABLES;
 use super::{Diagnostic, Session};
 use crate::execute::Lane;
 use crate::execute::diagnostics::MAX_DIAGNOSTICS;
-use crate::execute::own_query::query_rows;
+use crate::execute::own_query::{Cells, query_rows};
 use crate::plan::Plan;
+
+/// The names of the user variables that the connection has.
+const VARIABLES_OF_MARIADB: &str = "SELECT VARIABLE_NAME FROM information_schema.USER_VARIABLES LIMIT 1000";
+const VARIABLES_OF_MYSQL: &str = "SELECT VARIABLE_NAME FROM performance_schema.user_variables_by_thread \
+     JOIN performance_schema.threads USING (THREAD_ID) WHERE PROCESSLIST_ID = CONNECTION_ID() LIMIT 1000";
 
 impl Session {
     /// A statement begins that does not ask for diagnostics: MySQL forgets those of the last one (*The MySQL Diagnostics
@@ -55,7 +61,8 @@ impl Session {
         if plan.pins.insert_id {
             parts.insert(0, "LAST_INSERT_ID()".to_owned());
         }
-        if let Ok((columns, rows)) = query_rows(lane, &format!("SELECT {}", parts.join(", ")), 1).await
+        if !parts.is_empty()
+            && let Ok((columns, rows)) = query_rows(lane, &format!("SELECT {} LIMIT 1", parts.join(", ")), 1).await
             && let Some(row) = rows.first()
         {
             let mut values = columns.iter().zip(row).map(|(column, cell)| literal_of(column, cell.as_deref()));
@@ -69,7 +76,36 @@ impl Session {
                 self.state.user_vars.insert(name.to_lowercase(), literal);
             }
         }
+        if plan.pins.unknown {
+            self.read_back_variables(lane, assigned).await;
+        }
         lane.restore_outcome(outcome);
+    }
+
+    /// Reads back the user variables that a stored program has set without being told their names. On MySQL the account may
+    /// not see which there are; then only those are known that the statement names.
+    async fn read_back_variables(&mut self, lane: &mut Lane, read: &[String]) {
+        let list = if self.shared.is_mariadb() { VARIABLES_OF_MARIADB } else { VARIABLES_OF_MYSQL };
+        let Ok((_, rows)) = query_rows(lane, list, MAX_USER_VARIABLES).await else { return };
+        let text = |row: &Cells| {
+            let name = row.first()?.as_deref()?;
+            Some(String::from_utf8_lossy(name).to_lowercase())
+        };
+        let mut names: Vec<String> = rows.iter().filter_map(text).collect();
+        names.retain(|name| !read.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        let reads: Vec<String> = names.iter().map(|name| at_variable(name)).collect();
+        if reads.is_empty() {
+            return;
+        }
+        if let Ok((columns, rows)) = query_rows(lane, &format!("SELECT {} LIMIT 1", reads.join(", ")), 1).await
+            && let Some(row) = rows.first()
+        {
+            for ((name, column), cell) in names.into_iter().zip(&columns).zip(row) {
+                if self.state.user_vars.len() < MAX_USER_VARIABLES || self.state.user_vars.contains_key(&name) {
+                    self.state.user_vars.insert(name, literal_of(column, cell.as_deref()));
+                }
+            }
+        }
     }
 
     /// Keeps the connection with the session when the statement left something on it that cannot be replayed.
