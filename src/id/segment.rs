@@ -3,6 +3,9 @@
 //! `shardloom.sequences` has a row per sequence with the first id that was not given out. A proxy takes a block by adding
 //! to it, so no two proxies have the same id, and what a proxy has left when it ends is a gap. The row of a table that
 //! has rows already begins behind their greatest key. A key that a client gives itself is stepped over.
+//!
+//! A table that is emptied or made anew begins at 1 again, where no other proxy can have ids of the sequence left: it goes on
+//! counting otherwise, since two proxies would give the same ids.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -32,6 +35,8 @@ struct State {
     given: u64,
     /// The row of the sequence is there.
     exists: bool,
+    /// Where what was taken of the sequence ends, if this proxy has made its row and nobody else has taken any.
+    alone_until: Option<u64>,
 }
 
 impl State {
@@ -77,9 +82,18 @@ impl Segment {
         }
     }
 
-    /// Forgets what was fetched: the table was made anew.
-    pub fn forget(&self) {
-        *self.state.lock() = State::default();
+    /// Begins anew, if nobody else can have ids of the sequence: the table was made anew, or emptied.
+    pub async fn restart(&self, maker: &KeyMaker, group: GroupId, backends: &Backends) -> Result<(), IdError> {
+        let _turn = self.fetching.lock().await;
+        let taken = std::mem::take(&mut *self.state.lock()).alone_until;
+        let Some(end) = taken else { return Ok(()) };
+        let name = quoted(&maker.sequence);
+        let sql = format!("DELETE FROM {SCHEMA}.sequences WHERE name = {name} AND next_id = {end}");
+        match backends.query(group, &sql).await {
+            // the table of sequences was dropped
+            Err(crate::backend::BackendError::Server(error)) if matches!(error.errno, 1146 | 1049) => Ok(()),
+            result => result.map(drop).map_err(|error| IdError::Unavailable(error.to_string())),
+        }
     }
 
     /// Fetches a block of at least `count` ids, unless there are as many by now.
@@ -96,16 +110,30 @@ impl Segment {
             return Ok(());
         }
         if !self.state.lock().exists {
-            begin(maker, group, backends).await?;
+            let begun = begin(maker, group, backends).await?;
+            self.state.lock().alone_until = begun;
         }
         let size = u64::from(block.max(count));
-        let from = self.state.lock().given.saturating_add(1);
+        let (from, alone) = {
+            let state = self.state.lock();
+            (state.given.saturating_add(1), state.alone_until)
+        };
         // The new value of LAST_INSERT_ID comes back in the OK packet. Run twice, it leaves a gap.
         let sql = format!(
             "UPDATE {SCHEMA}.sequences SET next_id = LAST_INSERT_ID(GREATEST(next_id, {from}) + {size}) WHERE name = {}",
             quoted(&maker.sequence)
         );
-        let done = run(backends, group, &sql).await?;
+        let mut is_alone = false;
+        let mut done = None;
+        if let Some(until) = alone {
+            let taken = run(backends, group, &format!("{sql} AND next_id = {until}")).await?;
+            is_alone = taken.done.affected_rows > 0;
+            done = is_alone.then_some(taken);
+        }
+        let done = match done {
+            Some(done) => done,
+            None => run(backends, group, &sql).await?,
+        };
         if done.done.affected_rows == 0 {
             // The row is gone: the table was made anew by another proxy.
             self.state.lock().exists = false;
@@ -114,14 +142,15 @@ impl Segment {
         let end = done.done.last_insert_id;
         let mut state = self.state.lock();
         state.exists = true;
+        state.alone_until = is_alone.then_some(end);
         state.blocks.push_back(end.saturating_sub(size)..end);
         state.step_over_given();
         Ok(())
     }
 }
 
-/// Makes the row of a sequence, which begins behind the keys that are there.
-async fn begin(maker: &KeyMaker, group: GroupId, backends: &Backends) -> Result<(), IdError> {
+/// Makes the row of a sequence, which begins behind the keys that are there. Its first id, if it was not there already.
+async fn begin(maker: &KeyMaker, group: GroupId, backends: &Backends) -> Result<Option<u64>, IdError> {
     run(backends, group, &format!("CREATE DATABASE IF NOT EXISTS {SCHEMA}")).await?;
     let table = format!(
         "CREATE TABLE IF NOT EXISTS {SCHEMA}.sequences (name VARCHAR({NAME_CHARACTERS}) CHARACTER SET utf8mb4 COLLATE \
@@ -135,22 +164,11 @@ async fn begin(maker: &KeyMaker, group: GroupId, backends: &Backends) -> Result<
         let max = answer.rows.first().map(|row| text(row, 0).into_owned()).unwrap_or_default();
         greatest = greatest.max(max.parse().unwrap_or(0));
     }
-    let sql = format!(
-        "INSERT IGNORE INTO {SCHEMA}.sequences (name, next_id) VALUES ({}, {})",
-        quoted(&maker.sequence),
-        greatest.saturating_add(1)
-    );
-    run(backends, group, &sql).await.map(drop)
-}
-
-/// Removes the row of a sequence: the next id is then one behind the greatest key of the table.
-pub async fn remove(sequence: &str, group: GroupId, backends: &Backends) -> Result<(), IdError> {
-    let sql = format!("DELETE FROM {SCHEMA}.sequences WHERE name = {}", quoted(sequence));
-    match backends.query(group, &sql).await {
-        // there never was one, or this proxy could not have made it
-        Err(crate::backend::BackendError::Server(error)) if matches!(error.errno, 1146 | 1049 | 1044 | 1142) => Ok(()),
-        result => result.map(drop).map_err(|error| IdError::Unavailable(error.to_string())),
-    }
+    let first = greatest.saturating_add(1);
+    let sql =
+        format!("INSERT IGNORE INTO {SCHEMA}.sequences (name, next_id) VALUES ({}, {first})", quoted(&maker.sequence));
+    let made = run(backends, group, &sql).await?;
+    Ok((made.done.affected_rows > 0).then_some(first))
 }
 
 async fn run(backends: &Backends, group: GroupId, sql: &str) -> Result<Arc<crate::backend::Answer>, IdError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::lease::Lease;
-use super::segment::{self, Segment};
+use super::segment::Segment;
 use super::snowflake::{Snowflake, now_ms};
 use super::uuid::UuidV7;
 use super::{IdError, Key, KeyMaker};
@@ -104,12 +104,10 @@ impl Keys {
         }
     }
 
-    /// Begins a sequence anew behind the keys that its table has: the table was created or emptied.
+    /// Begins a sequence anew, unless other proxies may have ids of it: the table was created or emptied.
     pub async fn restart(&self, maker: &KeyMaker, backends: &Backends) -> Result<(), IdError> {
         let KeyGenerator::AutoSegment { group, .. } = maker.generator else { return Ok(()) };
-        segment::remove(&maker.sequence, group, backends).await?;
-        self.segment(&maker.sequence).forget();
-        Ok(())
+        self.segment(&maker.sequence).restart(maker, group, backends).await
     }
 
     fn snowflake(&self, generator: KeyGenerator) -> Result<Arc<Snowflake>, IdError> {
