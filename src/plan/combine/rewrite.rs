@@ -149,7 +149,9 @@ impl Rewriter<'_, '_, '_, '_> {
             Expr::Function(function) => {
                 let name = function.name.to_string();
                 if classify(&name, 1) != FunctionKind::Aggregate {
-                    let sees = OF_COLUMNS.iter().any(|one| name.eq_ignore_ascii_case(one));
+                    // they tell JSON documents from texts and truth values from numbers, which a column does not keep
+                    let is_json = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("json_"));
+                    let sees = is_json || OF_COLUMNS.iter().any(|one| name.eq_ignore_ascii_case(one));
                     return (!sees && function.over.is_none()).then_some(false);
                 }
                 let name = spans::range(&function.name)?;

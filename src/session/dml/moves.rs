@@ -115,6 +115,7 @@ impl Session {
                 out
             })
             .collect();
+        self.check_zero(snapshot, target, &literals).await?;
         let delete = NodeStatement { node, sql: target.delete(node, &[&identity], false) };
         let (deleted, _) = self.run_on_nodes(snapshot, plan, target, vec![delete]).await?;
         if deleted.affected_rows != 1 {
@@ -124,6 +125,35 @@ impl Session {
         self.run_on_nodes(snapshot, plan, target, vec![insert]).await?;
         Ok(())
     }
+
+    /// An UPDATE may give 0 to an AUTO_INCREMENT column; where that is inserted, it becomes a number that the server makes.
+    async fn check_zero(&self, snapshot: &Arc<Snapshot>, target: &Target, literals: &[Vec<u8>]) -> Result<(), Failure> {
+        if self.state.lex_mode.no_auto_value_on_zero {
+            return Ok(());
+        }
+        let place = &target.unit.place;
+        let info = snapshot.catalog.table(place.schema(), place.table()).await?;
+        let Some(numbered) = info.as_deref().and_then(|info| info.auto_increment()) else { return Ok(()) };
+        let at = target.columns.iter().position(|column| column.eq_ignore_ascii_case(&numbered.name));
+        if !at.and_then(|at| literals.get(at)).is_some_and(|literal| is_zero(literal)) {
+            return Ok(());
+        }
+        Err(SqlError::not_supported(
+            format!(
+                "changing the sharding key of a row of '{}' whose AUTO_INCREMENT column '{}' is 0",
+                place.table(),
+                numbered.name
+            ),
+            "add NO_AUTO_VALUE_ON_ZERO to sql_mode",
+        )
+        .into())
+    }
+}
+
+/// The value 0.
+fn is_zero(literal: &[u8]) -> bool {
+    let digits = literal.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")).unwrap_or(literal);
+    !digits.is_empty() && digits.iter().all(|byte| *byte == b'0')
 }
 
 /// The identity that a row has after its update.
