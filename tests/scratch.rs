@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use shardloom::playground::cluster::ClusterSpec;
-use support::backends::{Backends, Url, block_on};
+use support::backends::{Backends, GroupUrls, Url, block_on};
 use support::poll_until;
 use support::proxy::{ProxyProcess, Rules};
 use support::raw::response::{ErrPacket, Response};
@@ -203,13 +203,13 @@ fn keys_that_shards_have_used_twice_are_no_keys() {
     assert_eq!(scalar(&mut client, "SELECT COUNT(DISTINCT code, shard) FROM twins"), "3");
 }
 
-/// How many LOAD DATA the servers of the groups have run.
-fn loads() -> u64 {
+/// How many statements of a kind servers have run, `Com_load` for one.
+fn statements<'a>(counter: &str, servers: impl IntoIterator<Item = &'a Url>) -> u64 {
     let of_server = |url: &Url| {
-        let rows = Options::new(url).connect().unwrap().rows("SHOW GLOBAL STATUS LIKE 'Com_load'").text();
+        let rows = Options::new(url).connect().unwrap().rows(&format!("SHOW GLOBAL STATUS LIKE '{counter}'")).text();
         rows[0][1].as_deref().unwrap().parse::<u64>().unwrap()
     };
-    Backends::shared().groups.iter().map(|group| of_server(&group.primary)).sum()
+    servers.into_iter().map(of_server).sum()
 }
 
 #[test]
@@ -227,6 +227,7 @@ fn many_rows_travel_as_a_file() {
     }
     let sums = "COUNT(*), COUNT(name), SUM(LENGTH(name)), SUM(CRC32(name)), SUM(n), COUNT(n)";
     let merged = client.rows(&format!("SELECT {sums} FROM items")).text();
+    let loads = || statements("Com_load", Backends::shared().groups.iter().map(|group| &group.primary));
     let before = loads();
     let brought = client.rows(&format!("SELECT {sums}, STD(id) FROM items")).text();
     assert_eq!(brought[0][..6], merged[0][..]);
@@ -240,6 +241,34 @@ fn many_rows_travel_as_a_file() {
     }
     let brought = client.rows("SELECT COUNT(*), SUM(code), STD(code) > 0 FROM twins").text();
     assert_eq!(brought[0][..2], [Some("60000".to_owned()), Some("899970000".to_owned())]);
+}
+
+/// A server knows nothing of a new temporary table's values by itself. A replica, which is read-only, is told them too.
+#[test]
+fn large_tables_are_analyzed() {
+    for role in ["primary", "replica"] {
+        let (schema, proxy) = (format!("scratch_large_{role}"), format!("scratch: {{role: {role}}}\n"));
+        let rules = Rules { proxy, with_replicas: role == "replica", ..Rules::schema(&schema, TABLES) };
+        let proxy = ProxyProcess::start(Backends::shared(), &rules);
+        let mut client = connect(&proxy, &schema);
+        // more than would go along as a list
+        for (table, definition) in [("items", "name VARCHAR(9), n INT"), ("twins", "code INT NOT NULL")] {
+            let key = if table == "items" { "id" } else { "shard" };
+            client.run(&format!("CREATE TABLE {table} ({key} INT NOT NULL PRIMARY KEY, {definition})"));
+        }
+        let rows = |row: fn(u32) -> String| (0..3000).map(row).collect::<Vec<_>>().join(",");
+        client.run(&format!("INSERT INTO items VALUES {}", rows(|id| format!("({id}, '', {})", id % 7))));
+        client.run(&format!("INSERT INTO twins VALUES {}", rows(|code| format!("({code}, {})", code % 1000))));
+        let joined = "SELECT COUNT(*), SUM(b.code) FROM items a JOIN twins b ON a.n = b.code";
+        let of_role =
+            |group: &GroupUrls| if role == "primary" { group.primary.clone() } else { group.replicas[0].clone() };
+        let servers: Vec<Url> = Backends::shared().groups.iter().map(of_role).collect();
+        let before = statements("Com_analyze", &servers);
+        poll_until("the rows are on the replicas", SOON, || {
+            client.rows(joined).text() == [[Some("9000".to_owned()), Some("26982".to_owned())]]
+        });
+        assert!(statements("Com_analyze", &servers) > before, "{role}");
+    }
 }
 
 /// A server that holds no data does the work; what needs it fails while it is down, and nothing else.

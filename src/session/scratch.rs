@@ -280,6 +280,7 @@ impl Session {
             filled.note(next, used[next].0);
             read.push(Brought::new(&one, columns));
         }
+        filled.analyze(&mut lane, &scratch.reads).await?;
         let mut names = names(scratch, place);
         let mut statement = statement(scratch, place);
         let settings = self.scratch_settings(place);

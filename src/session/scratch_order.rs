@@ -43,6 +43,22 @@ impl Filled {
         read.links.iter().filter(move |link| self.rows.get(link.other).is_some_and(is_small))
     }
 
+    /// Has the server count the values of the larger tables: of a temporary table it knows nothing by itself, and would
+    /// take any index for one that leads to a single row.
+    pub async fn analyze(&self, lane: &mut Lane, reads: &[ScratchRead]) -> Result<(), ExecuteError> {
+        let is_large = |rows: &Option<u64>| rows.is_some_and(|rows| rows > SMALL_ROWS);
+        let large = reads.iter().zip(&self.rows).filter(|(_, rows)| is_large(rows));
+        let names: Vec<String> = large.map(|(read, _)| quoted(&read.table.name)).collect();
+        if names.is_empty() || reads.len() == 1 {
+            return Ok(());
+        }
+        match query_rows(lane, &format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {}", names.join(", ")), usize::MAX).await {
+            Err(error) if error.is_backend_lost() => Err(error),
+            // it goes without
+            _ => Ok(()),
+        }
+    }
+
     /// What the small references on `lane` say of the rows of `read` that matter.
     pub async fn condition(
         &self,

@@ -26,22 +26,24 @@ pub(super) fn table(number: usize, info: &TableInfo, columns: &[&ColumnInfo], ke
         select.push("1".to_owned());
         cells.push(CellText::Plain);
     }
-    for key in keys.iter().take(MAX_KEYS) {
-        let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(key));
-        if let Some(column) = column.filter(|column| can_be_key(column) && !has_empty_member(column)) {
-            body.push(format!("KEY ({})", quoted(&column.name)));
-        }
-    }
-    let statement = |body: &[String]| format!("CREATE TEMPORARY TABLE {} ({})", quoted(&name), body.join(", ")).into();
-    let without_unique = statement(&body);
     let primary_key = primary_key(info, columns).unwrap_or_default();
+    let key = |column: &str| format!("KEY ({})", quoted(column));
+    let keys: Vec<&str> = keys.iter().take(MAX_KEYS).filter_map(|name| key_column(columns, name)).collect();
+    let statement = |keys: Vec<String>| {
+        let body: Vec<&str> = body.iter().chain(&keys).map(String::as_str).collect();
+        format!("CREATE TEMPORARY TABLE {} ({})", quoted(&name), body.join(", ")).into()
+    };
+    let without_unique = keys.iter().map(|column| key(column)).collect();
+    // what begins with a column is an index of that column
+    let beside = keys.iter().filter(|column| primary_key.first().is_none_or(|first| **first != ***column));
+    let mut with_unique: Vec<String> = beside.map(|column| key(column)).collect();
     if !primary_key.is_empty() {
         let names: Vec<String> = primary_key.iter().map(|name| quoted(name)).collect();
-        body.push(format!("PRIMARY KEY ({})", names.join(", ")));
+        with_unique.push(format!("PRIMARY KEY ({})", names.join(", ")));
     }
     ScratchTable {
-        create: statement(&body),
-        create_without_unique: without_unique,
+        create: statement(with_unique),
+        create_without_unique: statement(without_unique),
         primary_key,
         select: select.join(", ").into(),
         columns: columns.iter().map(|column| column.name.as_str().into()).collect(),
@@ -86,6 +88,12 @@ fn primary_key(info: &TableInfo, columns: &[&ColumnInfo]) -> Option<Vec<Box<str>
         names.push(column.name.as_str().into());
     }
     Some(names)
+}
+
+/// The column of a name, if it can stand in an index that finds all that equals.
+fn key_column<'a>(columns: &[&'a ColumnInfo], name: &str) -> Option<&'a str> {
+    let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))?;
+    (can_be_key(column) && !has_empty_member(column)).then_some(column.name.as_str())
 }
 
 /// Whether a column can stand in an index as it is.
