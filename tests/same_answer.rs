@@ -99,6 +99,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_in_list", include_str!("slt/found/in_list.slt")),
     ("found_json_parts", include_str!("slt/found/json_parts.slt")),
     ("found_outer_limit", include_str!("slt/found/outer_limit.slt")),
+    ("found_moves", include_str!("slt/found/moves.slt")),
     ("found_programs", include_str!("slt/found/programs.slt")),
     ("found_scratch_reads", include_str!("slt/found/scratch_reads.slt")),
     ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),

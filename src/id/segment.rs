@@ -85,15 +85,22 @@ impl Segment {
     /// Begins anew, if nobody else can have ids of the sequence: the table was made anew, or emptied.
     pub async fn restart(&self, maker: &KeyMaker, group: GroupId, backends: &Backends) -> Result<(), IdError> {
         let _turn = self.fetching.lock().await;
-        let taken = std::mem::take(&mut *self.state.lock()).alone_until;
-        let Some(end) = taken else { return Ok(()) };
+        let Some(end) = self.state.lock().alone_until else { return Ok(()) };
         let name = quoted(&maker.sequence);
         let sql = format!("DELETE FROM {SCHEMA}.sequences WHERE name = {name} AND next_id = {end}");
-        match backends.query(group, &sql).await {
+        let is_gone = match backends.query(group, &sql).await {
+            Ok(answer) => answer.done.affected_rows > 0,
             // the table of sequences was dropped
-            Err(crate::backend::BackendError::Server(error)) if matches!(error.errno, 1146 | 1049) => Ok(()),
-            result => result.map(drop).map_err(|error| IdError::Unavailable(error.to_string())),
+            Err(crate::backend::BackendError::Server(error)) if matches!(error.errno, 1146 | 1049) => true,
+            Err(error) => return Err(IdError::Unavailable(error.to_string())),
+        };
+        let mut state = self.state.lock();
+        match is_gone {
+            true => *state = State::default(),
+            // what this proxy has left is nobody else's
+            false => state.alone_until = None,
         }
+        Ok(())
     }
 
     /// Fetches a block of at least `count` ids, unless there are as many by now.

@@ -65,7 +65,8 @@ impl Session {
             let &[node] = row.nodes.as_slice() else { return Err(unknown_place(target)) };
             let sql = target.update_row(node, &row.identity, &row.values, false);
             let statements = vec![NodeStatement { node, sql }];
-            let (outcome, diagnostics) = self.run_on_nodes(snapshot, plan, target, statements).await?;
+            let updated = self.run_on_nodes(snapshot, plan, target, statements).await;
+            let (outcome, diagnostics) = updated.map_err(|failure| beside_parent(failure, target))?;
             let is_changed = !outcome.info.contains("Changed: 0");
             done.add(&outcome, diagnostics);
             if is_changed {
@@ -115,45 +116,38 @@ impl Session {
                 out
             })
             .collect();
-        self.check_zero(snapshot, target, &literals).await?;
         let delete = NodeStatement { node, sql: target.delete(node, &[&identity], false) };
         let (deleted, _) = self.run_on_nodes(snapshot, plan, target, vec![delete]).await?;
         if deleted.affected_rows != 1 {
             return Err(unknown_place(target));
         }
         let insert = NodeStatement { node: to, sql: target.insert_row(to, &literals) };
-        self.run_on_nodes(snapshot, plan, target, vec![insert]).await?;
-        Ok(())
-    }
-
-    /// An UPDATE may give 0 to an AUTO_INCREMENT column; where that is inserted, it becomes a number that the server makes.
-    async fn check_zero(&self, snapshot: &Arc<Snapshot>, target: &Target, literals: &[Vec<u8>]) -> Result<(), Failure> {
-        if self.state.lex_mode.no_auto_value_on_zero {
-            return Ok(());
-        }
-        let place = &target.unit.place;
-        let info = snapshot.catalog.table(place.schema(), place.table()).await?;
-        let Some(numbered) = info.as_deref().and_then(|info| info.auto_increment()) else { return Ok(()) };
-        let at = target.columns.iter().position(|column| column.eq_ignore_ascii_case(&numbered.name));
-        if !at.and_then(|at| literals.get(at)).is_some_and(|literal| is_zero(literal)) {
-            return Ok(());
-        }
-        Err(SqlError::not_supported(
-            format!(
-                "changing the sharding key of a row of '{}' whose AUTO_INCREMENT column '{}' is 0",
-                place.table(),
-                numbered.name
-            ),
-            "add NO_AUTO_VALUE_ON_ZERO to sql_mode",
-        )
-        .into())
+        // what was stored is stored again, also what the session's mode would not take or would number
+        let vars = Arc::clone(&self.state.vars);
+        let mode = if self.state.lex_mode.no_backslash_escapes { AS_STORED_NO_ESCAPES } else { AS_STORED };
+        self.state.vars = vars.with("sql_mode", Some(mode));
+        let inserted = self.run_on_nodes(snapshot, plan, target, vec![insert]).await;
+        self.state.vars = vars;
+        inserted.map(drop)
     }
 }
 
-/// The value 0.
-fn is_zero(literal: &[u8]) -> bool {
-    let digits = literal.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")).unwrap_or(literal);
-    !digits.is_empty() && digits.iter().all(|byte| *byte == b'0')
+/// The mode in which a row is inserted that was stored elsewhere: literals are read as the session writes them.
+const AS_STORED: &str = "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'";
+const AS_STORED_NO_ESCAPES: &str = "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES'";
+
+/// A row is updated where it was: the row that it is to refer to by a foreign key may be where it is going.
+fn beside_parent(failure: Failure, target: &Target) -> Failure {
+    /// `ER_NO_REFERENCED_ROW_2`.
+    const NO_PARENT: u16 = 1452;
+    match failure {
+        Failure::Sql(error) if error.errno == NO_PARENT => SqlError::not_supported(
+            format!("changing the sharding key of '{}' beside a foreign key", target.unit.place.table()),
+            "delete the row and insert it anew, if there is the row that it refers to",
+        )
+        .into(),
+        other => other,
+    }
 }
 
 /// The identity that a row has after its update.
