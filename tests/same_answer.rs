@@ -97,6 +97,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_duplicates", include_str!("slt/found/duplicates.slt")),
     ("found_given_keys", include_str!("slt/found/given_keys.slt")),
     ("found_in_list", include_str!("slt/found/in_list.slt")),
+    ("found_invisible", include_str!("slt/found/invisible.slt")),
     ("found_json_parts", include_str!("slt/found/json_parts.slt")),
     ("found_outer_limit", include_str!("slt/found/outer_limit.slt")),
     ("found_moves", include_str!("slt/found/moves.slt")),

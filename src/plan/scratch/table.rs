@@ -82,7 +82,8 @@ fn primary_key(info: &TableInfo, columns: &[&ColumnInfo]) -> Option<Vec<Box<str>
     let mut names = Vec::new();
     for name in &info.primary_key {
         let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))?;
-        if !can_be_key(column) {
+        // a column that nobody sees may be NULL here, since it has no default
+        if column.invisible || !can_be_key(column) {
             return None;
         }
         names.push(column.name.as_str().into());
