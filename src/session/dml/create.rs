@@ -40,6 +40,7 @@ struct Parts<'a> {
     insert: &'static str,
     query: &'a [u8],
     if_not_exists: bool,
+    or_replace: bool,
     /// The engine is named.
     has_engine: bool,
 }
@@ -95,9 +96,14 @@ impl<'a> Parts<'a> {
             insert,
             query: sql.get(query.clone()).unwrap_or_default(),
             if_not_exists: *if_not_exists,
+            or_replace: *or_replace,
             has_engine: (0..count).any(|at| word(at, "ENGINE")),
         })
     }
+}
+
+fn no_schema() -> SqlError {
+    SqlError::client(1046, "3D000", "No database selected")
 }
 
 fn range_of(name: &TableName) -> std::ops::Range<usize> {
@@ -188,7 +194,19 @@ impl Session {
     /// Columns, keys and options of the table, as a server makes them.
     async fn model(&mut self, snapshot: &Arc<Snapshot>, parts: &Parts<'_>) -> Result<String, Failure> {
         let query = self.plan_query(snapshot, parts.query).await?;
-        let node = self.node_of_target(snapshot, parts)?;
+        let (schema, table) = self.name_of_target(parts).ok_or_else(no_schema)?;
+        let reads_itself = query
+            .tables
+            .iter()
+            .any(|read| read.schema.eq_ignore_ascii_case(&schema) && read.table.eq_ignore_ascii_case(&table));
+        // it would be gone before it is read
+        if parts.or_replace && reads_itself {
+            let message = format!(
+                "Table '{table}' is specified twice, both as a target for 'CREATE' and as a separate source for data"
+            );
+            return Err(SqlError::client(1093, "HY000", message).into());
+        }
+        let node = crate::plan::a_node(&snapshot.rules, &schema, &table).ok_or_else(no_schema)?;
         let watch = Watch { entry: &self.entry };
         let making = async { Ok(self.make_model(snapshot, parts, &query, &node).await) };
         watch.guard(&self.client, making).await?
@@ -211,15 +229,13 @@ impl Session {
         Ok(plan)
     }
 
-    fn node_of_target(&self, snapshot: &Snapshot, parts: &Parts<'_>) -> Result<DataNode, Failure> {
+    /// The schema and the name of the table that is made.
+    fn name_of_target(&self, parts: &Parts<'_>) -> Option<(String, String)> {
         let sql = [b"DROP TABLE ".as_slice(), parts.target].concat();
-        let parsed = ddl::parse(&sql, self.state.lex_mode);
-        let name = parsed.as_ref().and_then(|ddl| ddl.tables.first()).map(|table| &table.name);
-        let schema = name.and_then(|name| name.schema.as_ref()).map(|schema| schema.text.as_str());
-        let schema = schema.or(self.state.schema.as_deref());
-        let node =
-            schema.zip(name).and_then(|(schema, name)| crate::plan::a_node(&snapshot.rules, schema, &name.table.text));
-        node.ok_or_else(|| SqlError::client(1046, "3D000", "No database selected").into())
+        let parsed = ddl::parse(&sql, self.state.lex_mode)?;
+        let name = &parsed.tables.first()?.name;
+        let schema = name.schema.as_ref().map(|schema| schema.text.as_str()).or(self.state.schema.as_deref())?;
+        Some((schema.to_owned(), name.table.text.clone()))
     }
 
     async fn make_model(
