@@ -82,16 +82,19 @@ impl Session {
         lane.restore_outcome(outcome);
     }
 
-    /// Reads back the user variables that a stored program has set without being told their names. On MySQL the account may
-    /// not see which there are; then only those are known that the statement names.
+    /// Reads back the user variables that a stored program has set without being told their names: those that the session
+    /// had before and those that are new. On MySQL new ones are found only where `performance_schema` is on and the account
+    /// may read it.
     async fn read_back_variables(&mut self, lane: &mut Lane, read: &[String]) {
         let list = if self.shared.is_mariadb() { VARIABLES_OF_MARIADB } else { VARIABLES_OF_MYSQL };
-        let Ok((_, rows)) = query_rows(lane, list, MAX_USER_VARIABLES).await else { return };
+        let rows = query_rows(lane, list, MAX_USER_VARIABLES).await.map(|(_, rows)| rows).unwrap_or_default();
         let text = |row: &Cells| {
             let name = row.first()?.as_deref()?;
             Some(String::from_utf8_lossy(name).to_lowercase())
         };
-        let mut names: Vec<String> = rows.iter().filter_map(text).collect();
+        let mut names: Vec<String> = rows.iter().filter_map(text).chain(self.state.user_vars.keys().cloned()).collect();
+        names.sort_unstable();
+        names.dedup();
         names.retain(|name| !read.iter().any(|known| known.eq_ignore_ascii_case(name)));
         let reads: Vec<String> = names.iter().map(|name| at_variable(name)).collect();
         if reads.is_empty() {
