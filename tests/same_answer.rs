@@ -107,6 +107,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),
     ("found_temporary", include_str!("slt/found/temporary.slt")),
     ("found_twins", include_str!("slt/found/twins.slt")),
+    ("found_with_ahead", include_str!("slt/found/with_ahead.slt")),
     ("found_writes", include_str!("slt/found/writes.slt")),
 ];
 

@@ -1,13 +1,14 @@
 //! From the syntax tree to the shape: queries, set operations, SELECT.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Value, ValueWithSpan, visit_relations,
+    BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
+    ValueWithSpan,
 };
 
 use super::walk::Context;
+use super::with;
 use super::{Block, BlockId, ColumnId, Fact, Output, RefId, RefKind, Shape, bare, has_query};
 use crate::plan::PlanContext;
 use crate::plan::error::PlanError;
@@ -138,6 +139,9 @@ impl<'a> Builder<'a> {
         }
         let outer_ctes = self.ctes.len();
         if let Some(with) = &query.with {
+            for name in with::named_ahead(self.context, with)? {
+                self.ctes.push(Cte { name, only_use: None });
+            }
             for cte in &with.cte_tables {
                 let name = cte.alias.name.value.clone();
                 if with.recursive {
@@ -146,7 +150,7 @@ impl<'a> Builder<'a> {
                 let block = self.query(&cte.query, parent.map(|(block, _)| (block, Position::Cte)))?;
                 if !with.recursive {
                     self.rename_outputs(block, Some(&cte.alias));
-                    let only_use = (uses(query, &name) == 1).then_some(block);
+                    let only_use = (with::uses(query, &name) == 1).then_some(block);
                     self.ctes.push(Cte { name, only_use });
                 }
             }
@@ -552,19 +556,6 @@ pub(super) fn is_interval(expr: &Expr) -> bool {
         Expr::BinaryOp { left, right, .. } => is_interval(left) || is_interval(right),
         _ => false,
     }
-}
-
-/// How often a name without schema stands for a table in a query; too often rather than too seldom.
-fn uses(query: &Query, name: &str) -> usize {
-    let mut count = 0;
-    // the visitor never breaks off
-    let _ = visit_relations(query, |relation| {
-        if let [ObjectNamePart::Identifier(table)] = relation.0.as_slice() {
-            count += usize::from(table.value.eq_ignore_ascii_case(name));
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    count
 }
 
 /// Whether a query adds nothing to its body.

@@ -13,6 +13,7 @@ mod lists;
 mod merged;
 mod usable;
 mod walk;
+mod with;
 
 use std::ops::Range;
 use std::sync::Arc;
