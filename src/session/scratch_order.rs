@@ -11,7 +11,11 @@ use crate::plan::types::{LinkValues, ScratchLink, ScratchRead, Text};
 
 /// A reference of up to so many rows is small: its values go along in the text of a statement. Servers look up each member
 /// of such a list in an index.
-const SMALL_ROWS: u64 = 2_000;
+const SMALL_ROWS: u64 = 10_000;
+/// The longest such list: a statement must fit into the servers' `max_allowed_packet`.
+const MAX_LIST_BYTES: usize = 1 << 20;
+/// A temporary table of more rows is analyzed.
+const ANALYZED_ROWS: u64 = 1_000;
 
 /// Which references have been brought, and how many rows each has.
 pub(super) struct Filled {
@@ -46,7 +50,7 @@ impl Filled {
     /// Has the server count the values of the larger tables: of a temporary table it knows nothing by itself, and would
     /// take any index for one that leads to a single row.
     pub async fn analyze(&self, lane: &mut Lane, reads: &[ScratchRead]) -> Result<(), ExecuteError> {
-        let is_large = |rows: &Option<u64>| rows.is_some_and(|rows| rows > SMALL_ROWS);
+        let is_large = |rows: &Option<u64>| rows.is_some_and(|rows| rows > ANALYZED_ROWS);
         let large = reads.iter().zip(&self.rows).filter(|(_, rows)| is_large(rows));
         let names: Vec<String> = large.map(|(read, _)| quoted(&read.table.name)).collect();
         if names.is_empty() || reads.len() == 1 {
@@ -75,12 +79,12 @@ impl Filled {
             let (_, rows) = query_rows(lane, &sql, usize::MAX).await?;
             let values = rows.iter().filter_map(|row| row.first()?.as_deref());
             let values: Option<Vec<String>> = values.map(|value| literal(link.values, value)).collect();
-            let Some(values) = values else { continue };
-            conditions.push(if values.is_empty() {
-                "FALSE".to_owned()
-            } else {
-                format!("{} IN ({})", quoted(&link.column), values.join(", "))
-            });
+            let Some(values) = values.map(|values| values.join(",")) else { continue };
+            match values.len() {
+                0 => conditions.push("FALSE".to_owned()),
+                1..=MAX_LIST_BYTES => conditions.push(format!("{} IN ({values})", quoted(&link.column))),
+                _ => {}
+            }
         }
         Ok((!conditions.is_empty()).then(|| conditions.join(" AND ")))
     }
