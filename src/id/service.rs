@@ -104,10 +104,17 @@ impl Keys {
         }
     }
 
-    /// Begins a sequence anew, unless other proxies may have ids of it: the table was created or emptied.
-    pub async fn restart(&self, maker: &KeyMaker, backends: &Backends) -> Result<(), IdError> {
+    /// Begins a sequence anew, unless other proxies may have ids of it: the table was created or emptied. None is below
+    /// `next`.
+    pub async fn restart(&self, maker: &KeyMaker, next: u64, backends: &Backends) -> Result<(), IdError> {
         let KeyGenerator::AutoSegment { group, .. } = maker.generator else { return Ok(()) };
-        self.segment(&maker.sequence).restart(maker, group, backends).await
+        self.segment(&maker.sequence).restart(maker, group, backends).await?;
+        if next > 1 {
+            self.note_given(maker, next - 1);
+            // for the other proxies too
+            self.prepare(maker, 1, backends).await?;
+        }
+        Ok(())
     }
 
     fn snowflake(&self, generator: KeyGenerator) -> Result<Arc<Snowflake>, IdError> {

@@ -321,16 +321,22 @@ fn is_refused(error: &ExecuteError) -> bool {
 }
 
 impl Session {
-    /// The keys of tables that were made, dropped or emptied are counted anew, as their server would.
+    /// The keys of tables that were made, dropped or emptied are counted anew, as their server would, and from the number
+    /// on that the statement says.
     async fn restart_sequences(&self, plan: &Plan, input: Input<'_>, snapshot: &Snapshot) {
-        let emptied = match crate::sql::ddl::parse(input.sql(), self.state.lex_mode).map(|ddl| ddl.kind) {
-            Some(DdlKind::CreateTable { temporary, .. } | DdlKind::DropTable { temporary, .. }) => !temporary,
-            Some(DdlKind::Truncate | DdlKind::RenameTable) => true,
+        let Some(ddl) = crate::sql::ddl::parse(input.sql(), self.state.lex_mode) else { return };
+        let emptied = match ddl.kind {
+            // one that is there already stays as it is
+            DdlKind::CreateTable { temporary, if_not_exists, .. } => !temporary && !if_not_exists,
+            DdlKind::DropTable { temporary, .. } => !temporary,
+            DdlKind::Truncate | DdlKind::RenameTable => true,
+            DdlKind::AlterTable => ddl.next_number.is_some(),
             _ => false,
         };
         for named in plan.tables.iter().filter(|_| emptied) {
             let Some(maker) = crate::plan::sequence_of(&snapshot.rules, &named.schema, &named.table) else { continue };
-            if let Err(error) = self.shared.keys.restart(&maker, &snapshot.backends).await {
+            let next = ddl.next_number.unwrap_or(1);
+            if let Err(error) = self.shared.keys.restart(&maker, next, &snapshot.backends).await {
                 tracing::warn!(table = %named.table, %error, "the keys of a table are not counted anew");
             }
         }

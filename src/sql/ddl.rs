@@ -113,6 +113,8 @@ pub struct Ddl {
     pub unique_keys: Vec<Vec<String>>,
     /// The foreign keys that are defined.
     pub foreign_keys: Vec<ForeignKey>,
+    /// The table's option AUTO_INCREMENT: the number that the next row is to get.
+    pub next_number: Option<u64>,
 }
 
 /// A foreign key.
@@ -135,6 +137,7 @@ impl Ddl {
             constraints: Vec::new(),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),
+            next_number: None,
         }
     }
 
@@ -356,6 +359,9 @@ fn create_table(cursor: &mut Cursor<'_>, temporary: bool, or_replace: bool) -> O
         if cursor.word("union") {
             cursor.equals();
             members(cursor, &mut ddl)?;
+        } else if cursor.word("auto_increment") {
+            cursor.equals();
+            ddl.next_number = cursor.integer();
         } else if !cursor.parentheses() {
             cursor.skip();
         }
@@ -506,6 +512,10 @@ fn rest_of_element(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
             if !["foreign", "check", "primary", "unique"].iter().any(|word| cursor.peek_word(word)) {
                 ddl.constraints.extend(cursor.name());
             }
+        } else if cursor.word("auto_increment") {
+            // of a column, but for the number
+            cursor.equals();
+            ddl.next_number = cursor.integer().or(ddl.next_number);
         } else if !cursor.parentheses() {
             cursor.skip();
         }

@@ -15,7 +15,6 @@ use crate::execute::{ExecuteError, Lane, Watch, infile};
 use crate::id::{IdError, Key, MAX_FETCHES};
 use crate::net::NetError;
 use crate::plan::LastInsertId;
-
 use crate::plan::load::{LoadPlan, OwnKey};
 use crate::protocol::Capabilities;
 use crate::session::query::Text;
