@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::error::PlaygroundError;
 use super::process;
@@ -56,7 +57,10 @@ impl RunFolder {
     }
 
     fn make(base: &Path, purpose: &str) -> io::Result<(PathBuf, File)> {
-        for number in 0..u32::MAX {
+        // No name twice: whoever still removes a folder would remove the next one of its name.
+        static NUMBERS: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
             let path = base.join(format!("{RUN_PREFIX}{purpose}-{}-{number}", std::process::id()));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -66,7 +70,6 @@ impl RunFolder {
             owner.lock()?;
             return Ok((path, owner));
         }
-        Err(io::Error::other("too many folders"))
     }
 
     /// The folder.
