@@ -130,14 +130,13 @@ impl Segment {
             "UPDATE {SCHEMA}.sequences SET next_id = LAST_INSERT_ID(GREATEST(next_id, {from}) + {size}) WHERE name = {}",
             quoted(&maker.sequence)
         );
-        let mut is_alone = false;
-        let mut done = None;
-        if let Some(until) = alone {
-            let taken = run(backends, group, &format!("{sql} AND next_id = {until}")).await?;
-            is_alone = taken.done.affected_rows > 0;
-            done = is_alone.then_some(taken);
-        }
-        let done = match done {
+        let alone = match alone {
+            Some(until) => Some(run(backends, group, &format!("{sql} AND next_id = {until}")).await?),
+            None => None,
+        };
+        let alone = alone.filter(|taken| taken.done.affected_rows > 0);
+        let is_alone = alone.is_some();
+        let done = match alone {
             Some(done) => done,
             None => run(backends, group, &sql).await?,
         };

@@ -301,12 +301,9 @@ fn numbered_apart(subject: &Subject<'_>, ddl: &Ddl, table: &Named<'_>) -> Option
     }
     let outline = &subject.outline;
     let word = |index: usize, words: &[&str]| outline.is_keyword(subject.sql, index, words);
-    let equals = |index: usize| outline.tokens().get(index).is_some_and(|token| token.is_symbol(subject.sql, b'='));
-    // `AUTO_INCREMENT = 7` is an option of the table
-    let numbered = |index: usize| word(index, &["AUTO_INCREMENT"]) && !equals(index + 1);
     // SERIAL is BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE, or the column's name
     let serial = |index: usize| word(index, &["SERIAL"]) && !word(index - 1, &["ADD", "COLUMN", "EXISTS", "AFTER"]);
-    if (1..outline.tokens().len()).any(|index| numbered(index) || serial(index)) {
+    if ddl.numbers_column || (1..outline.tokens().len()).any(serial) {
         return Some("an AUTO_INCREMENT column");
     }
     let whole = table.place.sharded().is_none();

@@ -145,9 +145,8 @@ impl Plan {
     /// Whether each row of an INSERT has a value for its AUTO_INCREMENT column.
     fn gives_ids(&self, values: &Values<'_>) -> bool {
         let zero_generates = !self.mode.no_auto_value_on_zero;
-        let is_given =
-            |source: &Source| !insert::is_missing(&insert::Cell::Value(source.clone()), zero_generates, values);
-        self.given_ids.as_ref().is_some_and(|sources| sources.iter().all(is_given))
+        let own = |source: &Source| insert::OwnKey::of_source(source, zero_generates, values);
+        self.given_ids.as_ref().is_some_and(|sources| sources.iter().all(|source| own(source) != insert::OwnKey::None))
     }
 
     fn bind_with(

@@ -10,9 +10,9 @@ use crate::execute::own_query::{Cells, query_rows};
 use crate::plan::Plan;
 
 /// The names of the user variables that the connection has.
-const VARIABLES_OF_MARIADB: &str = "SELECT VARIABLE_NAME FROM information_schema.USER_VARIABLES LIMIT 1000";
+const VARIABLES_OF_MARIADB: &str = "SELECT VARIABLE_NAME FROM information_schema.USER_VARIABLES";
 const VARIABLES_OF_MYSQL: &str = "SELECT VARIABLE_NAME FROM performance_schema.user_variables_by_thread \
-     JOIN performance_schema.threads USING (THREAD_ID) WHERE PROCESSLIST_ID = CONNECTION_ID() LIMIT 1000";
+     JOIN performance_schema.threads USING (THREAD_ID) WHERE PROCESSLIST_ID = CONNECTION_ID()";
 
 impl Session {
     /// A statement begins that does not ask for diagnostics: MySQL forgets those of the last one (*The MySQL Diagnostics
@@ -87,7 +87,9 @@ impl Session {
     /// may read it.
     async fn read_back_variables(&mut self, lane: &mut Lane, read: &[String]) {
         let list = if self.shared.is_mariadb() { VARIABLES_OF_MARIADB } else { VARIABLES_OF_MYSQL };
-        let rows = query_rows(lane, list, MAX_USER_VARIABLES).await.map(|(_, rows)| rows).unwrap_or_default();
+        // LIMIT, since the session may have set `sql_select_limit`
+        let list = format!("{list} LIMIT {MAX_USER_VARIABLES}");
+        let rows = query_rows(lane, &list, MAX_USER_VARIABLES).await.map(|(_, rows)| rows).unwrap_or_default();
         let text = |row: &Cells| {
             let name = row.first()?.as_deref()?;
             Some(String::from_utf8_lossy(name).to_lowercase())

@@ -26,6 +26,8 @@ use crate::txn::step;
 
 /// ER_UNKNOWN_ERROR: the number of the proxy's own warnings.
 const UNKNOWN_ERROR: u16 = 1105;
+/// ER_TABLE_EXISTS_ERROR, a note of CREATE TABLE IF NOT EXISTS.
+const TABLE_EXISTS: u16 = 1050;
 /// How long a definition waits for another one of the same tables.
 const LOCK_WAIT_S: u32 = 50;
 
@@ -139,7 +141,10 @@ impl Session {
             self.settle(lane, snapshot);
         }
         self.invalidate(plan, snapshot);
-        self.restart_sequences(plan, input, snapshot).await;
+        let is_there = self.state.diagnostics.iter().any(|note| note.code == TABLE_EXISTS);
+        if failures.len() < total && !is_there {
+            self.restart_sequences(plan, input, snapshot).await;
+        }
         self.note_write();
         if let Some(error) = failure {
             return Err(error.into());
@@ -326,9 +331,7 @@ impl Session {
     async fn restart_sequences(&self, plan: &Plan, input: Input<'_>, snapshot: &Snapshot) {
         let Some(ddl) = crate::sql::ddl::parse(input.sql(), self.state.lex_mode) else { return };
         let emptied = match ddl.kind {
-            // one that is there already stays as it is
-            DdlKind::CreateTable { temporary, if_not_exists, .. } => !temporary && !if_not_exists,
-            DdlKind::DropTable { temporary, .. } => !temporary,
+            DdlKind::CreateTable { temporary, .. } | DdlKind::DropTable { temporary, .. } => !temporary,
             DdlKind::Truncate | DdlKind::RenameTable => true,
             DdlKind::AlterTable => ddl.next_number.is_some(),
             _ => false,

@@ -113,6 +113,8 @@ pub struct Ddl {
     pub unique_keys: Vec<Vec<String>>,
     /// The foreign keys that are defined.
     pub foreign_keys: Vec<ForeignKey>,
+    /// A column is AUTO_INCREMENT.
+    pub numbers_column: bool,
     /// The table's option AUTO_INCREMENT: the number that the next row is to get.
     pub next_number: Option<u64>,
 }
@@ -137,6 +139,7 @@ impl Ddl {
             constraints: Vec::new(),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),
+            numbers_column: false,
             next_number: None,
         }
     }
@@ -513,9 +516,11 @@ fn rest_of_element(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
                 ddl.constraints.extend(cursor.name());
             }
         } else if cursor.word("auto_increment") {
-            // of a column, but for the number
             cursor.equals();
-            ddl.next_number = cursor.integer().or(ddl.next_number);
+            match cursor.integer() {
+                Some(next) => ddl.next_number = Some(next),
+                None => ddl.numbers_column = true,
+            }
         } else if !cursor.parentheses() {
             cursor.skip();
         }

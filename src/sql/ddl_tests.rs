@@ -110,9 +110,12 @@ fn what_is_no_definition_is_not_read() {
 
 #[test]
 fn the_option_auto_increment_is_no_word_of_a_column() {
-    let next = |sql: &str| parse(sql.as_bytes(), LexMode::default()).unwrap().next_number;
+    let read = |sql: &str| parse(sql.as_bytes(), LexMode::default()).unwrap();
+    let next = |sql: &str| read(sql).next_number;
     assert_eq!(next("CREATE TABLE t (id INT AUTO_INCREMENT, n INT DEFAULT 5) ENGINE=InnoDB AUTO_INCREMENT=7"), Some(7));
     assert_eq!(next("CREATE TABLE t (id INT AUTO_INCREMENT) AUTO_INCREMENT 7 COMMENT 'AUTO_INCREMENT=9'"), Some(7));
     assert_eq!(next("ALTER TABLE t ENGINE=InnoDB AUTO_INCREMENT = 7, ADD x INT AUTO_INCREMENT"), Some(7));
     assert_eq!(next("ALTER TABLE t ADD x INT AUTO_INCREMENT, ADD y INT DEFAULT 7"), None);
+    assert!(read("ALTER TABLE t ADD x INT UNIQUE AUTO_INCREMENT").numbers_column);
+    assert!(!read("ALTER TABLE t ADD x INT COMMENT 'AUTO_INCREMENT', AUTO_INCREMENT 7").numbers_column);
 }

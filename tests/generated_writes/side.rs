@@ -91,10 +91,10 @@ impl Side {
             {
                 return Err(Refused(error.message));
             }
-            // nor is a part of the key that is left out anything else than given; of two errors MySQL tells that of a NULL
+            // nor is a part of the key that is left out anything else than given
             Response::Err(error)
                 if error.errno == 1364
-                    && (!self.is_strict || sql.contains(" IGNORE ") || sql.contains("NULL"))
+                    && (!self.is_strict || sql.contains(" IGNORE "))
                     && ["'k'", "'j'"].iter().any(|column| error.message.contains(column)) =>
             {
                 return Err(Refused(error.message));

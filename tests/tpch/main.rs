@@ -67,7 +67,7 @@ fn the_22_queries_are_answered_as_by_one_server() {
         // what is measured is to be in memory
         for server in backends.writable() {
             let mut server = Options::new(server).connect().unwrap();
-            server.query("SET GLOBAL innodb_buffer_pool_size = 1024 * 1024 * 1024");
+            server.run("SET GLOBAL innodb_buffer_pool_size = 1024 * 1024 * 1024");
         }
     }
     fill(&mut [&mut plain, &mut through], scale);

@@ -261,19 +261,20 @@ impl InsertAction {
     ) -> Result<Vec<Option<Key>>, PlanError> {
         let Some(generated) = &self.generated else { return Ok(Vec::new()) };
         let own = |row: &Row| OwnKey::of(&row.generated, generated.zero_generates, values);
-        let lacks = |row: &Row| own(row) == OwnKey::None;
-        let may_lack = |row: &Row| match own(row) {
+        let own: Vec<OwnKey> = self.rows.iter().map(own).collect();
+        let lacks = |own: &OwnKey| *own == OwnKey::None;
+        let may_lack = |own: &OwnKey| match own {
             OwnKey::Unknown => true,
             OwnKey::NoNumber => is_lenient,
             _ => false,
         };
-        if self.rows.iter().any(may_lack) {
+        if own.iter().any(may_lack) {
             return Err(PlanError::not_supported(
                 format!("a value that is not plain for the generated column '{}'", generated.maker.column),
                 "give a plain value of the column's type, or none",
             ));
         }
-        let missing = self.rows.iter().filter(|row| lacks(row)).count();
+        let missing = own.iter().filter(|own| lacks(own)).count();
         if missing == 0 {
             return Ok(Vec::new());
         }
@@ -282,12 +283,11 @@ impl InsertAction {
         }
         let count = u32::try_from(missing).map_err(|_| PlanError::not_supported("so many rows", "split them"))?;
         // a server counts on from what a row before has given
-        let last = self.rows.iter().rposition(lacks).unwrap_or_default();
+        let last = own.iter().rposition(lacks).unwrap_or_default();
         let before = own_key::greatest(&self.rows[..last], values);
         let mut made = ids(&generated.maker, count, before)?.into_iter();
-        self.rows
-            .iter()
-            .map(|row| match lacks(row) {
+        own.iter()
+            .map(|own| match lacks(own) {
                 true => made.next().map(Some).ok_or(PlanError::Internal("too few generated keys")),
                 false => Ok(None),
             })
@@ -344,11 +344,6 @@ impl InsertAction {
         let lacks = |row: &Row| row.numbered.as_ref().is_some_and(may_lack);
         if self.rows.iter().any(lacks) { Err(refusal.clone()) } else { Ok(()) }
     }
-}
-
-/// Whether the server would make a value of its own.
-pub(crate) fn is_missing(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> bool {
-    OwnKey::of(cell, zero_generates, values) == OwnKey::None
 }
 
 /// The rows of one node.

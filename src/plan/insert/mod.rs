@@ -28,7 +28,7 @@ use crate::id::KeyMaker;
 use crate::route::source::Source;
 use crate::sql::Parsed;
 use crate::sql::splice::Piece as TextPiece;
-pub(crate) use action::{Cell, InsertAction, is_missing};
+pub(crate) use action::InsertAction;
 pub(crate) use own_key::OwnKey;
 pub(crate) use rows::{default_generator, maker};
 

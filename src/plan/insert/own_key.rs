@@ -25,11 +25,16 @@ impl OwnKey {
     pub fn of(cell: &Cell, zero_generates: bool, values: &Values<'_>) -> Self {
         match cell {
             Cell::Missing => Self::None,
-            Cell::Value(source) => match values.get(source) {
-                // a constant that is only not read here is not NULL
-                RawValue::Unknown if !zero_generates && may_be_unread(source) => Self::Other,
-                value => Self::of_value(&value, zero_generates),
-            },
+            Cell::Value(source) => Self::of_source(source, zero_generates, values),
+        }
+    }
+
+    /// Of what a value comes from.
+    pub fn of_source(source: &Source, zero_generates: bool, values: &Values<'_>) -> Self {
+        match values.get(source) {
+            // a constant that is only not read here is not NULL
+            RawValue::Unknown if !zero_generates && may_be_unread(source) => Self::Other,
+            value => Self::of_value(&value, zero_generates),
         }
     }
 
