@@ -198,9 +198,9 @@ impl Merger {
         self.rows_out
     }
 
-    /// What FOUND_ROWS() gives: how many rows the sink got, or would have got without LIMIT.
+    /// What FOUND_ROWS() gives: how many rows LIMIT was asked about, those before its offset too.
     pub fn rows_found(&self) -> u64 {
-        if self.cut.counts_all { self.cut.rows_found } else { self.rows_out }
+        self.cut.rows_found
     }
 
     /// Merges as far as it can. After an error the answer cannot be completed.

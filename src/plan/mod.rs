@@ -63,6 +63,7 @@ pub use error::PlanError;
 pub(crate) use opaque::placed_name;
 pub(crate) use place::is_system_schema;
 use query::Subject;
+use scatter::Skip;
 pub(crate) use scratch::{Evaluated, Reread, TableCopy, Written, reread};
 pub use types::*;
 pub(crate) use unit::quoted;
@@ -112,6 +113,8 @@ pub struct Plan {
     pub tables: Vec<LogicalTable>,
     /// The user variables that it assigns, without `@`.
     pub assigned_variables: Vec<String>,
+    /// LIMIT leaves out rows that FOUND_ROWS() counts.
+    pub(crate) skip: Option<Skip>,
     mode: LexMode,
     text_is_utf8: bool,
     action: Action,
@@ -170,6 +173,9 @@ impl Plan {
             Action::OnlyComposed(only) => Err(only.refused.clone()),
         }?;
         bound.keeps_last_insert_id |= self.gives_ids(&values);
+        if let Some(skip) = &self.skip {
+            bound.skipped = skip.bind(&values);
+        }
         Ok(bound)
     }
 

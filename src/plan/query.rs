@@ -14,7 +14,7 @@ use super::keys::{Colocated, Keys, colocate};
 use super::names::base;
 use super::outline::{Outline, same_tokens};
 use super::place;
-use super::scatter;
+use super::scatter::{self, Skip};
 use super::shape::{Builder, Met};
 use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLiteral, Pins, StatementKind};
 use super::unit::Unit;
@@ -177,6 +177,7 @@ impl<'a> Subject<'a> {
             action,
             compose: None,
             given_ids: None,
+            skip: None,
             warnings: Vec::new(),
         }
     }
@@ -247,6 +248,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
         Action::Query(Box::new(QueryAction { routed, scratch, combine }))
     };
     let mut plan = subject.plan(kind, &builder.shape.met, &keys, action);
+    plan.skip = Skip::of(&builder, inner(query));
     let others = schemas.into_iter().chain(subject.looked_at.take());
     pinned.extend(others.filter(|other| !pinned.contains(other)).collect::<Vec<_>>());
     plan.pinned = pinned;

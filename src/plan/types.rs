@@ -221,8 +221,27 @@ pub struct Bound {
     pub same_rows: bool,
     /// Cells of the rows hold physical names too (`SHOW CREATE TABLE`): they are restored as in metadata.
     pub names_in_rows: bool,
+    /// What LIMIT leaves out before the first row.
+    pub skipped: Skipped,
     /// It runs over temporary tables on one server; then `shards` is empty.
     pub scratch: Option<Box<ScratchBound>>,
+}
+
+/// The rows that LIMIT leaves out before the first one of an answer: FOUND_ROWS() counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// The offset of LIMIT.
+    pub offset: u64,
+    /// LIMIT cuts a set operation, whose rows servers count each in their own way.
+    pub of_set_operation: bool,
+}
+
+impl Skipped {
+    /// What FOUND_ROWS() gives after so many rows; nothing where only the server knows.
+    pub fn found(self, rows: u64) -> Option<u64> {
+        let is_known = !self.of_set_operation && (rows > 0 || self.offset == 0);
+        is_known.then(|| rows.saturating_add(self.offset))
+    }
 }
 
 /// A query over temporary tables, made ready for one execution.

@@ -7,7 +7,7 @@ use super::{Diagnostic, Session};
 use crate::execute::Lane;
 use crate::execute::diagnostics::MAX_DIAGNOSTICS;
 use crate::execute::own_query::{Cells, query_rows};
-use crate::plan::Plan;
+use crate::plan::{Plan, Skipped};
 
 /// The names of the user variables that the connection has.
 const VARIABLES_OF_MARIADB: &str = "SELECT VARIABLE_NAME FROM information_schema.USER_VARIABLES";
@@ -46,16 +46,24 @@ impl Session {
         self.state.diagnostics.extend(all.into_iter().take(room));
     }
 
+    /// Notes what FOUND_ROWS() gives after so many rows; whether only the server knows.
+    pub(super) fn note_found(&mut self, rows: u64, skipped: Skipped) -> bool {
+        let found = skipped.found(rows);
+        self.state.found_rows = found.unwrap_or(rows);
+        found.is_none()
+    }
+
     /// Reads back what a statement left on its connection: the values of user variables, FOUND_ROWS() and
-    /// LAST_INSERT_ID().
-    pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan) {
+    /// LAST_INSERT_ID(). `counts`: the number of rows that came does not tell what FOUND_ROWS() gives.
+    pub(super) async fn read_back(&mut self, lane: &mut Lane, plan: &Plan, counts: bool) {
         let assigned = &plan.assigned_variables;
-        if !lane.is_usable() || !plan.reads_back() {
+        let counts = counts || plan.pins.found_rows;
+        if !lane.is_usable() || !(plan.reads_back() || counts) {
             return;
         }
         let outcome = lane.outcome().clone();
         let mut parts: Vec<String> = assigned.iter().map(|name| at_variable(name)).collect();
-        if plan.pins.found_rows {
+        if counts {
             parts.insert(0, "FOUND_ROWS()".to_owned());
         }
         if plan.pins.insert_id {
@@ -69,7 +77,7 @@ impl Session {
             if plan.pins.insert_id {
                 self.state.last_insert_id = values.next().and_then(|value| value.parse().ok()).unwrap_or(0);
             }
-            if plan.pins.found_rows {
+            if counts {
                 self.state.found_rows = values.next().and_then(|value| value.parse().ok()).unwrap_or(0);
             }
             for (name, literal) in assigned.iter().zip(values) {

@@ -28,6 +28,7 @@ impl Session {
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         let seq = self.client.stream.seq();
+        let skipped = bound.skipped;
         let result = self.gather_rows(snapshot, plan, bound, input, true).await;
         let unmergeable = match &result {
             Err(Failure::Sql(error)) if error.is_not_supported() && self.client.stream.seq() == seq => error,
@@ -39,7 +40,7 @@ impl Session {
         };
         let reason = unmergeable.message.clone();
         match plan.bind_scratch(reason, input.sql(), &self.literals, &params, &self.asked()) {
-            Some(scratch) => Box::pin(self.run_scratch(snapshot, plan, &scratch, input)).await,
+            Some(scratch) => Box::pin(self.run_scratch(snapshot, plan, &scratch, skipped, input)).await,
             None => result,
         }
     }

@@ -118,7 +118,7 @@ impl Session {
             bound.shards.iter().for_each(|shard| self.txn.note_possible_write(shard.group));
         }
         if let Some(scratch) = &bound.scratch {
-            let result = Box::pin(self.run_scratch(snapshot, plan, scratch, input)).await;
+            let result = Box::pin(self.run_scratch(snapshot, plan, scratch, bound.skipped, input)).await;
             let way = if result.is_ok() { Way::Scratch } else { Way::Failed };
             self.note_way(plan, way);
             return result;
@@ -303,8 +303,9 @@ impl Session {
         self.note_outcome(&outcome, last_insert_id, !plan.tables.is_empty());
         if outcome.error.is_none() {
             // Before the warnings: SHOW WARNINGS would count as the rows that FOUND_ROWS() tells of.
-            if plan.reads_back() {
-                Box::pin(self.read_back(&mut lane, plan)).await;
+            let counts = outcome.rows.is_some_and(|rows| self.note_found(rows, bound.skipped));
+            if plan.reads_back() || counts {
+                Box::pin(self.read_back(&mut lane, plan, counts)).await;
             }
             // to the server it was a key that the statement gave
             if let (LastInsertId::Generated(id), None) = (last_insert_id, outcome.rows) {

@@ -31,7 +31,7 @@ use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::{MergeSpec, RowFormat};
 use crate::plan::types::LastInsertId;
 use crate::plan::types::{NameMap, ScratchBound, ScratchPlace, ScratchRead, ShardStatement};
-use crate::plan::{Bound, Plan};
+use crate::plan::{Bound, Plan, Skipped};
 use crate::protocol::{ColumnDef, OkPacket};
 
 /// ER_DUP_ENTRY.
@@ -97,6 +97,7 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         plan: &Arc<Plan>,
         scratch: &ScratchBound,
+        skipped: Skipped,
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         if !scratch.gives_rows {
@@ -106,7 +107,7 @@ impl Session {
         }
         let asking = Asking { input: Some(input), sql: input.sql() };
         let (opened, names) = self.open_over_tables(snapshot, plan, scratch, asking).await?;
-        self.answer_scratch(plan, opened, input).await.map_err(|failure| failure.renamed(&names))
+        self.answer_scratch(plan, opened, skipped, input).await.map_err(|failure| failure.renamed(&names))
     }
 
     /// Makes the temporary tables of a query and sends its statement: the cheaper way where there is one.
@@ -133,6 +134,7 @@ impl Session {
         &mut self,
         plan: &Arc<Plan>,
         opened: Opened,
+        skipped: Skipped,
         input: Input<'_>,
     ) -> Result<Option<Cursor>, Failure> {
         let Opened { mut gather, columns, warnings: before, mut diagnostics, _permit } = opened;
@@ -148,8 +150,9 @@ impl Session {
         diagnostics.extend(self.collect_warnings(&mut lanes).await);
         self.finish_rows(rows, warnings.saturating_add(before), open.is_some());
         self.state.diagnostics = diagnostics;
+        let counts = self.note_found(rows, skipped);
         for lane in &mut lanes {
-            self.read_back(lane, plan).await;
+            self.read_back(lane, plan, counts).await;
         }
         Ok(open)
     }
@@ -222,7 +225,7 @@ impl Session {
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
-        self.read_back(&mut lane, plan).await;
+        self.read_back(&mut lane, plan, false).await;
         let (affected_rows, warnings, status) = (outcome.affected_rows, outcome.warnings, self.status());
         self.client.put_ok(&OkPacket { affected_rows, warnings, status, ..OkPacket::default() });
         Ok(())

@@ -1,6 +1,6 @@
 //! LIMIT: the shards send the first count + offset rows, the merge cuts.
 
-use sqlparser::ast::{Expr, LimitClause, Query};
+use sqlparser::ast::{Expr, LimitClause, Query, SetExpr};
 
 use super::refused;
 use crate::plan::action::Limit;
@@ -8,7 +8,35 @@ use crate::plan::error::PlanError;
 use crate::plan::outline::Clauses;
 use crate::plan::shape::Builder;
 use crate::plan::template::{Slot, TemplateBuilder};
+use crate::plan::types::Skipped;
 use crate::route::source::Source;
+use crate::route::values::Values;
+
+/// The rows that the LIMIT of a query leaves out before the first one of its answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Skip {
+    offset: Option<Source>,
+    of_set_operation: bool,
+}
+
+impl Skip {
+    /// Reads it; nothing where FOUND_ROWS() is the number of rows that come.
+    pub fn of(builder: &Builder<'_>, query: &Query) -> Option<Self> {
+        let of_set_operation = matches!(*query.body, SetExpr::SetOperation { .. });
+        let offset = match query.limit_clause.as_ref()? {
+            LimitClause::OffsetCommaLimit { offset, .. } => Some(offset),
+            LimitClause::LimitOffset { offset, .. } => offset.as_ref().map(|offset| &offset.value),
+        };
+        let offset = offset.map(|offset| builder.constant(offset));
+        (offset.is_some() || of_set_operation).then_some(Self { offset, of_set_operation })
+    }
+
+    /// For one execution.
+    pub fn bind(&self, values: &Values<'_>) -> Skipped {
+        let offset = self.offset.as_ref().and_then(|offset| values.count(offset)).unwrap_or(0);
+        Skipped { offset, of_set_operation: self.of_set_operation }
+    }
+}
 
 /// Reads LIMIT, and makes its numbers in the shards' text ones that are filled in.
 pub(super) fn read(

@@ -30,6 +30,7 @@ use super::types::PinnedLiteral;
 use crate::merge::MergeSpec;
 use crate::sql::splice::Piece;
 use items::Item;
+pub(crate) use limit::Skip;
 
 /// A query that is being made ready for several shards.
 struct Weave<'w, 'a> {

@@ -100,6 +100,8 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed) -> Result<Option<Plan
         text_is_utf8: inner.text_is_utf8,
         compose: inner.compose.clone(),
         given_ids: None,
+        // the inner plan tells it
+        skip: None,
         warnings: inner.warnings.clone(),
         action: Action::Expanded(Expanded { plan: Box::new(inner), splice, names, labels }),
     }))
