@@ -105,6 +105,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_scratch_reads", include_str!("slt/found/scratch_reads.slt")),
     ("found_scratch_values", include_str!("slt/found/scratch_values.slt")),
     ("found_set_operation", include_str!("slt/found/set_operation.slt")),
+    ("found_short_keys", include_str!("slt/found/short_keys.slt")),
     ("found_temporary", include_str!("slt/found/temporary.slt")),
     ("found_twins", include_str!("slt/found/twins.slt")),
     ("found_with_ahead", include_str!("slt/found/with_ahead.slt")),

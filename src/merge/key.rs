@@ -21,6 +21,8 @@ pub(super) enum KeyValue {
 enum KeyKind {
     Signed,
     Unsigned,
+    /// The years from 1970 to 2069, of which two digits are shown.
+    ShortYear,
     Float,
     Double,
     Decimal,
@@ -72,6 +74,7 @@ impl KeyColumn {
             _ if compared.flags.contains(ColumnFlags::ENUM) || compared.flags.contains(ColumnFlags::SET) => {
                 return Err(refuse("an ENUM or SET without its index"));
             }
+            ColumnType::YEAR if compared.length == 2 => KeyKind::ShortYear,
             ColumnType::YEAR => KeyKind::Unsigned,
             kind if kind.is_integer() && unsigned => KeyKind::Unsigned,
             kind if kind.is_integer() => KeyKind::Signed,
@@ -171,7 +174,7 @@ impl KeyColumn {
     #[cold]
     fn bad_value(&self) -> MergeError {
         let expected = match self.kind {
-            KeyKind::Signed | KeyKind::Unsigned => "an integer",
+            KeyKind::Signed | KeyKind::Unsigned | KeyKind::ShortYear => "an integer",
             KeyKind::Float | KeyKind::Double => "a floating point number",
             KeyKind::Decimal => "a decimal",
             KeyKind::DateTime => "a date",
@@ -196,10 +199,16 @@ fn biased(value: i64) -> u64 {
     value as u64 ^ 1 << 63
 }
 
+/// The year that two digits stand for, counted from 1970.
+fn since_1970(digits: u64) -> u64 {
+    (digits + 30) % 100
+}
+
 #[inline]
 fn number_from_text(kind: KeyKind, bytes: &[u8]) -> Option<u64> {
     match kind {
         KeyKind::Unsigned => unsigned_from_text(bytes),
+        KeyKind::ShortYear => unsigned_from_text(bytes).map(since_1970),
         KeyKind::Signed => signed_from_text(bytes).map(biased),
         KeyKind::Float | KeyKind::Double => {
             std::str::from_utf8(bytes).ok()?.parse::<f64>().ok().filter(|value| !value.is_nan()).map(double::order_bits)
@@ -214,6 +223,7 @@ fn number_from_text(kind: KeyKind, bytes: &[u8]) -> Option<u64> {
 fn number_from_binary(kind: KeyKind, bytes: &[u8]) -> Option<u64> {
     match kind {
         KeyKind::Unsigned => unsigned_from_binary(bytes),
+        KeyKind::ShortYear => unsigned_from_binary(bytes).map(since_1970),
         KeyKind::Signed => signed_from_binary(bytes).map(biased),
         KeyKind::Float => bytes.try_into().ok().map(|bytes| double::order_bits(f32::from_le_bytes(bytes).into())),
         KeyKind::Double => bytes.try_into().ok().map(|bytes| double::order_bits(f64::from_le_bytes(bytes))),
@@ -274,7 +284,7 @@ pub(super) fn signed_from_binary(bytes: &[u8]) -> Option<i64> {
 }
 
 /// How many bytes of a text or binary sort key a server compares (`max_sort_length`, its default).
-const MAX_SORT_LENGTH: usize = 1024;
+pub const MAX_SORT_LENGTH: usize = 1024;
 
 #[derive(Debug, Clone)]
 struct Key {

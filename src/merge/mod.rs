@@ -21,6 +21,7 @@ mod tests;
 
 pub use columns::check_columns;
 pub use error::MergeError;
+pub use key::MAX_SORT_LENGTH;
 pub use key_expression::KeyExpression;
 pub use merger::{Merger, RowSink, Step};
 pub use pad::Pad;

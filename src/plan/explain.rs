@@ -60,7 +60,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
         text_is_utf8: context.text_is_utf8,
         compose: None,
         given_ids: None,
-            skip: None,
+        skip: None,
         warnings: Vec::new(),
         action: Action::Explain(ExplainAction {
             inner: Box::new(inner),

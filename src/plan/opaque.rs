@@ -123,7 +123,7 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
         action: as_it_is(subject),
         compose: None,
         given_ids: None,
-            skip: None,
+        skip: None,
         warnings: Vec::new(),
     }
 }

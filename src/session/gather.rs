@@ -14,6 +14,7 @@ use crate::execute::gather::{Frames, Gather, Kept, Part, Progress};
 use crate::execute::lane::Request;
 use crate::execute::relay::renamed;
 use crate::execute::{ExecuteError, Lane, Watch};
+use crate::merge::MAX_SORT_LENGTH;
 use crate::plan::{Access, Bound, Plan};
 use crate::protocol::{ColumnDef, ColumnFlags, StatusFlags};
 
@@ -60,6 +61,15 @@ impl Session {
         let vars = Arc::clone(&self.state.vars);
         if select_limit.is_some() {
             self.state.vars = vars.with("sql_select_limit", None);
+        }
+        // What is sorted by a few bytes only is in an order that the merge does not know; that by more bytes is one of those
+        // that the session asks for.
+        if vars
+            .get("max_sort_length")
+            .and_then(|length| length.parse::<usize>().ok())
+            .is_some_and(|length| length < MAX_SORT_LENGTH)
+        {
+            self.state.vars = self.state.vars.with("max_sort_length", None);
         }
         let lanes = self.gather_lanes(snapshot, plan, &bound, input, role).await;
         self.state.vars = vars;
