@@ -1,5 +1,6 @@
 //! From facts to conditions on sharding keys, and whether tables are joined on them.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -229,8 +230,13 @@ fn colocate_units(
     let stands = |unit: &usize| brings_its_rows(shape, context, keys, *unit, main);
     let drivers: Vec<usize> = sharded.iter().copied().filter(stands).collect();
     let mut apart = None;
+    let joined: Vec<OnceCell<Classes>> = keys.units.iter().map(|_| OnceCell::new()).collect();
+    let follows = |driver: usize, unit: usize| {
+        let classes = || joined[unit].get_or_init(|| equal_columns(shape, context, keys.refs[unit]));
+        follows(shape, keys, driver, unit, classes)
+    };
     for driver in &drivers {
-        match sharded.iter().find(|unit| *unit != driver && !follows(shape, context, keys, *driver, **unit)) {
+        match sharded.iter().find(|unit| *unit != driver && !follows(*driver, **unit)) {
             None => {
                 let others = drivers.iter().filter(|other| *other != driver);
                 let narrowing = std::iter::once(driver).chain(others).copied().collect();
@@ -340,16 +346,21 @@ fn views(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, main: usize) -> 
     })
 }
 
-/// Whether the rows of `unit` that matter for a row of `driver` have its sharding key.
-fn follows(shape: &Shape, context: &PlanContext<'_>, keys: &Keys, driver: usize, unit: usize) -> bool {
+/// The columns that are equal in all rows of a table that matter.
+fn equal_columns(shape: &Shape, context: &PlanContext<'_>, table: RefId) -> Classes {
+    let facts = shape.usable(shape.refs[table].block, Reader::Table(table));
+    classes(shape, context, &facts)
+}
+
+/// Whether the rows of `unit` that matter for a row of `driver` have its sharding key; `classes`: what is equal in them.
+fn follows<'a>(shape: &Shape, keys: &Keys, driver: usize, unit: usize, classes: impl Fn() -> &'a Classes) -> bool {
     let (Some(ours), Some(theirs)) = (&keys.units[driver].keyed, &keys.units[unit].keyed) else { return false };
     let meets = ours.equal_keys_meet() && theirs.equal_keys_meet();
     if !meets || !bound(&keys.units[driver].place, &keys.units[unit].place) {
         return false;
     }
     let id = keys.refs[unit];
-    let facts = shape.usable(shape.refs[id].block, Reader::Table(id));
-    let classes = classes(shape, context, &facts);
+    let classes = classes();
     let pairs = ours.table.levels().zip(theirs.table.levels());
     let mut columns = pairs.flat_map(|(our, their)| our.columns.iter().zip(&their.columns)).peekable();
     columns.peek().is_some()

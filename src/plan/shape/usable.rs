@@ -15,6 +15,8 @@
 //!   leave out rows of its result: not past LIMIT, windows or set operations, and past GROUP BY or DISTINCT only on
 //!   the columns they tell apart.
 
+use std::collections::HashMap;
+
 use super::{BlockId, ColumnId, Fact, Filter, JoinId, Position, RefId, RefKind, Shape};
 
 /// Who uses facts.
@@ -26,36 +28,97 @@ pub(crate) enum Reader {
     Subquery,
 }
 
+/// A column that is equal to none.
+const ALONE: usize = usize::MAX;
+
 /// Classes of columns that are equal wherever it matters.
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
     members: Vec<Vec<ColumnId>>,
+    /// The class of each column, [`ALONE`] if it is in none.
+    class_of: Vec<usize>,
 }
 
 impl Classes {
     /// The columns equal to this one, itself among them.
     pub fn of(&self, column: ColumnId) -> &[ColumnId] {
-        self.members.iter().find(|class| class.contains(&column)).map_or(&[], Vec::as_slice)
+        self.class_of.get(column).and_then(|class| self.members.get(*class)).map_or(&[], Vec::as_slice)
     }
 
     /// Whether two columns are equal.
     pub fn same(&self, left: ColumnId, right: ColumnId) -> bool {
-        left == right || self.of(left).contains(&right)
+        let class = |column: ColumnId| self.class_of.get(column).filter(|class| **class != ALONE);
+        left == right || class(left).is_some_and(|ours| class(right) == Some(ours))
     }
 
     fn join(&mut self, left: ColumnId, right: ColumnId) {
-        let place = |members: &[Vec<ColumnId>], column| members.iter().position(|class| class.contains(&column));
-        match (place(&self.members, left), place(&self.members, right)) {
-            (None, None) => self.members.push(vec![left, right]),
-            (Some(class), None) => self.members[class].push(right),
-            (None, Some(class)) => self.members[class].push(left),
-            (Some(one), Some(other)) if one != other => {
-                let (low, high) = (one.min(other), one.max(other));
-                let moved = self.members.remove(high);
-                self.members[low].extend(moved);
-            }
-            _ => {}
+        let (one, other) = (self.class(left), self.class(right));
+        if one == other {
+            return;
         }
+        // the smaller class moves: none moves often
+        let is_less = self.members[one].len() < self.members[other].len();
+        let (from, to) = if is_less { (one, other) } else { (other, one) };
+        for column in std::mem::take(&mut self.members[from]) {
+            self.class_of[column] = to;
+            self.members[to].push(column);
+        }
+    }
+
+    /// The class of a column, which is alone at first.
+    fn class(&mut self, column: ColumnId) -> usize {
+        if self.class_of.len() <= column {
+            self.class_of.resize(column + 1, ALONE);
+        }
+        if self.class_of[column] == ALONE {
+            self.class_of[column] = self.members.len();
+            self.members.push(vec![column]);
+        }
+        self.class_of[column]
+    }
+}
+
+/// Filters whose guards are not all settled.
+struct Waiting<'a> {
+    filters: Vec<&'a Filter>,
+    /// How many guards of each are not settled.
+    open: Vec<usize>,
+    /// The filters that wait for a join.
+    by_guard: HashMap<JoinId, Vec<usize>>,
+    left: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(filters: Vec<&'a Filter>, settled: &[JoinId]) -> Self {
+        let mut open = Vec::with_capacity(filters.len());
+        let mut by_guard: HashMap<JoinId, Vec<usize>> = HashMap::new();
+        for (index, filter) in filters.iter().enumerate() {
+            let mut guards: Vec<JoinId> =
+                filter.guards.iter().filter(|join| !settled.contains(join)).copied().collect();
+            guards.sort_unstable();
+            guards.dedup();
+            open.push(guards.len());
+            guards.into_iter().for_each(|guard| by_guard.entry(guard).or_default().push(index));
+        }
+        Self { left: filters.len(), filters, open, by_guard }
+    }
+
+    fn is_done(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The filters that wait for nothing else than these joins, in their order.
+    fn without(&mut self, settled: &[JoinId]) -> Vec<&'a Filter> {
+        let mut ready = Vec::new();
+        for index in settled.iter().filter_map(|join| self.by_guard.remove(join)).flatten() {
+            self.open[index] -= 1;
+            if self.open[index] == 0 {
+                ready.push(index);
+            }
+        }
+        ready.sort_unstable();
+        self.left -= ready.len();
+        ready.into_iter().map(|index| self.filters[index]).collect()
     }
 }
 
@@ -111,21 +174,18 @@ impl Shape {
 
     /// Adds the filters whose guards are settled, until none is left that can be.
     fn take(&self, filters: &[&Filter], within: &[JoinId], facts: &mut Vec<Fact>) {
-        let mut left: Vec<&Filter> = filters.to_vec();
-        let mut settled: Vec<JoinId> = within.to_vec();
-        loop {
-            let (ready, waiting): (Vec<&Filter>, Vec<&Filter>) =
-                left.iter().partition(|filter| filter.guards.iter().all(|guard| settled.contains(guard)));
-            if ready.is_empty() {
-                return;
-            }
-            for filter in ready {
+        let is_open = |filter: &&Filter| filter.guards.iter().any(|guard| !within.contains(guard));
+        let (mut ready, guarded): (Vec<&Filter>, Vec<&Filter>) = filters.iter().partition(|filter| !is_open(filter));
+        let mut waiting = Waiting::new(guarded, within);
+        while !ready.is_empty() {
+            let mut settled = Vec::new();
+            for filter in ready.iter().filter(|_| !waiting.is_done()) {
                 let mut strict = Vec::new();
                 filter.fact.strict_columns(&mut strict);
                 settled.extend(strict.iter().flat_map(|column| &self.refs[self.columns[*column].table].nullable_by));
-                facts.push(filter.fact.clone());
             }
-            left = waiting;
+            facts.extend(ready.iter().map(|filter| filter.fact.clone()));
+            ready = waiting.without(&settled);
         }
     }
 
