@@ -4,6 +4,7 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectNamePart, visit_e
 use std::ops::{ControlFlow, Range};
 
 use super::clauses::Clauses;
+use super::taker::Taker;
 use super::target::{Assigned, Target};
 use crate::catalog::{TableInfo, TableKind};
 use crate::plan::anchor::Span;
@@ -83,7 +84,11 @@ impl ChangeRows {
         let keeps_set = is_update && !moves && !differs && Self::may_keep(subject, builder, refs, &places, said);
         if is_update && !keeps_set {
             for (target, id) in targets.iter_mut().zip(&target_refs) {
-                assign(subject, target, *id, said)?;
+                let info = match &builder.shape.refs[*id].kind {
+                    RefKind::Table { info, .. } => info.as_deref(),
+                    _ => None,
+                };
+                assign(subject, info, target, *id, said)?;
             }
         }
         let span = |range: &Range<usize>| Span::of(range, subject.literals);
@@ -278,7 +283,13 @@ fn moves(unit: &Unit, id: RefId, said: &Said<'_>) -> bool {
 }
 
 /// Takes over the assignments to one of the tables.
-fn assign(subject: &Subject<'_>, target: &mut Target, id: RefId, said: &Said<'_>) -> Option<()> {
+fn assign(
+    subject: &Subject<'_>,
+    info: Option<&TableInfo>,
+    target: &mut Target,
+    id: RefId,
+    said: &Said<'_>,
+) -> Option<()> {
     let mut before: Vec<&str> = Vec::new();
     for ((table, column), assignment) in said.targets.iter().zip(said.columns).zip(said.assignments) {
         if *table != Some(id) {
@@ -296,7 +307,8 @@ fn assign(subject: &Subject<'_>, target: &mut Target, id: RefId, said: &Said<'_>
             true => None,
             false => Some(Span::of(&value_range(subject, assignment)?, subject.literals)),
         };
-        target.values.push(Assigned { column: column.as_str().into(), value });
+        let taker = info.and_then(|info| Taker::of(info, column));
+        target.values.push(Assigned { column: column.as_str().into(), value, taker });
         before.push(column);
     }
     Some(())

@@ -1,6 +1,7 @@
 //! INSERT … SELECT in steps.
 
 use super::clauses::Clauses;
+use super::taker::Taker;
 use crate::plan::anchor::Span;
 use crate::plan::query::Subject;
 use crate::sql::Literal;
@@ -13,6 +14,8 @@ pub(crate) struct InsertRows {
     tail: Span,
     /// `INSERT IGNORE`.
     pub ignore: bool,
+    /// The columns that take the values, where they are known.
+    pub takers: Vec<Taker>,
 }
 
 /// INSERT … VALUES with expressions that only a server can evaluate, where their values decide where a row belongs.
@@ -20,6 +23,8 @@ pub(crate) struct InsertRows {
 pub(crate) struct EvaluatedValues {
     /// Where they stand.
     pub spans: Vec<Span>,
+    /// The columns that take them.
+    pub takers: Vec<Option<Taker>>,
     /// `INSERT IGNORE`.
     pub ignore: bool,
 }
@@ -43,7 +48,7 @@ pub(crate) struct InsertParts<'a> {
 
 impl InsertRows {
     /// Finds the parts; `None` where they cannot be told apart.
-    pub fn of(subject: &Subject<'_>, ignore: bool) -> Option<Self> {
+    pub fn of(subject: &Subject<'_>, ignore: bool, takers: Vec<Taker>) -> Option<Self> {
         let clauses = Clauses { outline: &subject.outline, sql: subject.sql };
         let tokens = subject.outline.tokens();
         let begins = ["SELECT", "WITH", "TABLE", "VALUES"];
@@ -83,7 +88,7 @@ impl InsertRows {
             }
         }
         let span = |from, to| Span::of(&clauses.range(from, to), subject.literals);
-        Some(Self { head: span(0, start), query: span(start, end), tail: span(end, clauses.end()), ignore })
+        Some(Self { head: span(0, start), query: span(start, end), tail: span(end, clauses.end()), ignore, takers })
     }
 
     /// The parts of a text.

@@ -6,11 +6,13 @@
 mod change;
 mod clauses;
 mod insert;
+mod taker;
 mod target;
 
 pub(crate) use change::{ChangeRows, Said, has_query};
 pub(crate) use insert::{EvaluatedValues, InsertRows};
-pub(crate) use target::Target;
+pub(crate) use taker::{Taker, Takes};
+pub(crate) use target::{Assigned, Target};
 
 use std::sync::Arc;
 

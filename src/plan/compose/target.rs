@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::taker::Taker;
 use crate::plan::anchor::Span;
 use crate::plan::types::NameMap;
 use crate::plan::unit::{Unit, quoted};
@@ -34,6 +35,8 @@ pub(crate) struct Assigned {
     pub column: Box<str>,
     /// Where its expression stands; `None` for `DEFAULT`.
     pub value: Option<Span>,
+    /// What the column makes of a value.
+    pub taker: Option<Taker>,
 }
 
 impl Target {

@@ -12,7 +12,7 @@ use sqlparser::ast::{Expr, Insert, SetExpr, TableObject};
 
 use super::Plan;
 use super::action::{Action, Everywhere, Routed};
-use super::compose::{Compose, EvaluatedValues, InsertRows};
+use super::compose::{Compose, EvaluatedValues, InsertRows, Taker};
 use super::error::PlanError;
 use super::functions;
 use super::keys::{Keys, colocate};
@@ -115,14 +115,19 @@ fn compose(
         return None;
     }
     if !is_query {
-        let spans = rows::to_evaluate(subject, builder, keys, insert, columns?)?;
+        let (spans, takers): (Vec<_>, Vec<_>) =
+            rows::to_evaluate(subject, builder, keys, insert, columns?)?.into_iter().unzip();
         let ignore = parsed.notes.ignore;
-        return (!spans.is_empty()).then_some(Compose::Values(EvaluatedValues { spans, ignore }));
+        return (!spans.is_empty()).then_some(Compose::Values(EvaluatedValues { spans, takers, ignore }));
     }
     if !builder.updates_by_the_target(insert) {
         return None;
     }
-    InsertRows::of(subject, parsed.notes.ignore).map(Compose::Insert)
+    let place = &keys.units.first()?.place;
+    let info = subject.context.catalog.table(place.schema(), place.table());
+    let names = columns.unwrap_or_default().iter().map(String::as_str);
+    let takers = info.map(|info| Taker::list(&info, names)).unwrap_or_default();
+    InsertRows::of(subject, parsed.notes.ignore, takers).map(Compose::Insert)
 }
 
 /// Into a table that is on one node: there, with all that it reads.

@@ -12,7 +12,7 @@ use crate::catalog::TableInfo;
 use crate::config::{KeyGenerator, Schema, TableKey};
 use crate::id::KeyMaker;
 use crate::plan::anchor::Span;
-use crate::plan::compose::has_query;
+use crate::plan::compose::{Taker, has_query};
 use crate::plan::error::PlanError;
 use crate::plan::functions;
 use crate::plan::keys::Keys;
@@ -156,7 +156,7 @@ pub(super) fn to_evaluate(
     keys: &Keys,
     insert: &Insert,
     columns: &[String],
-) -> Option<Vec<Span>> {
+) -> Option<Vec<(Span, Option<Taker>)>> {
     let unit = keys.units.first()?;
     let is_broadcast = unit.place.broadcast().is_some();
     if unit.keyed.is_none() && !is_broadcast {
@@ -204,7 +204,8 @@ pub(super) fn to_evaluate(
             if !is_query && names_column.is_break() {
                 return None;
             }
-            found.push(Span::of(cell, subject.literals));
+            let taker = info.as_deref().and_then(|info| Taker::of(info, columns.get(index)?));
+            found.push((Span::of(cell, subject.literals), taker));
         }
     }
     Some(found)

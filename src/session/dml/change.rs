@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Done;
+use super::carry::Carrier;
 use super::nodes::NodeStatement;
+use crate::error::SqlError;
 use crate::plan::Plan;
-use crate::plan::compose::{ChangeRows, Target};
+use crate::plan::compose::{Assigned, ChangeRows, Target};
 use crate::protocol::Value;
 use crate::route::key::RawValue;
 use crate::session::query::Text;
@@ -39,6 +41,7 @@ impl Session {
         let literals = self.literals.clone();
         let query = rows.read(&text.sql, &literals);
         let strict = self.is_strict() && !rows.ignore;
+        let carrier = self.carrier(&text.sql);
         let read = self.select_inner(query.into(), strict).await?;
         if rows.is_update {
             done.info.begin_matched();
@@ -46,7 +49,7 @@ impl Session {
         let mut from = 0;
         for target in &rows.targets {
             let width = target.identity.len() + target.read_values();
-            let chosen = self.chosen(&read, target, from)?;
+            let chosen = self.chosen(&read, target, from, carrier)?;
             from += width;
             if target.moves {
                 self.check_unreferenced(snapshot, plan, target).await?;
@@ -64,8 +67,14 @@ impl Session {
     }
 
     /// The rows of one table among those that were read, each once. An outer join gives NULLs where there is no row.
-    fn chosen(&self, read: &InnerRows, target: &Target, from: usize) -> Result<Vec<ChosenRow>, Failure> {
-        let writer = self.literal_writer();
+    fn chosen(
+        &self,
+        read: &InnerRows,
+        target: &Target,
+        from: usize,
+        carrier: Carrier,
+    ) -> Result<Vec<ChosenRow>, Failure> {
+        let writer = carrier.writer;
         let width = target.identity.len();
         let mut seen: HashSet<Vec<Vec<u8>>> = HashSet::new();
         let mut chosen = Vec::new();
@@ -80,7 +89,13 @@ impl Session {
             if identity.iter().all(|literal| literal == b"NULL") || !seen.insert(identity.clone()) {
                 continue;
             }
-            let assigned = (from + width..from + width + target.read_values()).map(literal).collect();
+            let taken = target.values.iter().filter(|assigned| assigned.value.is_some());
+            let assign = |(index, assigned): (usize, &Assigned)| {
+                let mut out = Vec::new();
+                carrier.cell(&values[index], &read.columns[index], assigned.taker.as_ref(), &mut out)?;
+                Ok(out)
+            };
+            let assigned = (from + width..).zip(taken).map(assign).collect::<Result<_, SqlError>>()?;
             let key: Vec<RawValue<'_>> = target.key.iter().map(|at| raw_value(&values[from + at])).collect();
             chosen.push(ChosenRow { nodes: nodes_of(target, &key), identity, values: assigned });
         }

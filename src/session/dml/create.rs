@@ -9,14 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Done;
+use super::insert::Into;
 use crate::backend::{BackendError, Flavour, Lease, Role, Variables, set_statement, text};
 use crate::config::DataNode;
 use crate::error::SqlError;
 use crate::execute::Watch;
+use crate::plan::compose::Taker;
 use crate::plan::{Access, Plan};
 use crate::protocol::OkPacket;
 use crate::session::query::Text;
 use crate::session::run::Input;
+use crate::session::select_inner::InnerRows;
 use crate::session::{Failure, Session, Snapshot};
 use crate::sql::ddl::{self, DdlKind, Role as NameRole};
 use crate::sql::lexer::{LexMode, Lexer, TokenKind};
@@ -162,12 +165,22 @@ impl Session {
             let mut head = format!("{} INTO ", parts.insert).into_bytes();
             head.extend_from_slice(parts.target);
             head.extend_from_slice(format!(" ({})", columns.join(", ")).as_bytes());
-            self.insert_read(&read, &head, b"", done).await
+            let takers = self.takers_of(snapshot, parts, &read).await?;
+            let into = Into { head: &head, tail: b"", takers: &takers, carrier: self.carrier(parts.query) };
+            self.insert_read(&read, into, done).await
         };
         let filled = filled.await;
         self.end_steps(within, filled).await?;
         // without autocommit too: a definition commits
         self.commit().await
+    }
+
+    /// The columns of the new table that take the values of the query.
+    async fn takers_of(&self, snapshot: &Snapshot, parts: &Parts<'_>, read: &InnerRows) -> Result<Vec<Taker>, Failure> {
+        let (schema, table) = self.name_of_target(parts).ok_or_else(no_schema)?;
+        let info = snapshot.catalog.table(&schema, &table).await?;
+        let names = read.columns.iter().map(|column| std::str::from_utf8(&column.name).unwrap_or_default());
+        Ok(info.map(|info| Taker::list(&info, names)).unwrap_or_default())
     }
 
     /// Runs a definition of the session's own.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Done;
+use super::carry::Carrier;
 use crate::error::SqlError;
 use crate::execute::{Lane, Watch, write};
-use crate::plan::compose::{EvaluatedValues, InsertRows};
+use crate::plan::compose::{EvaluatedValues, InsertRows, Taker};
 use crate::plan::{Bound, LastInsertId, Plan};
 use crate::session::query::Text;
 use crate::session::run::Input;
@@ -19,6 +20,19 @@ use crate::sql::scan;
 const CHUNK_BYTES: usize = 128 * 1024;
 /// Nor has a chunk more rows than this.
 const CHUNK_ROWS: usize = 1_000;
+
+/// Where rows that were read are inserted.
+#[derive(Clone, Copy)]
+pub(super) struct Into<'a> {
+    /// What stands in front of VALUES.
+    pub head: &'a [u8],
+    /// What stands behind them.
+    pub tail: &'a [u8],
+    /// The columns that take the values, as far as they are known.
+    pub takers: &'a [Taker],
+    /// What writes the values.
+    pub carrier: Carrier,
+}
 
 /// An INSERT of the session's own.
 struct Inner {
@@ -41,19 +55,19 @@ impl Session {
         let query = Bytes::copy_from_slice(parts.query);
         let (head, tail) = (parts.head.to_vec(), parts.tail.to_vec());
         self.literals = literals;
+        let into = Into { head: &head, tail: &tail, takers: &rows.takers, carrier: self.carrier(&query) };
         let read = self.select_inner(query, self.is_strict() && !rows.ignore).await?;
-        self.insert_read(&read, &head, &tail, done).await
+        self.insert_read(&read, into, done).await
     }
 
-    /// Inserts rows that were read. `head` stands in front of VALUES, `tail` behind them.
+    /// Inserts rows that were read.
     pub(super) async fn insert_read(
         &mut self,
         read: &InnerRows,
-        head: &[u8],
-        tail: &[u8],
+        into: Into<'_>,
         done: &mut Done,
     ) -> Result<(), Failure> {
-        let writer = self.literal_writer();
+        let Into { head, tail, takers, carrier } = into;
         done.info.begin_records();
         let mut chunk = Vec::new();
         let mut count = 0;
@@ -63,7 +77,7 @@ impl Session {
                 if number > 0 {
                     chunk.extend_from_slice(b", ");
                 }
-                writer.cell(value, column, &mut chunk);
+                carrier.cell(value, column, takers.get(number), &mut chunk)?;
             }
             chunk.push(b')');
             count += 1;
@@ -96,15 +110,16 @@ impl Session {
         let cells = values.cells(&self.literals);
         let items: Vec<&[u8]> = cells.iter().map(|cell| text.sql.get(cell.clone()).unwrap_or_default()).collect();
         let query = [b"SELECT ".as_slice(), &items.join(&b", "[..])].concat();
+        let carrier = self.carrier(&query);
         let read = self.select_inner(query.into(), self.is_strict() && !values.ignore).await?;
         let row =
             read.rows.first().ok_or_else(|| SqlError::client(1105, "HY000", "The values of a row are missing"))?;
-        let writer = self.literal_writer();
         let mut sql = Vec::with_capacity(text.sql.len() + 64);
         let mut from = 0;
-        for ((cell, value), column) in cells.iter().zip(read.values(row)?).zip(&read.columns) {
+        let values = read.values(row)?.into_iter().zip(&read.columns).zip(&values.takers);
+        for (cell, ((value, column), taker)) in cells.iter().zip(values) {
             sql.extend_from_slice(text.sql.get(from..cell.start).unwrap_or_default());
-            writer.cell(&value, column, &mut sql);
+            carrier.cell(&value, column, taker.as_ref(), &mut sql)?;
             from = cell.end;
         }
         sql.extend_from_slice(text.sql.get(from..).unwrap_or_default());

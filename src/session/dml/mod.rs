@@ -3,6 +3,7 @@
 //! The plan has the recipe ([`crate::plan::compose`]). All steps run in one transaction: the client's, behind a savepoint,
 //! or one of the statement's own.
 
+mod carry;
 mod change;
 mod create;
 mod insert;
@@ -27,6 +28,7 @@ use crate::plan::{LastInsertId, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::scan;
+use carry::Carrier;
 pub(super) use literal::Writer;
 
 /// What the steps of a statement have done so far.
@@ -72,6 +74,11 @@ impl Session {
     /// How literals are written that the session's statements hold.
     fn literal_writer(&self) -> Writer {
         Writer { mode: self.state.lex_mode, utf8: self.state.text_is_utf8 }
+    }
+
+    /// What writes the values of a query into columns; `sql` is the text that has the query.
+    fn carrier(&self, sql: &[u8]) -> Carrier {
+        Carrier { writer: self.literal_writer(), may_be_hex: carry::has_hex(sql, self.state.lex_mode) }
     }
 
     /// Runs a write in steps, and answers it.
