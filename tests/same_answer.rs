@@ -96,6 +96,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_create_select", include_str!("slt/found/create_select.slt")),
     ("found_cut_subquery", include_str!("slt/found/cut_subquery.slt")),
     ("found_duplicates", include_str!("slt/found/duplicates.slt")),
+    ("found_forms", include_str!("slt/found/forms.slt")),
     ("found_given_keys", include_str!("slt/found/given_keys.slt")),
     ("found_in_list", include_str!("slt/found/in_list.slt")),
     ("found_invisible", include_str!("slt/found/invisible.slt")),

@@ -19,8 +19,9 @@ pub struct Diagnostic {
     pub is_told_once: bool,
 }
 
-/// ER_NO_DEFAULT_FOR_FIELD and ER_WARN_DEPRECATED_SYNTAX: warnings of a statement, not of a row.
-const OF_STATEMENTS: [u16; 2] = [1364, 1287];
+/// ER_NO_DEFAULT_FOR_FIELD, ER_WARN_DEPRECATED_SYNTAX, ER_WARN_LEGACY_SYNTAX_CONVERTED: warnings of a statement, not of a
+/// row.
+const OF_STATEMENTS: [u16; 3] = [1364, 1287, 3005];
 /// ER_BAD_NULL_ERROR: MySQL tells it once of a column, MariaDB of each row.
 const BAD_NULL: u16 = 1048;
 

@@ -56,6 +56,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, delete: &Delete) -> R
     if !several {
         targets = refs.iter().map(|id| Some(*id)).collect();
     }
+    super::forms::check_target_unread(&builder.shape, block, &targets)?;
     let mut change = Change {
         subject,
         builder,

@@ -60,6 +60,12 @@ pub enum PlanError {
         /// Where it was named.
         place: &'static str,
     },
+    /// Clauses that do not go together.
+    #[error("Incorrect usage of {0}")]
+    WrongUsage(String),
+    /// A table that is changed, and that a subquery reads.
+    #[error("You can't specify target table '{0}' for update in FROM clause")]
+    TargetRead(String),
     /// Too few parameters.
     #[error("Incorrect arguments to EXECUTE")]
     Parameters,
@@ -127,6 +133,8 @@ impl Report for PlanError {
             Self::MissingKey(_) => 1364,        // ER_NO_DEFAULT_FOR_FIELD
             Self::ColumnCount(_) => 1136,       // ER_WRONG_VALUE_COUNT_ON_ROW
             Self::UnknownColumn { .. } => 1054, // ER_BAD_FIELD_ERROR
+            Self::WrongUsage(_) => 1221,        // ER_WRONG_USAGE
+            Self::TargetRead(_) => 1093,        // ER_UPDATE_TABLE_USED
             Self::Parameters => 1210,           // ER_WRONG_ARGUMENTS
             Self::UnknownKey(_) => 1235,        // ER_NOT_SUPPORTED_YET
             Self::OutOfRange { .. } => 1264,    // ER_WARN_DATA_OUT_OF_RANGE
@@ -149,6 +157,8 @@ impl Report for PlanError {
             Self::UnknownColumn { .. } => "42S22",
             Self::InvalidView { .. }
             | Self::MissingKey(_)
+            | Self::WrongUsage(_)
+            | Self::TargetRead(_)
             | Self::Parameters
             | Self::Ids { .. }
             | Self::Internal(_) => "HY000",
@@ -169,6 +179,7 @@ impl Report for PlanError {
             | Self::OutOfRange { .. } => "values",
             Self::Parse(error) => error.kind(),
             Self::Ids { .. } => "id_generator",
+            Self::WrongUsage(_) | Self::TargetRead(_) => "form",
             Self::Parameters => "parameters",
             Self::Route(error) => error.kind(),
             Self::Hint { .. } => "hint",

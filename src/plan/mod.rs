@@ -20,6 +20,7 @@ mod describe;
 mod error;
 mod exact;
 mod explain;
+mod forms;
 pub mod functions;
 mod given;
 mod hint;

@@ -8,6 +8,7 @@ use super::Plan;
 use super::action::{Action, Everywhere, KeyAssignment, Routed, Scatter};
 use super::compose::{ChangeRows, Compose, Said};
 use super::error::PlanError;
+use super::forms::{check_order, check_target_unread};
 use super::keys::{Colocated, Keys, colocate};
 use super::names::base;
 use super::query::{Subject, name_map};
@@ -41,6 +42,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, update: &Update) -> R
     }
     subject.check_complete(&parsed.statement, &builder)?;
     super::system::refuse_mixed(&builder)?;
+    check_order(&builder.shape, &refs, !update.order_by.is_empty(), update.limit.is_some())?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
     let mut change = Change {
         subject,
@@ -60,6 +62,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, update: &Update) -> R
         ignore: parsed.notes.ignore,
         using: false,
     };
+    check_target_unread(&change.builder.shape, block, &targets)?;
     let compose = change.compose(&said);
     match change.key_assignments(&assigned, &update.assignments) {
         Ok(unchanged_keys) => change.plan(&targets, unchanged_keys, None, compose),

@@ -47,6 +47,10 @@ impl Session {
         }
         match result {
             Ok(row) => {
+                let told = std::mem::take(lane.diagnostics());
+                if !told.is_empty() {
+                    self.state.diagnostics = told;
+                }
                 self.settle(lane, &snapshot);
                 Ok(row)
             }
@@ -88,6 +92,7 @@ impl Session {
 
 async fn ask(lane: &mut Lane, statement: &str, query: &str) -> Result<(Vec<ColumnDef>, Cells), ExecuteError> {
     lane.run(statement.as_bytes()).await?;
+    lane.keep_warnings().await;
     let (columns, mut rows) = query_rows(lane, query, 1).await?;
     Ok((columns, rows.pop().unwrap_or_default()))
 }

@@ -47,7 +47,10 @@ impl Session {
             self.forget_diagnostics();
         }
         match statement {
-            SessionStatement::Set(items) => self.set(items, &text.sql).await?,
+            SessionStatement::Set(items) => {
+                self.set_and_answer(items, &text.sql).await?;
+                return Ok(Flow::Continue);
+            }
             SessionStatement::SetTransaction(set) => self.set_transaction(set).await?,
             SessionStatement::Use(name) => {
                 self.use_schema(&name.text)?;
@@ -214,6 +217,11 @@ impl Session {
         statement: std::ops::Range<usize>,
         text: &Text,
     ) -> Result<Flow, Failure> {
+        if !self.shared.is_mariadb() {
+            self.check_syntax(text).await?;
+            return Err(SqlError::not_supported("SET STATEMENT", "set the variable for the session").into());
+        }
+        check_for_statement(&items)?;
         let (vars, lex_mode) = (std::sync::Arc::clone(&self.state.vars), self.state.lex_mode);
         // The values stand before the statement, whose tables are none of theirs.
         let result = match self.set(items, &text.sql[..statement.start]).await {
@@ -271,6 +279,33 @@ impl Session {
 
 fn interrupted() -> SqlError {
     SqlError::client(1317, "70100", "Query execution was interrupted")
+}
+
+/// Variables that no statement can have for itself.
+const NOT_FOR_STATEMENTS: [&str; 13] = [
+    "autocommit",
+    "character_set_client",
+    "character_set_connection",
+    "character_set_filesystem",
+    "collation_connection",
+    "interactive_timeout",
+    "profiling",
+    "profiling_history_size",
+    "query_cache_type",
+    "skip_replication",
+    "sql_log_off",
+    "tx_isolation",
+    "wait_timeout",
+];
+
+fn check_for_statement(items: &[SetItem]) -> Result<(), Failure> {
+    let name = items.iter().find_map(|item| match item {
+        SetItem::System { name, .. } if NOT_FOR_STATEMENTS.contains(&name.as_str()) => Some(name),
+        _ => None,
+    });
+    let Some(name) = name else { return Ok(()) };
+    let message = format!("The system variable {name} cannot be set in SET STATEMENT.");
+    Err(SqlError::client(1971, "42000", message).into())
 }
 
 fn refused(statement: &SessionStatement) -> Failure {

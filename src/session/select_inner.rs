@@ -30,6 +30,10 @@ pub(super) struct InnerRows {
     pub columns: Vec<ColumnDef>,
     /// Its rows, in the binary protocol; at most `limits.max_buffered_bytes` of them.
     pub rows: Vec<Bytes>,
+    /// How many warnings it gave.
+    pub warnings: u16,
+    /// Those, as far as they are kept.
+    pub diagnostics: Vec<Diagnostic>,
     types: Vec<ColumnType>,
 }
 
@@ -70,7 +74,8 @@ impl Session {
             let kept = Box::pin(self.scratch_inner(&snapshot, &plan, scratch, &text.sql)).await;
             self.state.vars = vars;
             let (columns, rows, warnings) = kept?;
-            return inner_rows(columns, rows, warnings, is_strict);
+            let count = u16::try_from(warnings.len()).unwrap_or(u16::MAX);
+            return self.inner_rows(columns, rows, (count, warnings), is_strict);
         }
         let lanes = self.gather_lanes(&snapshot, &plan, &bound, Input::Text(&text), Role::Primary).await;
         self.state.vars = vars;
@@ -108,12 +113,12 @@ impl Session {
         if let Some(error) = error {
             return Err(self.inner_failed(gather.into_lanes(), error, &bound, &snapshot).await);
         }
-        let (mut lanes, _) = gather.finish().await;
+        let (mut lanes, count) = gather.finish().await;
         let warnings = self.collect_warnings(&mut lanes).await;
         for lane in lanes {
             self.settle(lane, &snapshot);
         }
-        inner_rows(columns, kept.rows, warnings, is_strict)
+        self.inner_rows(columns, kept.rows, (count, warnings), is_strict)
     }
 
     /// Runs a query of the session's own on one lane, which is given back.
@@ -134,7 +139,7 @@ impl Session {
                 rows.push(row);
             }
             let types = columns.iter().map(|column| column.kind).collect();
-            Ok(InnerRows { columns, rows, types })
+            Ok(InnerRows { columns, rows, types, ..InnerRows::default() })
         };
         match watch.guard_killing(&self.client, &statements, work).await {
             Ok(rows) => {
@@ -163,21 +168,22 @@ impl Session {
     pub(super) fn is_strict(&self) -> bool {
         super::values::is_strict(&self.state)
     }
-}
 
-/// The rows of a query, unless a warning is an error.
-fn inner_rows(
-    columns: Vec<ColumnDef>,
-    rows: VecDeque<Bytes>,
-    warnings: Vec<Diagnostic>,
-    is_strict: bool,
-) -> Result<InnerRows, Failure> {
-    let warning = warnings.into_iter().find(|diagnostic| diagnostic.level != "Note");
-    if let Some(warning) = warning.filter(|_| is_strict) {
-        return Err(SqlError::client(warning.code, sqlstate_of(warning.code), warning.message).into());
+    /// The rows of a query, unless a warning is an error.
+    fn inner_rows(
+        &self,
+        columns: Vec<ColumnDef>,
+        rows: VecDeque<Bytes>,
+        (count, warnings): (u16, Vec<Diagnostic>),
+        is_strict: bool,
+    ) -> Result<InnerRows, Failure> {
+        let fails = |warning: &&Diagnostic| warning.level != "Note" && self.shared.is_error_when_strict(warning.code);
+        if let Some(warning) = warnings.iter().find(fails).filter(|_| is_strict) {
+            return Err(SqlError::client(warning.code, sqlstate_of(warning.code), warning.message.clone()).into());
+        }
+        let types = columns.iter().map(|column| column.kind).collect();
+        Ok(InnerRows { columns, rows: rows.into_iter().collect(), warnings: count, diagnostics: warnings, types })
     }
-    let types = columns.iter().map(|column| column.kind).collect();
-    Ok(InnerRows { columns, rows: rows.into_iter().collect(), types })
 }
 
 /// The SQLSTATE of an error that a warning becomes.

@@ -13,7 +13,7 @@ use super::{Failure, Session};
 use crate::config::Schema;
 use crate::error::SqlError;
 use crate::plan::is_system_schema;
-use crate::protocol::charset;
+use crate::protocol::{OkPacket, charset};
 use crate::session::state::MAX_USER_VARIABLES;
 use crate::sql::names::tables;
 use crate::sql::session_statement::{Scope, SetItem, SetTransaction, SetValue, ValueKind};
@@ -42,7 +42,22 @@ struct Question {
 }
 
 impl Session {
-    /// `SET a = 1, @b = 2, NAMES utf8mb4, …`. Nothing is applied if one of the assignments is wrong.
+    /// `SET a = 1, @b = 2, NAMES utf8mb4, …`, and its answer: MySQL warns of some values.
+    pub(super) async fn set_and_answer(&mut self, items: Vec<SetItem>, sql: &[u8]) -> Result<(), Failure> {
+        let earlier = std::mem::take(&mut self.state.diagnostics);
+        let set = self.set(items, sql).await;
+        let warnings = u16::try_from(self.state.diagnostics.len()).unwrap_or(u16::MAX);
+        if warnings == 0 {
+            self.state.diagnostics = earlier;
+        }
+        set?;
+        let ok = OkPacket { status: self.status(), warnings, ..OkPacket::default() };
+        self.client.put_ok(&ok);
+        self.state.row_count = 0;
+        Ok(())
+    }
+
+    /// As that, without an answer. Nothing is applied if one of the assignments is wrong.
     pub(super) async fn set(&mut self, items: Vec<SetItem>, sql: &[u8]) -> Result<(), Failure> {
         let mut changes = Vec::new();
         let mut asked = Vec::new();

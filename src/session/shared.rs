@@ -185,6 +185,17 @@ impl Shared {
         self.is_mariadb
     }
 
+    /// Whether a warning is an error under a strict `sql_mode`: on MariaDB all but those about the text, on MySQL some
+    /// about values.
+    pub fn is_error_when_strict(&self, code: u16) -> bool {
+        // ER_WARN_DEPRECATED_SYNTAX, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT
+        const ABOUT_TEXT: [u16; 2] = [1287, 1681];
+        // what MySQL's Strict_error_handler names
+        const ABOUT_VALUES: [u16; 16] =
+            [1048, 1242, 1260, 1261, 1263, 1264, 1265, 1292, 1301, 1364, 1365, 1366, 1411, 1441, 1690, 3020];
+        if self.is_mariadb { !ABOUT_TEXT.contains(&code) } else { ABOUT_VALUES.contains(&code) }
+    }
+
     /// The version as version comments count it: 8.0.36 is 80036.
     pub fn server_version_number(&self) -> u32 {
         let mut parts = self.server_version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));

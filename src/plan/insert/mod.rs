@@ -14,6 +14,7 @@ use super::Plan;
 use super::action::{Action, Everywhere, Routed};
 use super::compose::{Compose, EvaluatedValues, InsertRows, Taker};
 use super::error::PlanError;
+use super::forms;
 use super::functions;
 use super::keys::{Keys, colocate};
 use super::names::base;
@@ -53,6 +54,11 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
     if info.is_none() && place.sharded().is_some() && !subject.context.assume_types {
         let (schema, table) = (place.schema().to_owned(), place.table().to_owned());
         return Err(PlanError::NoSuchTable { schema, table });
+    }
+    forms::check_rows(subject, values_of(insert), info.as_deref())?;
+    if insert.source.is_none() || values_of(insert).is_some() {
+        let target = builder.shape.blocks[block].refs.first().copied();
+        forms::check_target_unread(&builder.shape, block, &[target])?;
     }
     let compose = compose(subject, &builder, &keys, insert, columns.as_deref(), parsed);
     let action = if super::system::is_mixed(&builder) {

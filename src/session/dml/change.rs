@@ -40,9 +40,9 @@ impl Session {
     ) -> Result<(), Failure> {
         let literals = self.literals.clone();
         let query = rows.read(&text.sql, &literals);
-        let strict = self.is_strict() && !rows.ignore;
         let carrier = self.carrier(&text.sql);
-        let read = self.select_inner(query.into(), strict).await?;
+        let read = self.read_for(query, rows.ignore).await?;
+        done.add_read(&read);
         if rows.is_update {
             done.info.begin_matched();
         }

@@ -165,6 +165,7 @@ impl Session {
             let mut head = format!("{} INTO ", parts.insert).into_bytes();
             head.extend_from_slice(parts.target);
             head.extend_from_slice(format!(" ({})", columns.join(", ")).as_bytes());
+            done.add_read(&read);
             let takers = self.takers_of(snapshot, parts, &read).await?;
             let into = Into { head: &head, tail: b"", takers: &takers, carrier: self.carrier(parts.query) };
             self.insert_read(&read, into, done).await

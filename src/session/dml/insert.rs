@@ -52,11 +52,12 @@ impl Session {
     ) -> Result<(), Failure> {
         let literals = std::mem::take(&mut self.literals);
         let parts = rows.parts(&text.sql, &literals);
-        let query = Bytes::copy_from_slice(parts.query);
+        let query = parts.query.to_vec();
         let (head, tail) = (parts.head.to_vec(), parts.tail.to_vec());
         self.literals = literals;
         let into = Into { head: &head, tail: &tail, takers: &rows.takers, carrier: self.carrier(&query) };
-        let read = self.select_inner(query, self.is_strict() && !rows.ignore).await?;
+        let read = self.read_for(query, rows.ignore).await?;
+        done.add_read(&read);
         self.insert_read(&read, into, done).await
     }
 
@@ -111,7 +112,8 @@ impl Session {
         let items: Vec<&[u8]> = cells.iter().map(|cell| text.sql.get(cell.clone()).unwrap_or_default()).collect();
         let query = [b"SELECT ".as_slice(), &items.join(&b", "[..])].concat();
         let carrier = self.carrier(&query);
-        let read = self.select_inner(query.into(), self.is_strict() && !values.ignore).await?;
+        let read = self.read_for(query, values.ignore).await?;
+        done.add_read(&read);
         let row =
             read.rows.first().ok_or_else(|| SqlError::client(1105, "HY000", "The values of a row are missing"))?;
         let mut sql = Vec::with_capacity(text.sql.len() + 64);

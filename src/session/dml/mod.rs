@@ -19,7 +19,9 @@ use bytes::Bytes;
 use super::moment::at_one_moment;
 use super::prepared::Prepared;
 use super::query::Text;
+use super::select_inner::InnerRows;
 use super::{Diagnostic, Failure, Session, Snapshot};
+use crate::error::SqlError;
 use crate::execute::diagnostics::MAX_DIAGNOSTICS;
 use crate::execute::lane::Outcome;
 use crate::execute::write::{Info, keep_news};
@@ -57,6 +59,13 @@ impl Done {
         }
     }
 
+    /// Adds the warnings of a query whose rows are written.
+    fn add_read(&mut self, read: &InnerRows) {
+        self.warnings = self.warnings.saturating_add(read.warnings);
+        let room = MAX_DIAGNOSTICS.saturating_sub(self.diagnostics.len());
+        self.diagnostics.extend(read.diagnostics.iter().take(room).cloned());
+    }
+
     /// Adds what a step came to.
     fn add(&mut self, outcome: &Outcome, mut diagnostics: Vec<Diagnostic>) {
         self.affected_rows = self.affected_rows.saturating_add(outcome.affected_rows);
@@ -79,6 +88,21 @@ impl Session {
     /// What writes the values of a query into columns; `sql` is the text that has the query.
     fn carrier(&self, sql: &[u8]) -> Carrier {
         Carrier { writer: self.literal_writer(), may_be_hex: carry::has_hex(sql, self.state.lex_mode) }
+    }
+
+    /// The rows that a write goes by. `ignores`: it has IGNORE.
+    async fn read_for(&mut self, query: Vec<u8>, ignores: bool) -> Result<InnerRows, Failure> {
+        /// ER_SUBQUERY_NO_1_ROW.
+        const SEVERAL_ROWS: u16 = 1242;
+        let strict = self.is_strict() && !ignores;
+        let read = self.select_inner(query.into(), strict).await;
+        // with it, one server takes NULL for such a query, and goes on
+        read.map_err(|failure| match failure {
+            Failure::Sql(error) if ignores && error.errno == SEVERAL_ROWS && self.shared.is_mariadb() => {
+                SqlError::not_supported("a subquery that gives several rows under IGNORE", "leave out IGNORE").into()
+            }
+            other => other,
+        })
     }
 
     /// Runs a write in steps, and answers it.
