@@ -10,6 +10,10 @@ use shardloom::plan::{NoSession, Plan, PlanCache, PlanContext, PlanKey, plan};
 use shardloom::route::key::{KeyType, RawValue};
 use shardloom::sql::{LexMode, Literal, scan};
 
+/// What the program allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const GROUPS: &str = "
 listen: {mysql: 127.0.0.1:3307}
 users:

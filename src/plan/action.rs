@@ -6,13 +6,14 @@ use super::combine::CombinePlan;
 use super::compose::OnlyComposed;
 use super::error::PlanError;
 use super::explain::ExplainAction;
+use super::frame::Frames;
 use super::given::Given;
 use super::insert::InsertAction;
 use super::instead::Instead;
 use super::keys::Colocated;
 use super::scratch::ScratchPlan;
 use super::template::{Filling, Template};
-use super::types::{Bound, NameMap, NoSession, SessionValues, ShardStatement};
+use super::types::{Bound, NameMap, NoSession, Params, SessionValues, ShardStatement, Text};
 use super::unit::Unit;
 use super::views::Expanded;
 use crate::config::GroupId;
@@ -200,9 +201,10 @@ impl Routed {
     ) -> Option<Vec<ShardStatement>> {
         let colocated = self.colocated.as_ref()?;
         let reached = self.reached(colocated, values);
+        let texts = Frames::new(template, values);
         let statement = |node| {
             let target = self.follow(colocated, node).ok()?;
-            Some(self.statement(template, values, session, &target, Some(NO_LIMIT), true))
+            Some(self.statement(|filling| texts.fill(filling), session, &target, Some(NO_LIMIT), true))
         };
         let statements: Vec<ShardStatement> = reached.iter().map(statement).collect::<Option<_>>()?;
         Some(statements).filter(|statements| !statements.is_empty())
@@ -300,7 +302,7 @@ impl Routed {
     }
 
     fn relayed(&self, values: &Values<'_>, session: &dyn SessionValues, target: &Target) -> Result<Bound, PlanError> {
-        let statement = self.statement(&self.relay, values, session, target, None, false);
+        let statement = self.statement(|filling| self.relay.fill(values, filling), session, target, None, false);
         Ok(Bound { shards: vec![statement], ..Bound::default() })
     }
 
@@ -318,7 +320,9 @@ impl Routed {
             shard_limit = if limit.on_shards { count.saturating_add(offset).min(NO_LIMIT) } else { NO_LIMIT };
             merge = Some(Arc::new(MergeSpec { limit: Some(count), offset, ..(**spec).clone() }));
         }
-        let statement = |target| self.statement(&scatter.template, values, session, target, Some(shard_limit), false);
+        let texts = Frames::new(&scatter.template, values);
+        let statement =
+            |target| self.statement(|filling| texts.fill(filling), session, target, Some(shard_limit), false);
         Ok(Bound {
             shards: targets.iter().map(statement).collect(),
             merge,
@@ -327,11 +331,11 @@ impl Routed {
         })
     }
 
-    /// The statement for a target; `shard_limit` is LIMIT where it is one of several. `inline`: parameters are literals.
+    /// The statement for a target; `text` writes it, `shard_limit` is LIMIT where it is one of several. `inline`:
+    /// parameters are literals.
     fn statement(
         &self,
-        template: &Template,
-        values: &Values<'_>,
+        text: impl FnOnce(&Filling<'_>) -> (Text, Params),
         session: &dyn SessionValues,
         target: &Target,
         shard_limit: Option<u64>,
@@ -356,7 +360,7 @@ impl Routed {
             renamed: false,
             inline,
         };
-        let (sql, params) = template.fill(values, &filling);
+        let (sql, params) = text(&filling);
         let names = self.names.clone();
         let node = label.unwrap_or(&self.home.label).clone();
         ShardStatement { node, group: target.group, schema, sql, params, names, rows: None }
@@ -368,7 +372,7 @@ impl Routed {
             Some(colocated) => self.follow(colocated, 0)?,
             None => self.anywhere().ok_or_else(|| self.apart.clone())?,
         };
-        Ok(self.statement(&self.relay, values, &NoSession, &target, None, false))
+        Ok(self.statement(|filling| self.relay.fill(values, filling), &NoSession, &target, None, false))
     }
 
     /// Some node of each table on one group that has all tables; they need not meet, since the statement is not run.

@@ -21,6 +21,7 @@ mod error;
 mod exact;
 mod explain;
 mod forms;
+mod frame;
 pub mod functions;
 mod given;
 mod hint;

@@ -222,26 +222,63 @@ pub(crate) trait InsertFilling {
     fn rows(&self, out: &mut Vec<u8>, params: &mut Vec<ParamSource>);
 }
 
+/// What is known of a text while it is written.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The parameters so far.
+    params: Vec<ParamSource>,
+    /// Where the last slot ends.
+    seam: usize,
+}
+
 impl Template {
-    /// The text and parameters for one shard.
+    /// The text and parameters for one shard; for several, see [`super::frame::Frames`].
     pub fn fill(&self, values: &Values<'_>, filling: &Filling<'_>) -> (Text, Params) {
-        if !self.always_changes && self.slots.iter().all(|slot| slot.is_unchanged(filling)) {
+        if self.is_unchanged(filling) {
             return (Text::Same, Params::Same);
         }
         let mut out = Vec::with_capacity(values.sql.len() + 64);
-        let mut params = Vec::new();
-        let mut written = 0;
-        self.splice.apply(values.sql, values.literals, &mut out, |index, out| {
-            if let Some(slot) = self.slots.get(usize::from(index)) {
-                keep_apart(out, written);
-                let start = out.len();
-                slot.write(values, filling, out, &mut params);
-                keep_apart(out, start);
-                written = out.len();
-            }
+        let mut progress = Progress::default();
+        self.splice.apply(values.sql, values.literals, &mut out, |slot, out| {
+            self.write_slot(slot, values, filling, out, &mut progress);
         });
-        keep_apart(&mut out, written);
-        let params = if self.own_params && !filling.inline { Params::List(params) } else { Params::Same };
+        self.finish(out, progress, filling)
+    }
+
+    /// Whether a shard gets the client's own text.
+    pub(super) fn is_unchanged(&self, filling: &Filling<'_>) -> bool {
+        !self.always_changes && self.slots.iter().all(|slot| slot.is_unchanged(filling))
+    }
+
+    /// The text without its slots, and where each of them belongs.
+    pub(super) fn frame(&self, values: &Values<'_>) -> (Vec<u8>, Vec<(usize, u16)>) {
+        let mut text = Vec::with_capacity(values.sql.len() + 64);
+        let mut slots = Vec::with_capacity(self.slots.len());
+        self.splice.apply(values.sql, values.literals, &mut text, |slot, text| slots.push((text.len(), slot)));
+        (text, slots)
+    }
+
+    /// Writes a slot.
+    pub(super) fn write_slot(
+        &self,
+        slot: u16,
+        values: &Values<'_>,
+        filling: &Filling<'_>,
+        out: &mut Vec<u8>,
+        progress: &mut Progress,
+    ) {
+        let Some(slot) = self.slots.get(usize::from(slot)) else { return };
+        keep_apart(out, progress.seam);
+        let start = out.len();
+        slot.write(values, filling, out, &mut progress.params);
+        keep_apart(out, start);
+        progress.seam = out.len();
+    }
+
+    /// Ends a text.
+    pub(super) fn finish(&self, mut out: Vec<u8>, progress: Progress, filling: &Filling<'_>) -> (Text, Params) {
+        keep_apart(&mut out, progress.seam);
+        let params = if self.own_params && !filling.inline { Params::List(progress.params) } else { Params::Same };
         (Text::Rewritten(Bytes::from(out)), params)
     }
 }

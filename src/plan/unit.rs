@@ -23,6 +23,8 @@ pub(crate) struct Unit {
     pub condition: Condition,
     /// What EXPLAIN ROUTE calls each node.
     pub labels: Vec<Arc<str>>,
+    /// Its name on each node, as a statement writes it.
+    quoted: Vec<Box<str>>,
 }
 
 impl Unit {
@@ -37,6 +39,7 @@ impl Unit {
     ) -> Self {
         let label = |node: &DataNode| format!("{}.{}.{}", rules.group(node.group).name, node.schema, node.table).into();
         let labels = place.nodes().iter().map(label).collect();
+        let quoted = place.nodes().iter().map(|node| quoted(&node.table).into()).collect();
         Self {
             place,
             written_schema: written_schema.map(Into::into),
@@ -44,6 +47,7 @@ impl Unit {
             keyed,
             condition,
             labels,
+            quoted,
         }
     }
 
@@ -77,16 +81,18 @@ impl Unit {
             quote_name(&node.schema, out);
             out.push(b'.');
         }
-        quote_name(&node.table, out);
+        out.extend_from_slice(self.quoted.get(index).map(|name| name.as_bytes()).unwrap_or_default());
     }
 }
 
 /// Writes a name, in backticks where it needs them.
 pub(crate) fn quote_name(name: &str, out: &mut Vec<u8>) {
-    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-        && name.bytes().any(|byte| byte == b'_')
-        && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-    if plain {
+    let mut underscored = false;
+    let plain = name.bytes().all(|byte| {
+        underscored |= byte == b'_';
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
+    });
+    if plain && underscored && name.as_bytes()[0].is_ascii_lowercase() {
         out.extend_from_slice(name.as_bytes());
         return;
     }
