@@ -3,8 +3,12 @@
 //! Only what is listed here is written: each kind of expression means the same on the shards as where it stands, and
 //! what is left out reaches the shards as no condition at all.
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, ValueWithSpan};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, UnaryOperator,
+    Value, ValueWithSpan,
+};
 
+use super::alternatives::OfOne;
 use super::table::quoted;
 use crate::catalog::ColumnInfo;
 use crate::plan::shape::{BlockId, Builder, RefId, RefKind, bare};
@@ -15,6 +19,10 @@ use crate::sql::{LiteralKind, spans};
 
 /// A number of so many digits stays far from the ends of what servers compute with.
 const SMALL_DIGITS: usize = 9;
+/// What takes a part of a text, at places that are given.
+const CUTS: &[&str] = &["LEFT", "RIGHT", "SUBSTR", "SUBSTRING", "MID"];
+/// What takes a part of a date.
+const PARTS_OF_DATES: &[&str] = &["YEAR", "QUARTER", "MONTH", "DAYOFMONTH", "DAY", "DATE"];
 /// The product of two DECIMALs of so many digits is one.
 const SMALL_DECIMAL: usize = 30;
 
@@ -65,6 +73,27 @@ impl Condition {
             }
         }
         true
+    }
+
+    /// Both, joined by an operator.
+    pub(super) fn with(&self, operator: &str, other: &Self) -> Self {
+        let mut both = Self { operators: self.operators + other.operators, ..Self::default() };
+        both.text("(");
+        both.append(self);
+        both.text(operator);
+        both.append(other);
+        both.text(")");
+        both
+    }
+
+    fn append(&mut self, other: &Self) {
+        for part in &other.parts {
+            match part {
+                Part::Text(text) => self.text(text),
+                other => self.parts.push(other.clone()),
+            }
+        }
+        self.columns.extend_from_slice(&other.columns);
     }
 
     fn text(&mut self, text: &str) {
@@ -122,18 +151,14 @@ impl Written {
 }
 
 impl Writer<'_, '_> {
-    /// The condition, the reference that all its columns are of, and whether it is not true for a row of NULLs. `None` if it
-    /// is of several, of none, or cannot be written.
-    pub fn condition(&mut self, expr: &Expr) -> Option<(Condition, RefId, bool)> {
+    /// The condition of one reference; `None` if it is of several, of none, or cannot be written.
+    pub(super) fn condition(&mut self, expr: &Expr) -> Option<OfOne> {
         let mut condition = Condition::default();
         let mut table = None;
         let written = self.write(expr, &mut condition, &mut table)?;
         let table = table?;
-        (condition.operators == 0 || self.stays_in_range(&condition, table)).then_some((
-            condition,
-            table,
-            written.not_true,
-        ))
+        let may = condition.operators == 0 || self.stays_in_range(&condition, table);
+        may.then_some(OfOne { condition, table, not_true: written.not_true })
     }
 
     /// Whether no row makes what is computed an error: one server may leave that row out before it computes.
@@ -205,8 +230,54 @@ impl Writer<'_, '_> {
                 out.text(")");
                 Some(comparison(tested.null_with_columns))
             }
+            Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
+                let numbers = std::iter::once(&**from).chain(substring_for.as_deref());
+                self.call("SUBSTRING", expr, numbers, out, table)
+            }
+            Expr::Function(function) => {
+                let (name, arguments) = plain_call(function)?;
+                let name = CUTS.iter().chain(PARTS_OF_DATES).find(|known| known.eq_ignore_ascii_case(name))?;
+                let (first, rest) = arguments.split_first()?;
+                if PARTS_OF_DATES.contains(name) && !(rest.is_empty() && self.is_date(first)) {
+                    return None;
+                }
+                self.call(name, first, rest.iter().copied(), out, table)
+            }
             _ => None,
         }
+    }
+
+    /// A function of a column and of numbers that stand there.
+    fn call<'e>(
+        &mut self,
+        name: &str,
+        column: &Expr,
+        numbers: impl Iterator<Item = &'e Expr>,
+        out: &mut Condition,
+        table: &mut Option<RefId>,
+    ) -> Option<Written> {
+        out.text(name);
+        out.text("(");
+        self.column(column, out, table)?;
+        for number in numbers {
+            let Expr::Value(value) = bare(number) else { return None };
+            if !matches!(value.value, Value::Number(..)) {
+                return None;
+            }
+            out.text(", ");
+            self.value(value, out)?;
+        }
+        out.text(")");
+        Some(Written { null_with_columns: true, not_true: true })
+    }
+
+    /// Whether it is a column that holds dates.
+    fn is_date(&mut self, expr: &Expr) -> bool {
+        let Some(column) = self.builder.resolve_expr(expr, self.block) else { return false };
+        let column = &self.builder.shape.columns[column];
+        let RefKind::Table { info: Some(info), .. } = &self.builder.shape.refs[column.table].kind else { return false };
+        let data_type = info.column(&column.name).map(|(_, column)| &*column.data_type);
+        data_type.is_some_and(|data_type| matches!(data_type, "date" | "datetime" | "timestamp"))
     }
 
     fn suffixed(
@@ -344,6 +415,25 @@ impl Writer<'_, '_> {
         let collated = outline.is_keyword(self.builder.sql, behind, &["COLLATE"]);
         !introduced && !beside && !collated
     }
+}
+
+/// The name and the arguments of a call that has nothing else.
+fn plain_call(function: &Function) -> Option<(&str, Vec<&Expr>)> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_plain = function.over.is_none()
+        && function.filter.is_none()
+        && function.null_treatment.is_none()
+        && function.within_group.is_empty()
+        && list.duplicate_treatment.is_none()
+        && list.clauses.is_empty()
+        && name.quote_style.is_none();
+    let mut arguments = Vec::with_capacity(list.args.len());
+    for argument in &list.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return None };
+        arguments.push(expr);
+    }
+    is_plain.then_some((name.value.as_str(), arguments))
 }
 
 /// Whether the sum, the difference and the product of two values of a column's type are values too.

@@ -4,6 +4,7 @@
 //! A reference is read with only the columns that the statement uses ([`columns`]) and the conditions that concern it
 //! alone ([`push`]). Session values become literals as in every plan, so that they are the client's.
 
+mod alternatives;
 mod columns;
 mod condition;
 mod links;

@@ -14,6 +14,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, Visit, Visitor,
 };
 
+use super::alternatives::OfOne;
 use super::condition::{Condition, Writer};
 use crate::plan::shape::{BlockId, Builder, RefId, bare};
 use crate::sql::spans;
@@ -139,12 +140,18 @@ impl Collector<'_, '_> {
             return;
         }
         let mut writer = Writer { builder: self.builder, block };
-        let Some((condition, table, not_true_for_nulls)) = writer.condition(condition) else { return };
+        for written in writer.concerning(condition) {
+            self.push(written, scope);
+        }
+    }
+
+    fn push(&mut self, written: OfOne, scope: Scope<'_>) {
+        let OfOne { condition, table, not_true } = written;
         let nullable_by = self.builder.shape.refs[table].nullable_by.len();
         let may = match scope {
-            Scope::All => nullable_by == 0 || not_true_for_nulls,
+            Scope::All => nullable_by == 0 || not_true,
             // one of the joins that may put NULLs there is the one at hand
-            Scope::NullableBy(refs) => refs.contains(&table) && (nullable_by == 1 || not_true_for_nulls),
+            Scope::NullableBy(refs) => refs.contains(&table) && (nullable_by == 1 || not_true),
         };
         if may {
             self.pushed[table].conditions.push(condition);

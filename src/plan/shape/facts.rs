@@ -119,11 +119,11 @@ impl Builder<'_> {
             Expr::IsFalse(inner) if !negated => self.fact(inner, true, block),
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
                 let both = vec![self.fact(left, negated, block), self.fact(right, negated, block)];
-                if negated { any(both) } else { Fact::All(both) }
+                if negated { either(both) } else { Fact::All(both) }
             }
             Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
                 let both = vec![self.fact(left, negated, block), self.fact(right, negated, block)];
-                if negated { Fact::All(both) } else { any(both) }
+                if negated { Fact::All(both) } else { either(both) }
             }
             Expr::BinaryOp { left, op, right } => self.comparison(left, op, right, negated, block),
             Expr::Between { expr, negated: not, low, high } => {
@@ -220,6 +220,24 @@ impl Builder<'_> {
             }
             _ => Source::Unknown,
         }
+    }
+}
+
+/// OR of conditions: what each of them says by itself, and the columns that are equal whichever is true.
+fn either(facts: Vec<Fact>) -> Fact {
+    let mut same = facts.first().map(sames).unwrap_or_default();
+    same.retain(|pair| facts.iter().all(|fact| sames(fact).contains(pair)));
+    let mut all = vec![any(facts)];
+    all.extend(same.into_iter().map(|(low, high)| Fact::Same(low, high)));
+    if all.len() == 1 { all.remove(0) } else { Fact::All(all) }
+}
+
+/// The columns that a fact makes equal, the lower one of each pair first.
+fn sames(fact: &Fact) -> Vec<(ColumnId, ColumnId)> {
+    match fact {
+        Fact::Same(left, right) => vec![(*left.min(right), *left.max(right))],
+        Fact::All(facts) => facts.iter().flat_map(sames).collect(),
+        _ => Vec::new(),
     }
 }
 
