@@ -134,6 +134,9 @@ fn check_met(builder: &Builder<'_>) -> Result<(), PlanError> {
     if met.into {
         return Err(refused("SELECT … INTO"));
     }
+    if met.outer_aggregate {
+        return Err(refused("an aggregate in a subquery, of the rows of a query around it,"));
+    }
     // variables that are only read are the same on all shards: the session sets them there
     if met.assigns_variable {
         return Err(refused("assignments to user variables"));

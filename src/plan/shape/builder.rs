@@ -359,6 +359,7 @@ impl<'a> Builder<'a> {
         };
         let aggregates = self.has_aggregates(select, query);
         let block = &mut self.shape.blocks[block];
+        block.has_group_keys = keys;
         block.implicit_group = !keys && aggregates;
         block.distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
         block.grouped = keys || block.distinct;

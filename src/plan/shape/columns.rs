@@ -86,6 +86,18 @@ impl Builder<'_> {
         None
     }
 
+    /// The block that an unqualified column belongs to; where that is not certain, the innermost that it may belong to.
+    pub(super) fn block_with(&self, name: &str, block: BlockId) -> Option<BlockId> {
+        let mut scope = Some(block);
+        while let Some(current) = scope {
+            if !matches!(self.owner_in(name, current, false), Ok(None)) {
+                return Some(current);
+            }
+            scope = self.outer_scope(current);
+        }
+        None
+    }
+
     fn owner_in(&self, name: &str, block: BlockId, outermost: bool) -> Result<Option<RefId>, Uncertain> {
         let block = &self.shape.blocks[block];
         if let Some((_, side)) = block.joined_columns.iter().find(|(joined, _)| joined.eq_ignore_ascii_case(name)) {

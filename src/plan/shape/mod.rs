@@ -4,6 +4,7 @@
 //! that could be told apart, every equality and comparison that holds for the rows that matter. Where the tree says
 //! something that is not understood, the shape knows *less* (a missing condition reaches more shards), never more.
 
+mod aggregates;
 mod between;
 mod builder;
 mod columns;
@@ -88,6 +89,8 @@ pub(crate) struct Met {
     pub assigns_variable: bool,
     /// `FOR UPDATE`, `FOR SHARE`, `LOCK IN SHARE MODE`.
     pub locking: bool,
+    /// An aggregate in a subquery that is one of a query around it.
+    pub outer_aggregate: bool,
     /// `SQL_CALC_FOUND_ROWS`.
     pub calc_found_rows: bool,
     /// `SELECT … INTO`.
@@ -167,6 +170,8 @@ pub(crate) struct Block {
     pub implicit_group: bool,
     /// It has GROUP BY or DISTINCT.
     pub grouped: bool,
+    /// It has GROUP BY.
+    pub has_group_keys: bool,
     /// It has DISTINCT.
     pub distinct: bool,
     /// WITH ROLLUP and the like.

@@ -170,7 +170,9 @@ impl Builder<'_> {
         }
         let met = &mut self.shape.met;
         match kind {
-            FunctionKind::Pure | FunctionKind::Aggregate => {}
+            FunctionKind::Pure => {}
+            FunctionKind::Aggregate if function.over.is_none() => self.note_aggregate(function, block),
+            FunctionKind::Aggregate => {}
             FunctionKind::Window => self.shape.blocks[block].windowed = true,
             FunctionKind::StatementTime => met.statement_time = true,
             FunctionKind::Random => {
