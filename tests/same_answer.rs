@@ -91,6 +91,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_afresh", include_str!("slt/found/afresh.slt")),
     ("found_aliases", include_str!("slt/found/aliases.slt")),
     ("found_carried", include_str!("slt/found/carried.slt")),
+    ("found_clauses", include_str!("slt/found/clauses.slt")),
     ("found_comments", include_str!("slt/found/comments.slt")),
     ("found_copies", include_str!("slt/found/copies.slt")),
     ("found_create_select", include_str!("slt/found/create_select.slt")),

@@ -17,6 +17,8 @@ pub(crate) enum FunctionKind {
     Session(SessionFunction),
     /// Takes or frees a named lock: the connection must stay with the client.
     Lock,
+    /// `DEFAULT(column)`: only the table itself tells it.
+    ColumnDefault,
     /// Does something beside giving a value, or waits: on the primary.
     Effect,
     /// A stored or loadable function: it may do anything.
@@ -540,6 +542,9 @@ pub(crate) fn classify(name: &str, arguments: usize) -> FunctionKind {
     // without an argument it is the time of the statement
     if name == "unix_timestamp" {
         return if arguments == 0 { FunctionKind::StatementTime } else { FunctionKind::Pure };
+    }
+    if name == "default" && arguments == 1 {
+        return FunctionKind::ColumnDefault;
     }
     // without a salt it makes one up
     if name == "encrypt" {

@@ -261,6 +261,22 @@ impl Plan {
     }
 }
 
+/// A logical table that a definition is about, and its nodes.
+pub(crate) struct Defined<'p> {
+    pub schema: &'p str,
+    pub table: &'p str,
+    pub nodes: &'p [crate::config::DataNode],
+}
+
+impl Plan {
+    /// The logical tables that a definition is about, in its order.
+    pub(crate) fn defined(&self) -> Vec<Defined<'_>> {
+        let Action::Everywhere(all) = &self.action else { return Vec::new() };
+        let places = all.iter().filter_map(|one| one.units.first()).map(|unit| &unit.place);
+        places.map(|place| Defined { schema: place.schema(), table: place.table(), nodes: place.nodes() }).collect()
+    }
+}
+
 /// A node that has the definition of a logical table; nothing for a name that stands for no table.
 pub fn a_node(rules: &Rules, schema: &str, table: &str) -> Option<crate::config::DataNode> {
     let schema = rules.schema(schema)?;

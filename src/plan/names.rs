@@ -29,6 +29,9 @@ pub(crate) fn tables(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) 
     let mut template = TemplateBuilder::default();
     for (unit, id) in keys.refs.iter().enumerate() {
         let reference = &builder.shape.refs[*id];
+        if let Some(word) = table_word(builder, reference) {
+            template.pieces(word, [Piece::from("SELECT * FROM")]);
+        }
         if let Some(views) = views(builder, reference)? {
             let alias = reference.alias.is_none().then(|| name_in(builder, reference).into());
             template.slot(reference.range.clone(), Slot::View { unit, views, alias });
@@ -64,6 +67,13 @@ pub(crate) fn tables(builder: &Builder<'_>, keys: &Keys, target: Option<usize>) 
         }
     }
     Ok(template)
+}
+
+/// The word TABLE in front of a name, which takes no alias: it becomes the SELECT that it stands for.
+pub(crate) fn table_word(builder: &Builder<'_>, reference: &TableRef) -> Option<Range<usize>> {
+    let index = builder.outline.index_at(reference.range.start).checked_sub(1)?;
+    let token = builder.outline.tokens().get(index)?;
+    token.is_word(builder.sql, "table").then_some(token.start..token.end)
 }
 
 /// Where `PARTITION (…)` ends behind the name of a table.

@@ -15,7 +15,7 @@ use super::names::base;
 use super::outline::{Outline, same_tokens};
 use super::place;
 use super::scatter::{self, Skip};
-use super::shape::{Builder, Met};
+use super::shape::{Builder, Met, is_cut};
 use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLiteral, Pins, StatementKind};
 use super::unit::Unit;
 use super::{Plan, PlanContext};
@@ -259,10 +259,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
 pub(crate) fn inner(query: &Query) -> &Query {
     match &*query.body {
         SetExpr::Query(inner)
-            if query.with.is_none()
-                && query.order_by.is_none()
-                && query.limit_clause.is_none()
-                && query.locks.is_empty() =>
+            if query.with.is_none() && query.order_by.is_none() && !is_cut(query) && query.locks.is_empty() =>
         {
             self::inner(inner)
         }

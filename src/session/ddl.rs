@@ -72,6 +72,7 @@ impl Session {
     ) -> Result<Defined, Failure> {
         // DDL commits what is open, before and after itself.
         self.commit().await?;
+        self.check_dropped(snapshot, plan, input).await?;
         let total = bound.shards.len();
         let mut written_down = self.written_down(snapshot, plan, &bound, input);
         let is_locked = written_down.is_some();

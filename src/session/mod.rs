@@ -12,6 +12,7 @@ mod combine;
 mod command;
 mod consistent;
 mod ddl;
+mod ddl_missing;
 mod dml;
 mod doorman;
 mod evaluate;

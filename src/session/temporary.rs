@@ -61,6 +61,11 @@ impl Session {
         }
     }
 
+    /// Whether the session has made any.
+    pub(super) fn has_temporary_tables(&self) -> bool {
+        !self.temporary_tables.is_empty()
+    }
+
     /// What is said of a table that is not there for the proxy, but may be there for the session.
     pub(super) fn may_be_temporary(&self, table: &str) -> Option<Failure> {
         let is_known = |known: &LogicalTable| known.table.eq_ignore_ascii_case(table);

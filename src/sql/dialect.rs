@@ -67,6 +67,11 @@ impl Dialect for ShardloomDialect {
         false
     }
 
+    /// `GROUP BY ROLLUP(a)`, `CUBE(a)`, `GROUPING SETS ((a), ())`.
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
     /// `FROM (t)`.
     fn supports_parens_around_table_factor(&self) -> bool {
         true

@@ -162,6 +162,7 @@ fn is_allowed(builder: &Builder<'_>, query: &Query, select: &Select, main: Block
         || met.unknown_function.is_some()
         || met.only_one_shard.is_some()
         || met.outer_aggregate
+        || met.column_default
         || met.lock_function
         || met.leaves_state
         || met.user_variable

@@ -127,18 +127,16 @@ fn refused(what: &str) -> PlanError {
 
 /// What cannot run on another server than the one that has the tables.
 fn check(met: &Met, parsed: &Parsed) -> Result<(), PlanError> {
-    let Notes { into, rows_examined, system_time, lock_wait, table_statement, unsure_comment, .. } = &parsed.notes;
+    let Notes { into, rows_examined, system_time, lock_wait, unsure_comment, .. } = &parsed.notes;
     let writes_file = into.as_ref().is_some_and(|into| into.kind == IntoKind::Outfile);
-    let whole_table = matches!(&parsed.statement, sqlparser::ast::Statement::Query(query)
-        if matches!(&*query.body, sqlparser::ast::SetExpr::Select(_)));
     for (is_there, what) in [
         (writes_file, "SELECT … INTO OUTFILE"),
         (*rows_examined, "LIMIT ROWS EXAMINED"),
         (*system_time, "FOR SYSTEM_TIME"),
         (*lock_wait, "FOR UPDATE WAIT"),
-        (*table_statement && !whole_table, "TABLE as a part of a query"),
         (*unsure_comment, "a comment that only some servers execute"),
         (met.lock_function, "locking functions"),
+        (met.column_default, "DEFAULT of a column in a query that the shards do not answer each for itself"),
         (met.leaves_state, "a function that leaves something behind"),
         (matches_text(&parsed.statement), "MATCH … AGAINST"),
     ] {

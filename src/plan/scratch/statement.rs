@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::table::quoted;
 use crate::plan::error::PlanError;
 use crate::plan::keys::Keys;
-use crate::plan::names::{item_names, name_in, session_values};
+use crate::plan::names::{item_names, name_in, session_values, table_word};
 use crate::plan::shape::{Builder, TableRef};
 use crate::plan::template::{Template, TemplateBuilder};
 use crate::sql::lexer::TokenKind;
@@ -30,13 +30,14 @@ pub(super) fn statement(
 pub(super) fn tables(builder: &Builder<'_>, keys: &Keys, names: &[&str]) -> (TemplateBuilder, Vec<Partition>) {
     let mut template = TemplateBuilder::default();
     let mut partitions = Vec::new();
-    // TABLE t takes no alias
-    let bare_names = builder.outline.is_keyword(builder.sql, 0, &["TABLE"]);
     for (id, name) in keys.refs.iter().zip(names) {
         let reference = &builder.shape.refs[*id];
         let extras = Extras::behind(builder, reference);
+        if let Some(word) = table_word(builder, reference) {
+            template.pieces(word, [Piece::from("SELECT * FROM")]);
+        }
         let mut text = quoted(name);
-        if reference.alias.is_none() && !bare_names {
+        if reference.alias.is_none() {
             text.push_str(" AS ");
             text.push_str(&String::from_utf8_lossy(name_in(builder, reference)));
         }

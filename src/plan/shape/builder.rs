@@ -9,7 +9,7 @@ use sqlparser::ast::{
 
 use super::walk::Context;
 use super::with;
-use super::{Block, BlockId, ColumnId, Fact, Output, RefId, RefKind, Shape, bare, has_query};
+use super::{Block, BlockId, ColumnId, Fact, Output, RefId, RefKind, Shape, bare, has_query, is_cut};
 use crate::plan::PlanContext;
 use crate::plan::error::PlanError;
 use crate::plan::outline::Outline;
@@ -130,7 +130,6 @@ impl<'a> Builder<'a> {
     /// Reads a query.
     pub fn query(&mut self, query: &Query, parent: Option<(BlockId, Position)>) -> Result<BlockId, PlanError> {
         if !query.pipe_operators.is_empty()
-            || query.fetch.is_some()
             || query.for_clause.is_some()
             || query.settings.is_some()
             || query.format_clause.is_some()
@@ -216,6 +215,10 @@ impl<'a> Builder<'a> {
             for key in keys {
                 self.walk(&key.expr, block, position)?;
             }
+        }
+        if query.fetch.is_some() {
+            self.shape.blocks[block].limited = true;
+            self.shape.met.only_one_shard.get_or_insert("FETCH");
         }
         if let Some(limit) = &query.limit_clause {
             self.shape.blocks[block].limited = true;
@@ -355,7 +358,10 @@ impl<'a> Builder<'a> {
     fn note_grouping(&mut self, select: &Select, query: Option<&Query>, block: BlockId) {
         let (keys, modified) = match &select.group_by {
             GroupByExpr::All(_) => (true, true),
-            GroupByExpr::Expressions(keys, modifiers) => (!keys.is_empty(), !modifiers.is_empty()),
+            GroupByExpr::Expressions(keys, modifiers) => {
+                let is_set = |key: &Expr| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+                (!keys.is_empty(), !modifiers.is_empty() || keys.iter().any(is_set))
+            }
         };
         let aggregates = self.has_aggregates(select, query);
         let block = &mut self.shape.blocks[block];
@@ -561,5 +567,5 @@ pub(super) fn is_interval(expr: &Expr) -> bool {
 
 /// Whether a query adds nothing to its body.
 fn is_plain(query: &Query) -> bool {
-    query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.locks.is_empty()
+    query.with.is_none() && query.order_by.is_none() && !is_cut(query) && query.locks.is_empty()
 }

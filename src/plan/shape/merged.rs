@@ -3,9 +3,14 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Distinct, Expr, GroupByExpr, Select, SelectItem, Visit, Visitor};
+use sqlparser::ast::{Distinct, Expr, GroupByExpr, Query, Select, SelectItem, Visit, Visitor};
 
 use super::walk::{has_query, is_aggregated};
+
+/// Whether a query gives some of its rows only: LIMIT, or MariaDB's FETCH.
+pub(crate) fn is_cut(query: &Query) -> bool {
+    query.limit_clause.is_some() || query.fetch.is_some()
+}
 
 /// Whether each row of a SELECT is one of its tables', which are not grouped and keep their duplicates.
 pub(crate) fn keeps_rows(select: &Select) -> bool {

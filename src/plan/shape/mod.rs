@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub(crate) use builder::{Builder, Position};
 pub(crate) use facts::{Comparison, Fact, bare};
 pub(in crate::plan) use from::{name_range, split_name};
-pub(crate) use merged::{is_row_by_row, keeps_rows};
+pub(crate) use merged::{is_cut, is_row_by_row, keeps_rows};
 pub(crate) use usable::{Classes, Reader};
 pub(crate) use walk::{has_query, is_aggregated, is_constant, names_in};
 
@@ -89,6 +89,8 @@ pub(crate) struct Met {
     pub assigns_variable: bool,
     /// `FOR UPDATE`, `FOR SHARE`, `LOCK IN SHARE MODE`.
     pub locking: bool,
+    /// `DEFAULT(column)`.
+    pub column_default: bool,
     /// An aggregate in a subquery that is one of a query around it.
     pub outer_aggregate: bool,
     /// `SQL_CALC_FOUND_ROWS`.

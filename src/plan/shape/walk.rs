@@ -171,6 +171,7 @@ impl Builder<'_> {
         let met = &mut self.shape.met;
         match kind {
             FunctionKind::Pure => {}
+            FunctionKind::ColumnDefault => met.column_default = true,
             FunctionKind::Aggregate if function.over.is_none() => self.note_aggregate(function, block),
             FunctionKind::Aggregate => {}
             FunctionKind::Window => self.shape.blocks[block].windowed = true,

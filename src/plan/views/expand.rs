@@ -21,7 +21,7 @@ use crate::plan::outline::Outline;
 use crate::plan::place::is_system_schema;
 use crate::plan::query::Subject;
 use crate::plan::scratch::lock_text;
-use crate::plan::shape::{has_query, name_range, split_name};
+use crate::plan::shape::{has_query, is_cut, name_range, split_name};
 use crate::plan::types::{
     Bound, LogicalTable, PinnedLiteral, ScratchBound, SessionValues, ShardStatement, Text, ViewName,
 };
@@ -460,7 +460,7 @@ impl<'f, 'a> Finder<'f, 'a> {
 
     /// The order of a view for a query that says none.
     fn order(&mut self, query: &Query) -> Result<(), PlanError> {
-        let is_read = self.queries.len() == 1 || query.limit_clause.is_some();
+        let is_read = self.queries.len() == 1 || is_cut(query);
         let Some(select) = passes_order(query).filter(|_| is_read) else { return Ok(()) };
         let TableFactor::Table { name, alias, .. } = &select.from[0].relation else { return Ok(()) };
         let (schema, table) = split_name(name)?;

@@ -7,7 +7,7 @@ use sqlparser::ast::{SetExpr, Statement, TableFactor};
 
 use super::SplitView;
 use super::definition::parsed;
-use crate::plan::shape::{is_row_by_row, keeps_rows};
+use crate::plan::shape::{is_cut, is_row_by_row, keeps_rows};
 use crate::plan::types::{ViewLabels, ViewName};
 
 /// The tables that a statement selects from plainly, if its rows are put together of theirs; grouped ones and those without
@@ -33,8 +33,7 @@ pub(super) fn of(view: &SplitView, visible: &str) -> Option<ViewName> {
     }
     let definition = parsed(view.info.definition.as_deref()?)?;
     let Statement::Query(query) = &definition.statement else { return None };
-    let is_merged =
-        query.limit_clause.is_none() && matches!(&*query.body, SetExpr::Select(select) if is_row_by_row(select));
+    let is_merged = !is_cut(query) && matches!(&*query.body, SetExpr::Select(select) if is_row_by_row(select));
     let labels = if is_merged { ViewLabels::Merged } else { ViewLabels::Made(view.place.schema().into()) };
     Some(ViewName { visible: visible.into(), view: view.place.table().into(), labels })
 }

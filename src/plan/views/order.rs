@@ -6,7 +6,7 @@
 use sqlparser::ast::{Expr, OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, Value};
 
 use crate::plan::outline::Outline;
-use crate::plan::shape::{bare, is_aggregated};
+use crate::plan::shape::{bare, is_aggregated, is_cut};
 use crate::sql::LexMode;
 
 /// How the rows of a view are ordered.
@@ -24,7 +24,7 @@ impl Order {
     /// The order of a view's query, and the text without it.
     pub fn taken_from(query: &Query, text: &str) -> (Self, String) {
         let keep = (Self::No, text.to_owned());
-        let Some(order) = query.order_by.as_ref().filter(|_| query.limit_clause.is_none()) else { return keep };
+        let Some(order) = query.order_by.as_ref().filter(|_| !is_cut(query)) else { return keep };
         let OrderByKind::Expressions(keys) = &order.kind else { return keep };
         let outline = Outline::new(text.as_bytes(), LexMode::default());
         let clauses = match &*query.body {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::Done;
 use super::insert::Into;
+use super::reopened::reopened;
 use crate::backend::{BackendError, Flavour, Lease, Role, Variables, set_statement, text};
 use crate::config::DataNode;
 use crate::error::SqlError;
@@ -270,8 +271,13 @@ impl Session {
         for table in &query.tables {
             self.stand_in(snapshot, &mut lease, parts, node, (&table.schema, &table.table)).await?;
         }
+        let again = if self.shared.is_mariadb() { None } else { reopened(parts.query, self.state.lex_mode) };
+        for create in again.iter().flat_map(|again| &again.creates) {
+            lease.query(create).await?;
+        }
+        let read = again.as_ref().map_or(parts.query, |again| &again.query[..]);
         let mut sql = format!("CREATE TEMPORARY TABLE {MODEL} ").into_bytes();
-        for part in [parts.definitions, b" AS ", parts.query] {
+        for part in [parts.definitions, b" AS ", read] {
             sql.extend_from_slice(part);
         }
         let sql = String::from_utf8(sql)
@@ -362,7 +368,7 @@ fn without_made_names(body: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

@@ -11,6 +11,7 @@ mod literal;
 mod load;
 mod moves;
 mod nodes;
+mod reopened;
 
 use std::sync::Arc;
 

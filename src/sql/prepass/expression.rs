@@ -14,6 +14,7 @@ pub(super) fn rewrite(tokens: &mut Tokens, notes: &mut Notes) {
             Keyword::FROM if is_frame_order(tokens, index) => tokens.remove(index, 2),
             Keyword::SQL_CALC_FOUND_ROWS => notes.calc_found_rows = true,
             Keyword::ROLLUP => notes.rollup = true,
+            Keyword::ANY | Keyword::SOME | Keyword::ALL if is_values(tokens, index + 1) => values(tokens, index + 1),
             Keyword::DIV if index > 0 => tokens.replace(index, Token::CustomBinaryOperator(super::DIV.to_owned())),
             Keyword::MOD if ends_operand(tokens, index) => tokens.replace(index, Token::Mod),
             Keyword::MEMBER if tokens.is(index + 1, &Token::LParen) && ends_operand(tokens, index) => {
@@ -33,6 +34,30 @@ pub(super) fn rewrite(tokens: &mut Tokens, notes: &mut Notes) {
             tokens.remove(index, 1);
         }
         index += 1;
+    }
+}
+
+fn is_values(tokens: &Tokens, open: usize) -> bool {
+    tokens.is(open, &Token::LParen) && tokens.keyword(open + 1) == Keyword::VALUES
+}
+
+/// `= ANY (VALUES …)` is `= ANY (SELECT * FROM (VALUES …))`.
+fn values(tokens: &mut Tokens, open: usize) {
+    let close = tokens.after_parentheses(open).saturating_sub(1);
+    tokens.insert(close, Token::RParen);
+    for token in [Token::LParen, super::word("FROM", Keyword::FROM), Token::Mul, super::word("SELECT", Keyword::SELECT)]
+    {
+        tokens.insert(open + 1, token);
+    }
+}
+
+/// `GROUP_CONCAT(a LIMIT 1, 2)` (MariaDB): the tree has room for one number.
+fn limit_of_list(tokens: &mut Tokens, open: usize) {
+    let close = tokens.after_parentheses(open).saturating_sub(1);
+    let limit = tokens.find_at_top(open + 1, |tokens, at| at >= close || tokens.keyword(at) == Keyword::LIMIT);
+    let Some(at) = limit.filter(|at| *at + 2 < close) else { return };
+    if tokens.is(at + 2, &Token::Comma) || tokens.keyword(at + 2) == Keyword::OFFSET {
+        tokens.remove(at + 2, 2);
     }
 }
 
@@ -122,6 +147,10 @@ fn function_tail(tokens: &mut Tokens, index: usize) -> bool {
         Token::Word(name) if name.quote_style.is_none() => match name.value.to_ascii_uppercase().as_str() {
             "WEIGHT_STRING" | "COLUMN_GET" => &[Keyword::AS],
             "CHAR" => &[Keyword::USING],
+            "GROUP_CONCAT" => {
+                limit_of_list(tokens, index + 1);
+                return true;
+            }
             "JSON_VALUE" => &[Keyword::RETURNING, Keyword::NULL, Keyword::ERROR, Keyword::DEFAULT],
             _ => return false,
         },

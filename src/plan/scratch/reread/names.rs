@@ -10,7 +10,7 @@ use super::refused;
 use crate::plan::error::PlanError;
 use crate::plan::functions::{FunctionKind, classify};
 use crate::plan::outline::Outline;
-use crate::plan::shape::{has_query, is_row_by_row};
+use crate::plan::shape::{has_query, is_cut, is_row_by_row};
 use crate::sql::spans;
 
 /// A clause WITH.
@@ -285,7 +285,7 @@ fn is_open(query: &Query) -> bool {
     impl Visitor for Finder {
         type Break = ();
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            if query.limit_clause.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if is_cut(query) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             if is_by_chance(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
