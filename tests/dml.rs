@@ -99,6 +99,21 @@ fn load(client: &mut RawClient, sql: &str, file: &[u8], size: usize) -> Response
     }
 }
 
+/// The server that makes the numbers does not tell them in its answer.
+#[test]
+fn numbers_of_a_loaded_file_are_the_last_insert_id() {
+    let sides = Sides::open("dml_load_ids");
+    let mut clients = sides.clients("dml_load_ids", capability::LOCAL_FILES);
+    same(&mut clients, "CREATE TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, n INT)");
+    same(&mut clients, "SELECT LAST_INSERT_ID(77)");
+    load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE numbers", b"1\t1\n2\t2\n", 100);
+    same(&mut clients, "SELECT LAST_INSERT_ID()");
+    load_on_both(&mut clients, "LOAD DATA LOCAL INFILE 'x' INTO TABLE numbers (n)", b"1\n2\n", 100);
+    same(&mut clients, "SELECT LAST_INSERT_ID()");
+    same(&mut clients, "SELECT * FROM numbers ORDER BY id");
+    same(&mut clients, "DROP TABLE numbers");
+}
+
 fn load_on_both(clients: &mut [RawClient; 2], sql: &str, file: &[u8], size: usize) {
     let [plain, proxy] = clients;
     let (want, got) = (load(plain, sql, file, size), load(proxy, sql, file, size));

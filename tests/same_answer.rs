@@ -90,6 +90,7 @@ fn schemas() {
 const FOUND: &[(&str, &str)] = &[
     ("found_afresh", include_str!("slt/found/afresh.slt")),
     ("found_aliases", include_str!("slt/found/aliases.slt")),
+    ("found_care", include_str!("slt/found/care.slt")),
     ("found_carried", include_str!("slt/found/carried.slt")),
     ("found_clauses", include_str!("slt/found/clauses.slt")),
     ("found_comments", include_str!("slt/found/comments.slt")),

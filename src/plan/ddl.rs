@@ -179,8 +179,11 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
         }
         DdlKind::DropView => return refused("DROP VIEW of", "it is a table"),
         DdlKind::RenameTable => return refused("RENAME TABLE of", "its name is given by the rules"),
-        DdlKind::Maintenance(_) if tables.iter().any(|table| table.place.nodes().len() > 1) => {
-            return refused("maintenance of", "run it on the backends");
+        // a sum of sums is not the sum, and a whole table beside others is summed up where it is
+        DdlKind::Maintenance(crate::sql::Verb::Checksum)
+            if tables.iter().any(|table| table.place.nodes().len() > 1) =>
+        {
+            return refused("CHECKSUM TABLE of", "run it on the backends");
         }
         _ => {}
     }
@@ -197,7 +200,8 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
     let action = Action::Everywhere(statements(subject, ddl, &tables)?);
     let units = tables.iter().map(|table| table.unit(subject.context)).collect();
     let keys = Keys { units, refs: Vec::new() };
-    let kind = if matches!(ddl.kind, DdlKind::Maintenance(_)) { StatementKind::Other } else { StatementKind::Ddl };
+    let kind =
+        if matches!(ddl.kind, DdlKind::Maintenance(_)) { StatementKind::Maintenance } else { StatementKind::Ddl };
     Ok(subject.plan(kind, &Met::default(), &keys, action))
 }
 

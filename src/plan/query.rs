@@ -344,7 +344,11 @@ pub(crate) fn names_of(units: &[Unit]) -> Option<Arc<NameMap>> {
 
 fn access(kind: StatementKind, met: &Met) -> Access {
     match kind {
-        StatementKind::Insert | StatementKind::Update | StatementKind::Delete | StatementKind::Other => Access::Write,
+        StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Maintenance
+        | StatementKind::Other => Access::Write,
         StatementKind::Ddl => Access::Ddl,
         StatementKind::Select => {
             let bound_to_primary = met.locking

@@ -23,6 +23,8 @@ pub enum StatementKind {
     Delete,
     /// CREATE, ALTER, DROP, TRUNCATE, RENAME.
     Ddl,
+    /// ANALYZE, CHECK, OPTIMIZE, REPAIR, CHECKSUM of tables that the rules place.
+    Maintenance,
     /// CALL, DO and what else there is.
     Other,
 }
@@ -486,6 +488,7 @@ impl fmt::Display for StatementKind {
             Self::Update => "update",
             Self::Delete => "delete",
             Self::Ddl => "ddl",
+            Self::Maintenance => "maintenance",
             Self::Other => "other",
         })
     }

@@ -12,7 +12,7 @@ use super::forms::{check_order, check_target_unread};
 use super::keys::{Colocated, Keys, colocate};
 use super::names::base;
 use super::query::{Subject, name_map};
-use super::shape::{BlockId, Builder, Met, Position, RefId, RefKind, bare};
+use super::shape::{BlockId, Builder, Met, Position, RefId, RefKind, bare, is_default_of};
 use super::template::Template;
 use super::types::StatementKind;
 use crate::sql::Parsed;
@@ -189,7 +189,8 @@ impl Change<'_, '_> {
         if met.assigns_variable {
             return Err(self.refused("assignments to user variables"));
         }
-        if let Some(name) = met.effect.as_ref().or(met.unknown_function.as_ref()) {
+        let unknown = met.unknown_function.as_ref().filter(|name| !is_default_of(name));
+        if let Some(name) = met.effect.as_ref().or(unknown) {
             return Err(self.refused(&format!("the function {}", name.to_uppercase())));
         }
         if met.lock_function {
@@ -255,7 +256,8 @@ pub(crate) fn same_everywhere(met: &Met) -> Result<(), PlanError> {
             "since each server may come to another value: compute it first",
         ))
     };
-    if let Some(name) = met.random.as_ref().or(met.effect.as_ref()).or(met.unknown_function.as_ref()) {
+    let unknown = met.unknown_function.as_ref().filter(|name| !is_default_of(name));
+    if let Some(name) = met.random.as_ref().or(met.effect.as_ref()).or(unknown) {
         return refused(&format!("the function {}", name.to_uppercase()));
     }
     if met.assigns_variable {

@@ -4,9 +4,9 @@ use super::aside::at_variable;
 use super::literal::literal_of;
 use super::state::MAX_USER_VARIABLES;
 use super::{Diagnostic, Session};
-use crate::execute::Lane;
 use crate::execute::diagnostics::MAX_DIAGNOSTICS;
 use crate::execute::own_query::{Cells, query_rows};
+use crate::execute::{ExecuteError, Lane};
 use crate::plan::{Plan, Skipped};
 
 /// The names of the user variables that the connection has.
@@ -88,6 +88,23 @@ impl Session {
             self.read_back_variables(lane, assigned).await;
         }
         lane.restore_outcome(outcome);
+    }
+
+    /// Gives a connection the session's LAST_INSERT_ID(), so that it can be told whether a statement sets it.
+    pub(super) fn queue_insert_id(&self, lane: &mut Lane) -> Result<(), ExecuteError> {
+        lane.queue_prelude(format!("SET last_insert_id = {}", self.state.last_insert_id).as_bytes())?;
+        lane.conn()?.mark_dirty();
+        Ok(())
+    }
+
+    /// What LAST_INSERT_ID() gives on that connection afterwards.
+    pub(super) async fn insert_id_on(&mut self, lane: &mut Lane) -> u64 {
+        let outcome = lane.outcome().clone();
+        let asked = query_rows(lane, "SELECT LAST_INSERT_ID() LIMIT 1", 1).await;
+        lane.restore_outcome(outcome);
+        let cell = asked.ok().and_then(|(_, mut rows)| rows.pop()?.pop()?);
+        let number = cell.and_then(|cell| String::from_utf8_lossy(&cell).parse().ok());
+        number.unwrap_or(self.state.last_insert_id)
     }
 
     /// Reads back the user variables that a stored program has set without being told their names: those that the session

@@ -115,7 +115,7 @@ impl Session {
         }
         self.check_write(&snapshot, &[group])?;
         self.note_write();
-        self.pass_through(&text.sql).await
+        self.pass_load(&text.sql).await
     }
 
     /// A query in SET of LOAD DATA may not read a view whose tables are on several servers.

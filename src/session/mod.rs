@@ -24,6 +24,7 @@ mod lanes;
 mod literal;
 mod local;
 mod locks;
+mod maintain;
 mod moment;
 mod names;
 mod planning;

@@ -344,8 +344,9 @@ pub(super) fn tables_named(
     rules: &Rules,
     chosen: Option<&str>,
 ) -> Vec<(Option<String>, String)> {
-    let ddl = ddl::parse(sql, mode).map(|ddl| ddl.kind);
-    let text = match &ddl {
+    let defined = ddl::parse(sql, mode);
+    let ddl = defined.as_ref().map(|ddl| &ddl.kind);
+    let text = match ddl {
         Some(DdlKind::DefineView(query)) => sql.get(query.clone()).unwrap_or_default(),
         _ => sql,
     };
@@ -361,7 +362,9 @@ pub(super) fn tables_named(
                 _ => Vec::new(),
             },
             (Some(_), _) => Vec::new(),
-            (None, Some(DdlKind::CreateTable { query: None, .. } | DdlKind::AlterTable)) => Vec::new(),
+            (None, Some(DdlKind::CreateTable { query: None, .. })) => Vec::new(),
+            // what its sharding key is decides what may be done to it
+            (None, Some(DdlKind::AlterTable)) => defined.iter().flat_map(altered).collect(),
             (None, _) => guessed(text, mode, rules, chosen),
         };
     };
@@ -378,6 +381,12 @@ pub(super) fn tables_named(
         ControlFlow::<()>::Continue(())
     });
     tables
+}
+
+/// The table of an ALTER TABLE.
+fn altered(ddl: &ddl::Ddl) -> Option<(Option<String>, String)> {
+    let name = &ddl.tables.iter().find(|table| table.role == ddl::Role::Target)?.name;
+    Some((name.schema.as_ref().map(|schema| schema.text.clone()), name.table.text.clone()))
 }
 
 /// Names of a text that is not parsed. A name behind a schema's is looked up in the chosen schema as well.

@@ -132,6 +132,9 @@ impl Session {
             .map(|vars| std::mem::replace(&mut self.state.vars, vars));
         let result = match (plan.access, bound.shards.len()) {
             (Access::Ddl, _) => Box::pin(self.run_ddl(snapshot, plan, bound, input)).await.map(|()| None),
+            (_, _) if plan.kind == StatementKind::Maintenance => {
+                Box::pin(self.run_maintenance(snapshot, plan, &bound, input)).await.map(|()| None)
+            }
             (_, 1) if bound.names_in_rows => {
                 Box::pin(self.run_renamed(snapshot, plan, &bound, input)).await.map(|()| None)
             }
@@ -427,6 +430,6 @@ fn kind_of(kind: StatementKind) -> QueryKind {
         StatementKind::Update => QueryKind::Update,
         StatementKind::Delete => QueryKind::Delete,
         StatementKind::Ddl => QueryKind::Ddl,
-        StatementKind::Other => QueryKind::Other,
+        StatementKind::Maintenance | StatementKind::Other => QueryKind::Other,
     }
 }

@@ -3,11 +3,13 @@
 //! What concerns the session is answered here (WARNINGS, PROCESSLIST); what concerns tables is planned, so that logical
 //! tables are shown and physical ones are not; the rest any one server can answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::answer::{Cell, Column};
 use super::query::Text;
-use super::{Failure, Flow, Session};
+use super::{Failure, Flow, Session, Snapshot};
 use crate::backend::StatementText;
 use crate::error::SqlError;
 use crate::execute::lane::Request;
@@ -94,18 +96,35 @@ impl Session {
     pub(super) async fn pass_through(&mut self, sql: &Bytes) -> Result<Flow, Failure> {
         let snapshot = self.snapshot();
         let group = self.group_for(sql, &snapshot);
+        let lane = self.lane_aside(group, &snapshot).await?;
+        let lane = self.pass_on(lane, sql, &snapshot).await?;
+        self.settle(lane, &snapshot);
+        Ok(Flow::Continue)
+    }
+
+    /// LOAD DATA, whose answer does not tell the first number that the server made.
+    pub(super) async fn pass_load(&mut self, sql: &Bytes) -> Result<Flow, Failure> {
+        let snapshot = self.snapshot();
+        let group = self.group_for(sql, &snapshot);
         let mut lane = self.lane_aside(group, &snapshot).await?;
+        self.queue_insert_id(&mut lane)?;
+        let mut lane = self.pass_on(lane, sql, &snapshot).await?;
+        self.state.last_insert_id = self.insert_id_on(&mut lane).await;
+        self.settle(lane, &snapshot);
+        Ok(Flow::Continue)
+    }
+
+    async fn pass_on(&mut self, mut lane: Lane, sql: &Bytes, snapshot: &Arc<Snapshot>) -> Result<Lane, Failure> {
         let result = self.relay_as_it_is(&mut lane, sql).await;
         if let Err(error) = result {
-            return Err(self.lane_failed(lane, error, &snapshot));
+            return Err(self.lane_failed(lane, error, snapshot));
         }
         let outcome = lane.outcome().clone();
         self.note_outcome(&outcome, crate::plan::LastInsertId::AsReported, true);
         if outcome.warnings > 0 {
             self.fetch_warnings(&mut lane).await;
         }
-        self.settle(lane, &snapshot);
-        Ok(Flow::Continue)
+        Ok(lane)
     }
 
     /// In the protocol of the client's statement.

@@ -16,6 +16,8 @@ pub(crate) struct InsertRows {
     pub ignore: bool,
     /// The columns that take the values, where they are known.
     pub takers: Vec<Taker>,
+    /// Columns without a value and without a default.
+    pub lacking: Vec<Box<str>>,
 }
 
 /// INSERT … VALUES with expressions that only a server can evaluate, where their values decide where a row belongs.
@@ -48,7 +50,7 @@ pub(crate) struct InsertParts<'a> {
 
 impl InsertRows {
     /// Finds the parts; `None` where they cannot be told apart.
-    pub fn of(subject: &Subject<'_>, ignore: bool, takers: Vec<Taker>) -> Option<Self> {
+    pub fn of(subject: &Subject<'_>, ignore: bool, takers: Vec<Taker>, lacking: Vec<Box<str>>) -> Option<Self> {
         let clauses = Clauses { outline: &subject.outline, sql: subject.sql };
         let tokens = subject.outline.tokens();
         let begins = ["SELECT", "WITH", "TABLE", "VALUES"];
@@ -88,7 +90,14 @@ impl InsertRows {
             }
         }
         let span = |from, to| Span::of(&clauses.range(from, to), subject.literals);
-        Some(Self { head: span(0, start), query: span(start, end), tail: span(end, clauses.end()), ignore, takers })
+        Some(Self {
+            head: span(0, start),
+            query: span(start, end),
+            tail: span(end, clauses.end()),
+            ignore,
+            takers,
+            lacking,
+        })
     }
 
     /// The parts of a text.

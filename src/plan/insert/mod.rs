@@ -23,7 +23,7 @@ use super::query::{Subject, name_map};
 use super::shape::{BlockId, Builder, Position, bare};
 use super::types::StatementKind;
 use super::update::same_everywhere;
-use crate::catalog::TableInfo;
+use crate::catalog::{ColumnInfo, TableInfo};
 use crate::config::{KeyGenerator, Schema, Table};
 use crate::id::KeyMaker;
 use crate::route::source::Source;
@@ -132,8 +132,21 @@ fn compose(
     let place = &keys.units.first()?.place;
     let info = subject.context.catalog.table(place.schema(), place.table());
     let names = columns.unwrap_or_default().iter().map(String::as_str);
-    let takers = info.map(|info| Taker::list(&info, names)).unwrap_or_default();
-    InsertRows::of(subject, parsed.notes.ignore, takers).map(Compose::Insert)
+    let takers = info.as_deref().map(|info| Taker::list(info, names)).unwrap_or_default();
+    let mut lacking = info.zip(columns).map(|(info, columns)| lacking(&info, columns)).unwrap_or_default();
+    let generator = keys.units[0].keyed.as_ref().and_then(|keyed| keyed.table.key_generator.as_ref());
+    lacking.retain(|column| generator.is_none_or(|generator| !generator.column.eq_ignore_ascii_case(column)));
+    InsertRows::of(subject, parsed.notes.ignore, takers, lacking).map(Compose::Insert)
+}
+
+/// The columns that get no value and have no default, of which a server tells; an ENUM has its first member.
+fn lacking(info: &TableInfo, given: &[String]) -> Vec<Box<str>> {
+    let lacks = |column: &&ColumnInfo| {
+        let is_given = given.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+        let has_value = column.nullable || column.auto_increment || column.generated || column.default.is_some();
+        !is_given && !has_value && column.data_type != "enum"
+    };
+    info.columns.iter().filter(lacks).map(|column| column.name.as_str().into()).collect()
 }
 
 /// Into a table that is on one node: there, with all that it reads.

@@ -16,7 +16,7 @@ use crate::plan::outline::Outline;
 use crate::plan::place;
 use crate::route::source::Source;
 use crate::sql::spans;
-use crate::sql::{Literal, LiteralKind, Notes, literal};
+use crate::sql::{Literal, LiteralKind, Notes, ParseError, literal};
 
 /// Where in a block an inner block stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +195,12 @@ impl<'a> Builder<'a> {
                 self.tail(query, block)?;
                 Ok(block)
             }
+            // MariaDB knows no such form
+            SetExpr::Update(_) | SetExpr::Delete(_) => Err(PlanError::Parse(ParseError::Syntax {
+                message: "UPDATE and DELETE stand behind no WITH here, write its query in FROM or WHERE".to_owned(),
+                near: "WITH".to_owned(),
+                line: 1,
+            })),
             _ => Err(PlanError::not_supported("this form of query", "write it as SELECT")),
         }
     }

@@ -24,7 +24,7 @@ pub(crate) use facts::{Comparison, Fact, bare};
 pub(in crate::plan) use from::{name_range, split_name};
 pub(crate) use merged::{is_cut, is_row_by_row, keeps_rows};
 pub(crate) use usable::{Classes, Reader};
-pub(crate) use walk::{has_query, is_aggregated, is_constant, names_in};
+pub(crate) use walk::{has_query, is_aggregated, is_constant, is_default_of, names_in};
 
 use super::exact::Number;
 use super::functions::SessionFunction;

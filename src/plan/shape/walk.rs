@@ -192,7 +192,10 @@ impl Builder<'_> {
                 met.effect.get_or_insert(name);
             }
             FunctionKind::Unknown => {
-                met.unknown_function.get_or_insert(name);
+                let known = met.unknown_function.get_or_insert_with(|| name.clone());
+                if is_default_of(known) {
+                    *known = name;
+                }
             }
             FunctionKind::Session(what) => {
                 let name = spans::range(&function.name);
@@ -320,4 +323,9 @@ pub(crate) fn is_constant(expr: &Expr) -> bool {
         }
     }
     !expr.visit(&mut Finder).is_break()
+}
+
+/// `DEFAULT(column)`: of a name that only this has been met nothing more needs to be known where a table is changed.
+pub(crate) fn is_default_of(function: &str) -> bool {
+    function.eq_ignore_ascii_case("default")
 }

@@ -13,7 +13,7 @@ use crate::plan::{Bound, LastInsertId, Plan};
 use crate::session::query::Text;
 use crate::session::run::Input;
 use crate::session::select_inner::InnerRows;
-use crate::session::{Failure, Session, Snapshot};
+use crate::session::{Diagnostic, Failure, Session, Snapshot};
 use crate::sql::scan;
 
 /// A chunk of rows is sent when it is that long: short enough for the parser, long enough to be worth a round trip.
@@ -58,7 +58,31 @@ impl Session {
         let into = Into { head: &head, tail: &tail, takers: &rows.takers, carrier: self.carrier(&query) };
         let read = self.read_for(query, rows.ignore).await?;
         done.add_read(&read);
+        // MySQL says nothing of them without a row
+        if read.rows.is_empty() && self.shared.is_mariadb() {
+            self.note_lacking(rows, done)?;
+        }
         self.insert_read(&read, into, done).await
+    }
+
+    /// What a server says of columns without values where there are no rows to say it of.
+    fn note_lacking(&self, rows: &InsertRows, done: &mut Done) -> Result<(), SqlError> {
+        /// ER_NO_DEFAULT_FOR_FIELD.
+        const NO_DEFAULT: u16 = 1364;
+        for column in &rows.lacking {
+            let message = format!("Field '{column}' doesn't have a default value");
+            if self.is_strict() && !rows.ignore {
+                return Err(SqlError::client(NO_DEFAULT, "HY000", message));
+            }
+            done.warnings = done.warnings.saturating_add(1);
+            done.diagnostics.push(Diagnostic {
+                level: "Warning".to_owned(),
+                code: NO_DEFAULT,
+                message,
+                is_told_once: true,
+            });
+        }
+        Ok(())
     }
 
     /// Inserts rows that were read.

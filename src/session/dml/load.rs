@@ -231,6 +231,11 @@ impl Session {
             lane.queue_prelude(prelude.as_bytes())?;
             lane.conn()?.mark_dirty();
         }
+        // where the proxy makes no numbers, the server may
+        let numbers = plan.maker().is_none() && plan.unit.place.nodes().len() == 1;
+        if numbers {
+            self.queue_insert_id(&mut lane)?;
+        }
         let sql = plan.statement(loading.sql, node);
         let handles: Vec<_> = lane.kill_handle().into_iter().collect();
         let watch = Watch { entry: &self.entry };
@@ -244,6 +249,10 @@ impl Session {
         };
         self.state.diagnostics.clear();
         self.add_warnings(&mut lane).await;
+        if numbers && loading.first_key.is_none() {
+            let id = self.insert_id_on(&mut lane).await;
+            loading.first_key = Some(id).filter(|id| *id != self.state.last_insert_id);
+        }
         self.settle(lane, &snapshot);
         let mut diagnostics = std::mem::take(&mut self.state.diagnostics);
         for diagnostic in &mut diagnostics {
