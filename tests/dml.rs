@@ -416,6 +416,35 @@ fn two_proxies_never_give_the_same_key() {
 }
 
 #[test]
+fn an_emptied_table_counts_from_one_whoever_counted_before() {
+    let backends = Backends::start(&ClusterSpec { replicas: 0, ..ClusterSpec::default() });
+    let rules = Rules::schema(SCHEMA, KEY_RULES);
+    let connect = |proxy: &ProxyProcess| Options::new(&proxy.url()).schema(SCHEMA).connect().unwrap();
+    let insert = |client: &mut RawClient| client.run("INSERT INTO shared (v) VALUES (1)").last_insert_id;
+    let mut server = Options::new(&backends.groups[1].primary).connect().unwrap();
+    let [mut killed, proxy, third] = [(); 3].map(|()| ProxyProcess::start(&backends, &rules));
+    let mut client = connect(&killed);
+    client.run("CREATE TABLE shared (id BIGINT NOT NULL PRIMARY KEY, v INT)");
+    assert_eq!(insert(&mut client), 1);
+    killed.signal(rustix::process::Signal::KILL);
+    let mut client = connect(&proxy);
+    assert_eq!(insert(&mut client), 11, "the first proxy had a block of ten");
+    // It may live, for all that is known.
+    client.run("TRUNCATE TABLE shared");
+    assert_eq!(insert(&mut client), 11);
+    // A minute later it does not.
+    let outdate = "UPDATE shardloom.sequences SET held = REGEXP_REPLACE(held, '@[0-9]+', '@1')";
+    server.run(outdate);
+    client.run("TRUNCATE TABLE shared");
+    let ids: Vec<u64> = (0..25).map(|_| insert(&mut client)).collect();
+    assert_eq!(ids, (1..=25).collect::<Vec<_>>());
+    // A table of sequences from before ranges were noted.
+    server.run("ALTER TABLE shardloom.sequences DROP COLUMN held");
+    let id = insert(&mut connect(&third));
+    assert!(id > 25, "{id}");
+}
+
+#[test]
 fn a_proxy_that_is_halted_while_its_lease_ends_uses_its_worker_id_no_more() {
     let backends = Backends::start(&ClusterSpec { replicas: 0, ..ClusterSpec::default() });
     let rules = Rules::schema(SCHEMA, KEY_RULES);

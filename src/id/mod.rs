@@ -8,6 +8,7 @@
 mod error;
 pub mod lease;
 pub mod segment;
+mod sequence;
 mod service;
 pub mod snowflake;
 pub mod uuid;

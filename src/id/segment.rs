@@ -1,24 +1,28 @@
 //! Short dense ids: a table on a group counts, proxies fetch blocks.
 //!
-//! `shardloom.sequences` has a row per sequence with the first id that was not given out. A proxy takes a block by adding
-//! to it, so no two proxies have the same id, and what a proxy has left when it ends is a gap. The row of a table that
-//! has rows already begins behind their greatest key. A key that a client gives itself is stepped over.
+//! A proxy takes a block by moving the row of the sequence on ([`super::sequence`]), so no two proxies have the same id, and
+//! what a proxy has left when it ends is a gap. The row of a table that has rows already begins behind their greatest key. A
+//! key that a client gives itself is stepped over.
 //!
-//! A table that is emptied or made anew begins at 1 again, where no other proxy can have ids of the sequence left: it goes on
-//! counting otherwise, since two proxies would give the same ids.
+//! A table that is emptied or made anew begins at 1 again, but for the ids that other proxies still have of it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{IdError, KeyMaker, SCHEMA};
-use crate::backend::{Backends, text};
+use super::sequence::{Held, Row, Sequence, bounded, free};
+use super::{IdError, KeyMaker};
+use crate::backend::Backends;
 use crate::config::GroupId;
 
-/// The longest name of a sequence: schema and table with 64 characters each, and a dot.
-const NAME_CHARACTERS: usize = 129;
+/// How long a proxy has what it took, before it asks whether it still has it.
+const HELD_FOR_S: u64 = 60;
+/// What a proxy does not use of the end of that time: a clock that runs 1 % slow loses less.
+const UNUSED_S: u64 = 5;
+/// How often a row that others write too is tried.
+const MAX_TRIES: usize = 20;
 
 /// The ids of a sequence that this proxy has.
 #[derive(Debug, Default)]
@@ -31,17 +35,21 @@ pub struct Segment {
 #[derive(Debug, Default)]
 struct State {
     blocks: VecDeque<Range<u64>>,
+    /// The ranges of this proxy in the row of the sequence.
+    noted: Vec<Range<u64>>,
+    /// Until when they are its own.
+    until: Option<Instant>,
     /// The greatest key that a client gave itself.
     given: u64,
-    /// The row of the sequence is there.
-    exists: bool,
-    /// Where what was taken of the sequence ends, if this proxy has made its row and nobody else has taken any.
-    alone_until: Option<u64>,
 }
 
 impl State {
     fn left(&self) -> u64 {
         self.blocks.iter().map(|block| block.end - block.start).sum()
+    }
+
+    fn has(&self, count: u32) -> bool {
+        self.left() >= u64::from(count) && self.until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Drops what clients have used themselves.
@@ -51,13 +59,27 @@ impl State {
         }
         self.blocks.retain(|block| !block.is_empty());
     }
+
+    /// What the row has noted for others, given that it is so.
+    fn others(&self, row: &Row) -> Vec<Held> {
+        row.held.iter().filter(|held| !self.noted.contains(&held.ids)).cloned().collect()
+    }
+
+    /// The ids left of what the row still has noted for this proxy.
+    fn still_held(&self, row: &Row) -> Vec<Range<u64>> {
+        let is_noted = |block: &&Range<u64>| {
+            let own = row.held.iter().filter(|held| self.noted.contains(&held.ids));
+            own.map(|held| &held.ids).any(|ids| ids.start <= block.start && block.end <= ids.end)
+        };
+        self.blocks.iter().filter(is_noted).cloned().collect()
+    }
 }
 
 impl Segment {
     /// The next `count` ids, growing; [`IdError::NotReady`] if there are not so many.
     pub fn take(&self, count: u32) -> Result<Vec<u64>, IdError> {
         let mut state = self.state.lock();
-        if state.left() < u64::from(count) {
+        if !state.has(count) {
             return Err(IdError::NotReady);
         }
         let mut ids = Vec::with_capacity(count as usize);
@@ -82,24 +104,28 @@ impl Segment {
         }
     }
 
-    /// Begins anew, if nobody else can have ids of the sequence: the table was made anew, or emptied.
+    /// Begins anew: the table was made anew, or emptied.
     pub async fn restart(&self, maker: &KeyMaker, group: GroupId, backends: &Backends) -> Result<(), IdError> {
         let _turn = self.fetching.lock().await;
-        let Some(end) = self.state.lock().alone_until else { return Ok(()) };
-        let name = quoted(&maker.sequence);
-        let sql = format!("DELETE FROM {SCHEMA}.sequences WHERE name = {name} AND next_id = {end}");
-        let is_gone = match backends.query(group, &sql).await {
-            Ok(answer) => answer.done.affected_rows > 0,
-            // the table of sequences was dropped
-            Err(crate::backend::BackendError::Server(error)) if matches!(error.errno, 1146 | 1049) => true,
-            Err(error) => return Err(IdError::Unavailable(error.to_string())),
-        };
-        let mut state = self.state.lock();
-        match is_gone {
-            true => *state = State::default(),
-            // what this proxy has left is nobody else's
-            false => state.alone_until = None,
+        let sequence = Sequence { maker, group, backends };
+        for _ in 0..MAX_TRIES {
+            let row = match sequence.read().await {
+                Err(IdError::NotReady) => continue,
+                row => row?,
+            };
+            // none of these is used any more
+            let others = {
+                let mut state = self.state.lock();
+                state.blocks.clear();
+                row.as_ref().map(|row| state.others(row)).unwrap_or_default()
+            };
+            let Some(row) = row else { break };
+            let others: Vec<Held> = others.into_iter().filter(|held| held.until_s > row.now_s).collect();
+            if sequence.write(&row, 0, &others).await? {
+                break;
+            }
         }
+        *self.state.lock() = State::default();
         Ok(())
     }
 
@@ -113,96 +139,104 @@ impl Segment {
         backends: &Backends,
     ) -> Result<(), IdError> {
         let _turn = self.fetching.lock().await;
-        if self.state.lock().left() >= u64::from(count) {
+        let sequence = Sequence { maker, group, backends };
+        for _ in 0..MAX_TRIES {
+            if self.state.lock().has(count) {
+                return Ok(());
+            }
+            let asked = Instant::now();
+            match sequence.read().await {
+                Ok(Some(row)) => self.extend(&sequence, &row, asked, block, count).await?,
+                Ok(None) => sequence.make().await?,
+                Err(IdError::NotReady) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(IdError::NotReady)
+    }
+
+    /// Renews what this proxy has, and takes more where that is not enough; nothing if the row has changed since.
+    async fn extend(
+        &self,
+        sequence: &Sequence<'_>,
+        row: &Row,
+        asked: Instant,
+        block: u32,
+        count: u32,
+    ) -> Result<(), IdError> {
+        let (mut others, mut own, given) = {
+            let state = self.state.lock();
+            (state.others(row), state.still_held(row), state.given)
+        };
+        let left: u64 = own.iter().map(|ids| ids.end - ids.start).sum();
+        let mut next = row.next;
+        let mut taken = None;
+        if left < u64::from(count) {
+            let size = u64::from(block.max(count));
+            let begins = if row.next == 0 { sequence.first().await? } else { row.next };
+            let is_used = |held: &Held| held.until_s > row.now_s;
+            let used: Vec<Held> = others.iter().filter(|held| is_used(held)).cloned().collect();
+            let start = free(begins.max(given.saturating_add(1)), size, &used);
+            next = start.checked_add(size).ok_or(IdError::OutOfRange)?;
+            // what is taken from one that did not renew it is not its own any more
+            others.retain(|held| is_used(held) || held.ids.end <= start || next <= held.ids.start);
+            taken = Some(start..next);
+        }
+        own.extend(taken.clone());
+        let until_s = row.now_s + HELD_FOR_S;
+        let noted = own.iter().map(|ids| Held { ids: ids.clone(), until_s });
+        let held = bounded(others.into_iter().chain(noted).collect(), row.now_s);
+        if !sequence.write(row, next, &held).await? {
             return Ok(());
         }
-        if !self.state.lock().exists {
-            let begun = begin(maker, group, backends).await?;
-            self.state.lock().alone_until = begun;
-        }
-        let size = u64::from(block.max(count));
-        let (from, alone) = {
-            let state = self.state.lock();
-            (state.given.saturating_add(1), state.alone_until)
-        };
-        // The new value of LAST_INSERT_ID comes back in the OK packet. Run twice, it leaves a gap.
-        let sql = format!(
-            "UPDATE {SCHEMA}.sequences SET next_id = LAST_INSERT_ID(GREATEST(next_id, {from}) + {size}) WHERE name = {}",
-            quoted(&maker.sequence)
-        );
-        let alone = match alone {
-            Some(until) => Some(run(backends, group, &format!("{sql} AND next_id = {until}")).await?),
-            None => None,
-        };
-        let alone = alone.filter(|taken| taken.done.affected_rows > 0);
-        let is_alone = alone.is_some();
-        let done = match alone {
-            Some(done) => done,
-            None => run(backends, group, &sql).await?,
-        };
-        if done.done.affected_rows == 0 {
-            // The row is gone: the table was made anew by another proxy.
-            self.state.lock().exists = false;
-            return Err(IdError::NotReady);
-        }
-        let end = done.done.last_insert_id;
         let mut state = self.state.lock();
-        state.exists = true;
-        state.alone_until = is_alone.then_some(end);
-        state.blocks.push_back(end.saturating_sub(size)..end);
+        // some were given meanwhile; what the row did not have any more is another's
+        let is_own = |block: &Range<u64>| own.iter().any(|ids| ids.start <= block.start && block.end <= ids.end);
+        state.blocks.retain(is_own);
+        state.blocks.extend(taken);
+        state.noted = own;
+        state.until = Some(asked + Duration::from_secs(HELD_FOR_S - UNUSED_S));
         state.step_over_given();
         Ok(())
     }
-}
-
-/// Makes the row of a sequence, which begins behind the keys that are there. Its first id, if it was not there already.
-async fn begin(maker: &KeyMaker, group: GroupId, backends: &Backends) -> Result<Option<u64>, IdError> {
-    run(backends, group, &format!("CREATE DATABASE IF NOT EXISTS {SCHEMA}")).await?;
-    let table = format!(
-        "CREATE TABLE IF NOT EXISTS {SCHEMA}.sequences (name VARCHAR({NAME_CHARACTERS}) CHARACTER SET utf8mb4 COLLATE \
-         utf8mb4_bin NOT NULL PRIMARY KEY, next_id BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB"
-    );
-    run(backends, group, &table).await?;
-    let mut greatest = 0_u64;
-    for node in maker.nodes.iter() {
-        let sql = format!("SELECT MAX({}) FROM {}.{}", name(&maker.column), name(&node.schema), name(&node.table));
-        let answer = run(backends, node.group, &sql).await?;
-        let max = answer.rows.first().map(|row| text(row, 0).into_owned()).unwrap_or_default();
-        greatest = greatest.max(max.parse().unwrap_or(0));
-    }
-    let first = greatest.saturating_add(1);
-    let sql =
-        format!("INSERT IGNORE INTO {SCHEMA}.sequences (name, next_id) VALUES ({}, {first})", quoted(&maker.sequence));
-    let made = run(backends, group, &sql).await?;
-    Ok((made.done.affected_rows > 0).then_some(first))
-}
-
-async fn run(backends: &Backends, group: GroupId, sql: &str) -> Result<Arc<crate::backend::Answer>, IdError> {
-    let answer = backends.query(group, sql).await;
-    answer.map(Arc::new).map_err(|error| IdError::Unavailable(error.to_string()))
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-fn name(text: &str) -> String {
-    format!("`{}`", text.replace('`', "``"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn segment(blocks: &[Range<u64>], until: Instant) -> Segment {
+        let segment = Segment::default();
+        let mut state = segment.state.lock();
+        state.blocks.extend(blocks.iter().cloned());
+        state.until = Some(until);
+        drop(state);
+        segment
+    }
+
     #[test]
     fn ids_come_from_the_blocks_in_order_and_step_over_given_ones() {
-        let segment = Segment::default();
-        assert_eq!(segment.take(1), Err(IdError::NotReady));
-        segment.state.lock().blocks.extend([1..4, 10..14]);
+        assert_eq!(Segment::default().take(1), Err(IdError::NotReady));
+        let segment = segment(&[1..4, 10..14], Instant::now() + Duration::from_secs(60));
         assert_eq!(segment.take(2).unwrap(), [1, 2]);
         assert_eq!(segment.take(2).unwrap(), [3, 10]);
         segment.note_given(11);
         assert_eq!(segment.take(2).unwrap(), [12, 13]);
         assert_eq!(segment.take(1), Err(IdError::NotReady));
+    }
+
+    #[test]
+    fn what_may_be_another_s_by_now_is_not_given() {
+        let segment = segment(&[7..101, 201..301], Instant::now());
+        assert_eq!(segment.take(1), Err(IdError::NotReady));
+        let mut state = segment.state.lock();
+        state.noted = vec![1..101, 201..301];
+        let held = |ids| Held { ids, until_s: 9 };
+        let mut row = Row { next: 501, held: vec![held(1..101), held(201..301), held(401..501)], now_s: 10 };
+        assert_eq!(state.still_held(&row), [7..101, 201..301]);
+        assert_eq!(state.others(&row), [held(401..501)]);
+        row.held.remove(1);
+        let left = state.still_held(&row);
+        assert_eq!((left.len(), left.first()), (1, Some(&(7..101))));
     }
 }
