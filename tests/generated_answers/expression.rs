@@ -403,6 +403,7 @@ impl Writer<'_> {
                 let operator = self.dice.pick(&[" OR ", " OR ", " XOR "]);
                 node![sort; "(", one, operator, other, ")"]
             }
+            5 if self.dice.one_in(2) => self.alternatives(sight),
             5 => {
                 let one = self.condition(sight, depth);
                 node![sort; "NOT (", one, ")"]
@@ -415,6 +416,18 @@ impl Writer<'_> {
             }
             _ => self.subquery_condition(sight, depth),
         }
+    }
+
+    /// Two conditions, of which each may say something of several tables, and both the same of some.
+    fn alternatives(&mut self, sight: Sight) -> Tree {
+        let same = self.comparison(sight, 0);
+        let mut leg = || {
+            let common = if self.dice.one_in(3) { self.comparison(sight, 0) } else { same.clone() };
+            let (one, other) = (self.comparison(sight, 0), self.comparison(sight, 0));
+            node![Sort::Condition; "(", common, " AND ", one, " AND ", other, ")"]
+        };
+        let (one, other) = (leg(), leg());
+        node![Sort::Condition; "(", one, " OR ", other, ")"]
     }
 
     fn comparison(&mut self, sight: Sight, depth: usize) -> Tree {
