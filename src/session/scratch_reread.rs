@@ -102,9 +102,11 @@ pub(super) struct Evaluation {
 /// A column as it would be if the queries of WITH that it comes from stood in their places.
 pub(super) fn of_query(evaluations: &[Evaluation], column: &ColumnDef) -> ColumnDef {
     let is_of = |evaluation: &&Evaluation| evaluation.tables.iter().any(|table| table.as_bytes() == column.org_table);
-    let evaluation = evaluations.iter().find(is_of);
-    let known = evaluation.and_then(|found| found.columns.iter().find(|known| known.name == column.org_name));
-    let Some(known) = known else { return column.clone() };
+    let Some(evaluation) = evaluations.iter().find(is_of) else { return column.clone() };
+    let Some(known) = evaluation.columns.iter().find(|known| known.name == column.org_name) else {
+        // it has another name where it is read; the names of temporary tables are the proxy's own
+        return ColumnDef { schema: Bytes::new(), org_table: Bytes::new(), ..column.clone() };
+    };
     let (schema, org_table, org_name) = (known.schema.clone(), known.org_table.clone(), known.org_name.clone());
     ColumnDef { schema, org_table, org_name, ..column.clone() }
 }
