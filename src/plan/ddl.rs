@@ -108,7 +108,14 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
     let mut plan = match ddl.kind {
         DdlKind::CreateTable { query: Some(_), temporary, .. } => match opaque::plan(subject, "CREATE TABLE … SELECT")
         {
-            Err(refused) if !temporary => return with_rows(subject, tables, refused),
+            Err(refused) => {
+                let mut plan = with_rows(subject, tables, refused)?;
+                if temporary {
+                    plan.access = Access::LockingRead;
+                    plan.pins.temporary_table = true;
+                }
+                return Ok(plan);
+            }
             plan => plan?,
         },
         _ => opaque::home(subject, &names),

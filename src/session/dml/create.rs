@@ -44,6 +44,8 @@ struct Parts<'a> {
     insert: &'static str,
     query: &'a [u8],
     if_not_exists: bool,
+    /// It is a table of the session's own, whose making commits nothing.
+    temporary: bool,
     or_replace: bool,
     /// The engine is named.
     has_engine: bool,
@@ -59,7 +61,7 @@ impl<'a> Parts<'a> {
         };
         let ddl = ddl::parse(sql, mode).ok_or_else(|| refused("in this form"))?;
         let target = ddl.tables.iter().find(|table| table.role == NameRole::Target);
-        let (Some(target), DdlKind::CreateTable { if_not_exists, or_replace, query: Some(query), .. }) =
+        let (Some(target), DdlKind::CreateTable { if_not_exists, or_replace, temporary, query: Some(query) }) =
             (target, &ddl.kind)
         else {
             return Err(refused("in this form"));
@@ -90,9 +92,12 @@ impl<'a> Parts<'a> {
             return Err(refused("with partitions"));
         }
         Ok(Self {
-            verb: match (or_replace, if_not_exists) {
-                (true, _) => "CREATE OR REPLACE TABLE",
-                (_, true) => "CREATE TABLE IF NOT EXISTS",
+            verb: match (temporary, or_replace, if_not_exists) {
+                (true, true, _) => "CREATE OR REPLACE TEMPORARY TABLE",
+                (true, _, true) => "CREATE TEMPORARY TABLE IF NOT EXISTS",
+                (true, ..) => "CREATE TEMPORARY TABLE",
+                (_, true, _) => "CREATE OR REPLACE TABLE",
+                (_, _, true) => "CREATE TABLE IF NOT EXISTS",
                 _ => "CREATE TABLE",
             },
             target: sql.get(range).unwrap_or_default(),
@@ -100,6 +105,7 @@ impl<'a> Parts<'a> {
             insert,
             query: sql.get(query.clone()).unwrap_or_default(),
             if_not_exists: *if_not_exists,
+            temporary: *temporary,
             or_replace: *or_replace,
             has_engine: (0..count).any(|at| word(at, "ENGINE")),
         })
@@ -116,12 +122,20 @@ fn range_of(name: &TableName) -> std::ops::Range<usize> {
 
 impl Session {
     pub(super) async fn create_steps(&mut self, snapshot: &Arc<Snapshot>, text: &Text) -> Result<(), Failure> {
-        self.commit().await?;
         let parts = Parts::of(&text.sql, self.state.lex_mode)?;
+        if !parts.temporary {
+            self.commit().await?;
+        } else if self.shared.is_mariadb() && (self.txn.is_active() || !self.state.autocommit) {
+            // its rows outlive a ROLLBACK there, which those of an INSERT do not
+            let what = "CREATE TEMPORARY TABLE … SELECT over several shards inside of a transaction";
+            return Err(
+                SqlError::not_supported(what, "run it before the transaction, or make the table, then insert").into()
+            );
+        }
         let body = self.model(snapshot, &parts).await?;
         let target = String::from_utf8_lossy(parts.target).into_owned();
         let definition = format!("{} {target} {body}", parts.verb);
-        self.run_definition(snapshot, definition).await?;
+        self.run_definition(snapshot, &parts, definition).await?;
         let warnings = std::mem::take(&mut self.state.diagnostics);
         let mut done = Done::new();
         done.warnings = u16::try_from(warnings.len()).unwrap_or(u16::MAX);
@@ -140,7 +154,9 @@ impl Session {
             }
             Err(failure) => {
                 let diagnostics = std::mem::take(&mut self.state.diagnostics);
-                if let Err(error) = self.run_definition(snapshot, format!("DROP TABLE IF EXISTS {target}")).await {
+                let kind = if parts.temporary { "TEMPORARY TABLE" } else { "TABLE" };
+                let drop = format!("DROP {kind} IF EXISTS {target}");
+                if let Err(error) = self.run_definition(snapshot, &parts, drop).await {
                     tracing::warn!(?error, "a table whose rows could not be inserted is left");
                 }
                 self.state.diagnostics = diagnostics;
@@ -173,6 +189,9 @@ impl Session {
         };
         let filled = filled.await;
         self.end_steps(within, filled).await?;
+        if parts.temporary {
+            return Ok(());
+        }
         // without autocommit too: a definition commits
         self.commit().await
     }
@@ -180,13 +199,25 @@ impl Session {
     /// The columns of the new table that take the values of the query.
     async fn takers_of(&self, snapshot: &Snapshot, parts: &Parts<'_>, read: &InnerRows) -> Result<Vec<Taker>, Failure> {
         let (schema, table) = self.name_of_target(parts).ok_or_else(no_schema)?;
+        if parts.temporary {
+            // the catalog knows nothing of it
+            return Ok(Vec::new());
+        }
         let info = snapshot.catalog.table(&schema, &table).await?;
         let names = read.columns.iter().map(|column| std::str::from_utf8(&column.name).unwrap_or_default());
         Ok(info.map(|info| Taker::list(&info, names)).unwrap_or_default())
     }
 
     /// Runs a definition of the session's own.
-    async fn run_definition(&mut self, snapshot: &Arc<Snapshot>, sql: String) -> Result<(), Failure> {
+    async fn run_definition(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        parts: &Parts<'_>,
+        sql: String,
+    ) -> Result<(), Failure> {
+        if parts.temporary {
+            return self.define_temporary(snapshot, sql).await;
+        }
         let outer = std::mem::take(&mut self.literals);
         let result = self.define_text(snapshot, sql.into()).await;
         self.literals = outer;
@@ -209,6 +240,7 @@ impl Session {
     /// Columns, keys and options of the table, as a server makes them.
     async fn model(&mut self, snapshot: &Arc<Snapshot>, parts: &Parts<'_>) -> Result<String, Failure> {
         let query = self.plan_query(snapshot, parts.query).await?;
+        self.check_temporary_tables(&query)?;
         let (schema, table) = self.name_of_target(parts).ok_or_else(no_schema)?;
         let reads_itself = query
             .tables

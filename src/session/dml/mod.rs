@@ -6,6 +6,7 @@
 mod carry;
 mod change;
 mod create;
+mod create_temporary;
 mod insert;
 mod literal;
 mod load;
