@@ -6,8 +6,8 @@
 
 use super::{Failure, Session, Snapshot};
 use crate::config::GroupId;
-use crate::error::SqlError;
-use crate::txn::Begin;
+use crate::error::{Report as _, SqlError};
+use crate::txn::{Begin, TransactionError};
 
 /// Whose transaction a statement runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,15 @@ impl Session {
             return Ok(());
         }
         let rules = &snapshot.rules;
-        Ok(self.txn.note_write(groups, |group| rules.group(group).name.to_string())?)
+        let noted = self.txn.note_write(groups, |group| rules.group(group).name.to_string());
+        noted.map_err(|error| match error {
+            // as MariaDB words it
+            TransactionError::ReadOnly if self.shared.is_mariadb() => {
+                let message = error.to_string();
+                SqlError::client(error.errno(), "25006", message.trim_end_matches('.')).into()
+            }
+            error => error.into(),
+        })
     }
 
     /// Begins a write over several places.

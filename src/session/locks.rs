@@ -35,6 +35,7 @@ impl Session {
             }
         }
         self.locked_tables = plan.tables;
+        self.state.diagnostics.clear();
         self.answer_ok();
         Ok(Flow::Continue)
     }

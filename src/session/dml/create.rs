@@ -15,6 +15,7 @@ use crate::backend::{BackendError, Flavour, Lease, Role, Variables, set_statemen
 use crate::config::DataNode;
 use crate::error::SqlError;
 use crate::execute::Watch;
+use crate::execute::relay::Names as _;
 use crate::plan::compose::Taker;
 use crate::plan::{Access, Plan};
 use crate::protocol::OkPacket;
@@ -231,10 +232,11 @@ impl Session {
         let bound = self.bind(&plan, &text.sql, &[])?;
         let names = bound.shards.first().and_then(|shard| shard.names.clone());
         let defined = self.define(snapshot, &plan, bound, Input::Text(&text)).await;
-        match (defined, names) {
-            (Err(failure), Some(names)) => Err(failure.renamed(&*names)),
-            (defined, _) => defined.map(drop),
+        let Some(names) = names else { return defined.map(drop) };
+        for diagnostic in &mut self.state.diagnostics {
+            diagnostic.message = names.restore_text(&diagnostic.message);
         }
+        defined.map(drop).map_err(|failure| failure.renamed(&*names))
     }
 
     /// Columns, keys and options of the table, as a server makes them.
