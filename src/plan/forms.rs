@@ -4,7 +4,7 @@
 use super::error::PlanError;
 use super::place::Place;
 use super::query::Subject;
-use super::shape::{BlockId, RefId, RefKind, Shape};
+use super::shape::{Block, BlockId, RefId, RefKind, Shape};
 use crate::catalog::TableInfo;
 use crate::sql::ParseError;
 use sqlparser::ast::Values;
@@ -40,6 +40,22 @@ pub(super) fn check_target_unread(shape: &Shape, main: BlockId, targets: &[Optio
         }
     }
     Ok(())
+}
+
+/// Whether the copies of a broadcast table might come to different rows if each server ran the statement's queries for
+/// itself: without an order that is sure, each takes the rows in its own. What can be read once is.
+pub(super) fn may_differ(shape: &Shape, main: BlockId, can_read_once: bool) -> bool {
+    let inner = || shape.blocks.iter().enumerate().filter(|(id, _)| *id != main).map(|(_, block)| block);
+    let chooses = |block: &Block| block.limited || block.windowed;
+    if can_read_once { inner().next().is_some() } else { inner().any(chooses) }
+}
+
+/// The refusal of that.
+pub(super) fn each_for_itself() -> PlanError {
+    PlanError::not_supported(
+        "a change of a broadcast table by queries that each server may answer in its own way",
+        "read the rows first, and write their values",
+    )
 }
 
 /// Whether a block is in the main one without a query in FROM around it.

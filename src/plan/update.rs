@@ -8,7 +8,7 @@ use super::Plan;
 use super::action::{Action, Everywhere, KeyAssignment, Routed, Scatter};
 use super::compose::{ChangeRows, Compose, Said};
 use super::error::PlanError;
-use super::forms::{check_order, check_target_unread};
+use super::forms::{check_order, check_target_unread, each_for_itself, may_differ};
 use super::keys::{Colocated, Keys, colocate};
 use super::names::base;
 use super::query::{Subject, name_map};
@@ -114,7 +114,8 @@ impl Change<'_, '_> {
             targets.iter().flatten().any(is_broadcast)
         };
         let action = if changes_broadcast {
-            self.everywhere(template).or_else(|refused| self.subject.only_composed(refused, compose.as_ref()))?
+            self.everywhere(template, compose.is_some())
+                .or_else(|refused| self.subject.only_composed(refused, compose.as_ref()))?
         } else {
             self.routed(template, unchanged_keys)
         };
@@ -135,7 +136,10 @@ impl Change<'_, '_> {
     }
 
     /// A broadcast table changes on all its nodes alike.
-    fn everywhere(&self, template: Template) -> Result<Action, PlanError> {
+    fn everywhere(&self, template: Template, has_steps: bool) -> Result<Action, PlanError> {
+        if may_differ(&self.builder.shape, self.block, has_steps) {
+            return Err(each_for_itself());
+        }
         let one_table = self.refs.len() == 1;
         if !one_table || self.keys.units.iter().any(|unit| unit.place.broadcast().is_none()) {
             return Err(PlanError::not_supported(

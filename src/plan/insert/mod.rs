@@ -65,8 +65,12 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, insert: &Insert) -> R
         Err(super::system::mixed())
     } else if place.sharded().is_some() {
         rows::plan(subject, &mut builder, &keys, insert, columns.as_deref(), parsed).map(Action::Insert)
-    } else if let Some(table) = place.broadcast() {
+    } else if let Some(table) = place.broadcast()
+        && !forms::may_differ(&builder.shape, block, compose.is_some())
+    {
         broadcast(subject, &builder, &keys, table, info.as_deref(), insert, columns.as_deref())
+    } else if place.broadcast().is_some() {
+        Err(forms::each_for_itself())
     } else {
         // rows come without the id that the server has made: it is asked for
         builder.shape.met.sets_insert_id |= insert.returning.is_some();

@@ -188,7 +188,7 @@ pub(super) fn to_evaluate(
         for (index, (expr, cell)) in exprs.iter().zip(&cells).enumerate() {
             let leads = reader.keys.contains(&Some(index)) || filled.contains(&index);
             let is_key = leads && !has_default(expr) && !builder.constant(expr).is_known();
-            let is_query = has_query(expr) && !is_broadcast;
+            let is_query = has_query(expr);
             // each server would come to another value
             let is_random = is_broadcast && has_random(expr);
             if !is_key && !is_query && !is_random {
