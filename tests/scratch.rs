@@ -97,6 +97,9 @@ fn rows_and_bytes_are_bounded() {
     assert_eq!(scalar(&mut client, "SELECT COUNT(*) FROM (SELECT DISTINCT n FROM items WHERE id < 999) t"), "7");
     // of groups only the partial ones count
     assert_eq!(scalar(&mut client, "SELECT COUNT(DISTINCT n) FROM items"), "7");
+    // the tiny table is read first, and only what it leaves of the other one, whatever conditions that has
+    let joined = "SELECT COUNT(*) FROM items a JOIN right_only b ON a.n = b.id WHERE a.name <> ''";
+    assert_eq!(scalar(&mut client, joined), "286");
     // the session and its transaction go on
     client.run("BEGIN");
     client.run("UPDATE items SET n = 100 WHERE id = 1");

@@ -311,6 +311,8 @@ pub struct ScratchRead {
     pub shards: Vec<ShardStatement>,
     /// The statements have a WHERE.
     pub filtered: bool,
+    /// The share of rows that it is guessed to leave.
+    pub share: f64,
     /// What locks the rows: ` FOR UPDATE` and its kin, at the end of each statement.
     pub lock: &'static str,
     /// Its rows matter only where they have values that other reads have.

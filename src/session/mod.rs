@@ -40,6 +40,7 @@ mod scratch_gate;
 mod scratch_order;
 mod scratch_place;
 mod scratch_reread;
+mod scratch_size;
 mod select_inner;
 mod set;
 mod shared;

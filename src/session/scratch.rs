@@ -271,7 +271,7 @@ impl Session {
         let mut budget = Budget::new(rules.max_rows, rules.max_bytes);
         let mut read = Vec::new();
         let mut used = vec![(0, 0); scratch.reads.len()];
-        let mut filled = Filled::new(scratch.reads.len());
+        let mut filled = Filled::new(self.expected_rows(snapshot, plan, &scratch.reads, deadline).await?);
         while let Some(next) = filled.next(&scratch.reads) {
             let one = &scratch.reads[next];
             let condition = filled.condition(&mut lane, &scratch.reads, one).await?;

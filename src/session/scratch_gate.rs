@@ -11,7 +11,7 @@ use crate::config::Scratch;
 use crate::execute::ExecuteError;
 
 /// ER_QUERY_INTERRUPTED.
-const KILLED: u16 = 1317;
+pub(super) const KILLED: u16 = 1317;
 
 /// Admits queries over temporary tables, and spreads them over the servers.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! In which order table references are brought into temporary tables, and what one that was brought says of the next.
 //!
-//! References with conditions come first, since they may prove small. Of a reference that must equal a small one in some
-//! column, only the rows with that one's values are read.
+//! What is expected to be tiny comes first, then what a small one says something of, then what has conditions, each from the
+//! smallest on. Of a reference that must equal a small one in some column, only the rows with that one's values are read.
 
 use bytes::Bytes;
 
@@ -14,18 +14,22 @@ use crate::plan::types::{LinkValues, ScratchLink, ScratchRead, Text};
 const SMALL_ROWS: u64 = 10_000;
 /// The longest such list: a statement must fit into the servers' `max_allowed_packet`.
 const MAX_LIST_BYTES: usize = 1 << 20;
+/// A reference that is expected to bring no more rows than this is read before those that it can make smaller.
+const TINY_ROWS: f64 = 1_000.0;
 /// A temporary table of more rows is analyzed.
 const ANALYZED_ROWS: u64 = 1_000;
 
 /// Which references have been brought, and how many rows each has.
 pub(super) struct Filled {
     rows: Vec<Option<u64>>,
+    /// How many each is expected to have.
+    expected: Vec<Option<f64>>,
 }
 
 impl Filled {
-    /// None of so many.
-    pub fn new(count: usize) -> Self {
-        Self { rows: vec![None; count] }
+    /// None yet.
+    pub fn new(expected: Vec<Option<f64>>) -> Self {
+        Self { rows: vec![None; expected.len()], expected }
     }
 
     /// Notes that a reference has been brought.
@@ -35,11 +39,21 @@ impl Filled {
         }
     }
 
-    /// The reference to bring next: one that a small one says something of, else one with conditions, else any.
+    /// The reference to bring next.
     pub fn next(&self, reads: &[ScratchRead]) -> Option<usize> {
-        let waiting = || (0..reads.len()).filter(|read| self.rows[*read].is_none());
-        let linked = waiting().find(|read| self.small_links(&reads[*read]).next().is_some());
-        linked.or_else(|| waiting().find(|read| reads[*read].filtered)).or_else(|| waiting().next())
+        let rank = |read: usize| {
+            let rows = self.expected.get(read).copied().flatten().unwrap_or(f64::INFINITY);
+            let kind = match &reads[read] {
+                _ if rows <= TINY_ROWS => 0,
+                one if self.small_links(one).next().is_some() => 1,
+                one if one.filtered => 2,
+                _ => 3,
+            };
+            (kind, rows)
+        };
+        let before = |one: &(u8, f64), other: &(u8, f64)| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1));
+        let waiting = (0..reads.len()).filter(|read| self.rows[*read].is_none());
+        waiting.map(|read| (rank(read), read)).min_by(|(one, _), (other, _)| before(one, other)).map(|(_, read)| read)
     }
 
     fn small_links<'a>(&'a self, read: &'a ScratchRead) -> impl Iterator<Item = &'a ScratchLink> {

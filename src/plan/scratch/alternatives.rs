@@ -24,7 +24,7 @@ impl OfOne {
         for one in conditions {
             match joined.iter_mut().find(|known| known.table == one.table) {
                 Some(known) => {
-                    known.condition = known.condition.with(" AND ", &one.condition);
+                    known.condition = known.condition.with(&BinaryOperator::And, &one.condition);
                     known.not_true |= one.not_true;
                 }
                 None => joined.push(one),
@@ -35,7 +35,7 @@ impl OfOne {
 
     fn or(&self, other: &Self) -> Self {
         Self {
-            condition: self.condition.with(" OR ", &other.condition),
+            condition: self.condition.with(&BinaryOperator::Or, &other.condition),
             table: self.table,
             not_true: self.not_true && other.not_true,
         }

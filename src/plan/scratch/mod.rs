@@ -258,10 +258,13 @@ impl ScratchPlan {
 
     fn read(&self, unit: &Unit, read: &Read, values: &Values<'_>, session: &dyn SessionValues) -> ScratchRead {
         let mut behind = Vec::new();
+        let mut share = 1.0;
         for condition in &read.conditions {
             let start = behind.len();
             behind.extend_from_slice(if start == 0 { b" WHERE " } else { b" AND " });
-            if !condition.write(values, &mut behind) {
+            if condition.write(values, &mut behind) {
+                share *= condition.share;
+            } else {
                 behind.truncate(start);
             }
         }
@@ -283,6 +286,7 @@ impl ScratchPlan {
             visible: Arc::from(&*read.visible),
             shards,
             filtered: !behind.is_empty(),
+            share,
             lock: read.lock.unwrap_or_default(),
             links: read.links.clone(),
         }
