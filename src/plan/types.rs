@@ -261,6 +261,8 @@ pub struct ScratchBound {
     pub gives_rows: bool,
     /// A name of WITH is read in several places, which needs copies where a temporary table opens but once.
     pub reads_again: bool,
+    /// The views that it reads through derived tables.
+    pub views: Vec<ViewName>,
     /// Where it may run; never empty.
     pub places: Vec<ScratchPlace>,
     /// The cheaper way: only groups are brought there, not rows.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::scratch::{Asking, Opened};
-use super::scratch_columns::{Brought, Sources};
+use super::scratch_columns::{Brought, Sources, labelled};
 use super::scratch_gate::Deadline;
 use super::scratch_place::{loading, names, names_of, statement};
 use super::select_inner::in_binary;
@@ -84,7 +84,7 @@ impl Session {
             }
             Err(failure) => return Err(failure.renamed(&names(scratch, place))),
         };
-        let columns = Sources { read, evaluations: Vec::new() }.restored(&columns);
+        let columns = labelled(Sources { read, evaluations: Vec::new() }.restored(&columns), scratch);
         Ok(Some((Opened { gather, columns, warnings, diagnostics, _permit: permit }, names(scratch, place))))
     }
 

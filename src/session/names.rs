@@ -3,6 +3,9 @@
 use crate::execute::relay::{Names, ViewLabel};
 use crate::plan::types::{NameMap, ViewLabels};
 
+/// What an error of the syntax (1064) says in front of the rest of the statement.
+const NEAR: &str = " the right syntax to use near ";
+
 impl Names for NameMap {
     fn logical<'a>(&'a self, schema: &[u8], table: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
         let schema = std::str::from_utf8(schema).ok()?;
@@ -27,6 +30,11 @@ impl Names for NameMap {
         let mut text = text.to_owned();
         for entry in &self.entries {
             let (from, to) = (&entry.physical_table, &entry.table);
+            if text.contains(NEAR) {
+                // what follows is a piece of the statement that the server got
+                text = restore_statement(&text, from, to);
+                continue;
+            }
             for (old, new) in [
                 (format!("{}.{from}", entry.physical_schema), format!("{}.{to}", entry.schema)),
                 (format!("`{}`.`{from}`", entry.physical_schema), format!("`{}`.`{to}`", entry.schema)),
@@ -43,5 +51,43 @@ impl Names for NameMap {
             }
         }
         text
+    }
+}
+
+/// A piece of a statement with the name of a table as the client wrote it, without the alias that keeps that name.
+fn restore_statement(text: &str, physical: &str, logical: &str) -> String {
+    let is_name = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte));
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(physical) {
+        let (before, behind) = (&rest[..at], &rest[at + physical.len()..]);
+        if is_name(before.bytes().last()) || is_name(behind.bytes().next()) {
+            out.push_str(&rest[..at + physical.len()]);
+            rest = behind;
+            continue;
+        }
+        let (before, behind) = match (before.strip_suffix('`'), behind.strip_prefix('`')) {
+            (Some(before), Some(behind)) => (before, behind),
+            _ => (before, behind),
+        };
+        out.push_str(before);
+        out.push_str(logical);
+        let alias = behind.strip_prefix(" AS ").and_then(|alias| alias.strip_prefix(logical));
+        rest = alias.filter(|after| !is_name(after.bytes().next())).unwrap_or(behind);
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_of_a_statement_is_told_as_the_client_wrote_it() {
+        let restored = |text: &str| restore_statement(text, "t_0", "t");
+        assert_eq!(restored("near 'limit 2) from `t_0` AS t where t.a'"), "near 'limit 2) from t where t.a'");
+        assert_eq!(restored("near 'x from t_0 AS tt, t_0 t2'"), "near 'x from t AS tt, t t2'");
+        assert_eq!(restored("near 'at_0 t_01 from t_0 AS t'"), "near 'at_0 t_01 from t'");
     }
 }

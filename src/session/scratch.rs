@@ -15,7 +15,7 @@ use super::gather::of_cursor;
 use super::prepared::Cursor;
 use super::query::Text;
 use super::run::{Input, request};
-use super::scratch_columns::{Brought, Sources, with_copied};
+use super::scratch_columns::{Brought, Sources, labelled, with_copied};
 use super::scratch_gate::Deadline;
 use super::scratch_order::{Filled, ready_read};
 use super::scratch_place::{group_of, loading, names, names_of, statement};
@@ -126,7 +126,7 @@ impl Session {
         let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, asking.input).await?;
         let opened = self.open_scratch(lane, asking.request(&ready.statement), asking.format()).await;
         let gather = opened.map_err(|failure| failure.renamed(&ready.names))?;
-        let columns = ready.read.restored(gather.columns());
+        let columns = labelled(ready.read.restored(gather.columns()), scratch);
         Ok((Opened { gather, columns, warnings: 0, diagnostics: Vec::new(), _permit: ready.permit }, ready.names))
     }
 
@@ -327,7 +327,7 @@ impl Session {
         let (_, params, columns) = prepared.map_err(|error| Failure::from(error).renamed(&names(scratch, place)))?;
         let params = again.map_or(params.clone(), |again| params_of(&again.statement, params));
         let sources = Sources { read, evaluations: Vec::new() };
-        Ok((params, sources.restored(&columns)))
+        Ok((params, labelled(sources.restored(&columns), scratch)))
     }
 
     /// The session's settings for its statement over temporary tables.

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::gather::PART_KEY;
 use super::scratch_reread::{Evaluation, of_query};
+use crate::execute::relay::renamed;
 use crate::plan::TableCopy;
-use crate::plan::types::ScratchRead;
+use crate::plan::types::{NameMap, ScratchBound, ScratchRead};
 use crate::protocol::{ColumnDef, ColumnFlags};
 
 /// Flags of a column that comes straight out of its table, and that the temporary table's does not have.
@@ -100,6 +101,15 @@ impl Sources {
             |column: &ColumnDef| of(column).map_or_else(|| column.clone(), |read| read.restored(column, is_direct));
         columns.iter().map(restore).collect()
     }
+}
+
+/// The columns of a result as a server labels those of views.
+pub(super) fn labelled(columns: Vec<ColumnDef>, scratch: &ScratchBound) -> Vec<ColumnDef> {
+    if scratch.views.is_empty() {
+        return columns;
+    }
+    let names = NameMap { entries: Vec::new(), views: scratch.views.clone() };
+    columns.iter().map(|column| renamed(column.view(), &names).to_owned()).collect()
 }
 
 /// What is read, and the copies of it.

@@ -227,7 +227,7 @@ impl ScratchPlan {
         let (sql, params) = self.statement.fill(values, &self.filling(session, false));
         let places = self.places.clone();
         let (gives_rows, reads_again) = (self.gives_rows, self.reads_again);
-        ScratchBound { reason, reads, sql, params, gives_rows, reads_again, places, combine: None }
+        ScratchBound { reason, reads, sql, params, gives_rows, reads_again, views: Vec::new(), places, combine: None }
     }
 
     /// What fills the slots of statements over the temporary tables.

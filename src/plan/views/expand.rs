@@ -167,6 +167,7 @@ impl Expanded {
         }
         if let Some(scratch) = &mut bound.scratch {
             written_out_scratch(scratch, &text);
+            scratch.views.clone_from(&self.labels);
         }
         Ok(bound)
     }
@@ -200,6 +201,7 @@ impl Expanded {
         let (text, own) = self.text(sql, literals);
         let mut scratch = self.plan.bind_scratch(reason, &text, &own, params, session)?;
         written_out_scratch(&mut scratch, &text);
+        scratch.views.clone_from(&self.labels);
         Some(scratch)
     }
 }
