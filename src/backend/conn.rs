@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::error::BackendError;
 use super::flavour::Flavour;
+use super::kill::Beginning;
 use super::server::{Place, Server};
 use super::settings::{Settings, Variables, Wanted, has_default, remembered, set_statement};
 use super::setup::{Risk, SchemaCommand, SessionState, Setup, Step};
@@ -42,6 +43,8 @@ pub struct BackendConn {
     status: StatusFlags,
     /// Commands sent whose answers are not read to their end.
     open_responses: u32,
+    /// Whether statements of the proxy's own are under way in front of the client's.
+    beginning: Arc<Beginning>,
     dirty: bool,
     broken: bool,
     reused: bool,
@@ -75,6 +78,7 @@ impl BackendConn {
             statements: Statements::new(server.spec().limits.max_statements),
             status: greeted.status,
             open_responses: 0,
+            beginning: Arc::default(),
             dirty: false,
             broken: false,
             reused: false,
@@ -90,6 +94,11 @@ impl BackendConn {
     #[inline]
     pub fn stream(&mut self) -> &mut PacketStream {
         &mut self.stream
+    }
+
+    /// Whether statements of the proxy's own are under way in front of the client's.
+    pub fn beginning(&self) -> &Arc<Beginning> {
+        &self.beginning
     }
 
     /// The server's id of this connection, as `KILL` takes it.

@@ -84,7 +84,7 @@ impl Lease {
 
     /// What it takes to stop the statement that runs on this connection, from anywhere else.
     pub fn kill_handle(&self) -> KillHandle {
-        KillHandle::new(self.pool.clone(), self.thread_id())
+        KillHandle::new(self.pool.clone(), self.thread_id(), Some(Arc::clone(self.beginning())))
     }
 }
 
@@ -116,7 +116,7 @@ impl Drop for Lease {
         if loan.give_back() {
             return self.pool.put_back(loan);
         }
-        let stop = loan.is_mid_response().then(|| KillHandle::new(self.pool.clone(), loan.thread_id()));
+        let stop = loan.is_mid_response().then(|| KillHandle::new(self.pool.clone(), loan.thread_id(), None));
         loan.close();
         if let Some(handle) = stop {
             handle.kill_connection_later();

@@ -33,7 +33,7 @@ pub(crate) mod tests;
 pub use conn::BackendConn;
 pub use error::{BackendError, ConnectFailure, ServerError};
 pub use flavour::Flavour;
-pub use kill::{KILLS_WAITING, KillHandle};
+pub use kill::{Beginning, KILLS_WAITING, KillHandle};
 pub use lease::Lease;
 pub use pool::Pool;
 pub use response::{Answer, Done, OWN_BYTES_LIMIT, OWN_ROWS_LIMIT, Row, text};

@@ -197,7 +197,7 @@ impl Backends {
     /// Stops the statement that runs on a connection, by its server's label and its id there.
     pub async fn kill_query(&self, server: &str, thread_id: u32) -> Result<(), BackendError> {
         match self.pools().find(|pool| &**pool.server().label() == server) {
-            Some(pool) => KillHandle::new(pool.clone(), thread_id).kill_query().await,
+            Some(pool) => KillHandle::new(pool.clone(), thread_id, None).kill_query().await,
             // A server that left the rules: its connections close by themselves.
             None => Ok(()),
         }

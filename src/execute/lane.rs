@@ -174,8 +174,17 @@ impl Lane {
     pub async fn kill_query(&self) {
         if let Some(lease) = &self.lease {
             let handle = lease.kill_handle();
-            if let Err(error) = handle.kill_query().await {
-                tracing::debug!(server = %lease.server().label(), %error, "a statement could not be stopped");
+            let label = lease.server().label().clone();
+            let stopping = async move {
+                if let Err(error) = handle.kill_query().await {
+                    tracing::debug!(server = %label, %error, "a statement could not be stopped");
+                }
+            };
+            if lease.beginning().is_under_way() {
+                // it waits for answers that whoever asks for this has still to read
+                tokio::spawn(stopping);
+            } else {
+                stopping.await;
             }
         }
     }
@@ -257,12 +266,15 @@ impl Lane {
             return Ok(conn.read_setup().await?);
         }
         self.has_setup = true;
+        self.conn()?.beginning().begin();
         Ok(())
     }
 
     /// Queues a statement of the proxy's own before the client's.
     pub fn queue_prelude(&mut self, sql: &[u8]) -> Result<(), ExecuteError> {
-        self.conn()?.queue_query(sql);
+        let conn = self.conn()?;
+        conn.beginning().begin();
+        conn.queue_query(sql);
         self.preludes += 1;
         Ok(())
     }
@@ -348,6 +360,18 @@ impl Lane {
 
     /// Reads the answers of setup and preludes; afterwards the next packet is the first of the statement's answer.
     pub async fn read_preludes(&mut self) -> Result<(), ExecuteError> {
+        if !self.has_preludes() {
+            return self.answer_follows();
+        }
+        let read = self.read_beginning().await;
+        if let Some(lease) = &self.lease {
+            lease.beginning().end();
+        }
+        read?;
+        self.answer_follows()
+    }
+
+    async fn read_beginning(&mut self) -> Result<(), ExecuteError> {
         if std::mem::take(&mut self.has_setup) {
             self.conn()?.read_setup().await?;
         }
@@ -355,6 +379,10 @@ impl Lane {
             self.preludes -= 1;
             self.read_own_ok().await?;
         }
+        Ok(())
+    }
+
+    fn answer_follows(&mut self) -> Result<(), ExecuteError> {
         let seq = self.answer_seq;
         self.conn()?.stream().set_seq(seq);
         Ok(())

@@ -1,6 +1,7 @@
 //! What may end a statement before its answer is complete: a client that goes away, a `KILL`, or its time being up.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use bytes::Bytes;
 
@@ -107,7 +108,9 @@ impl Watch<'_> {
             match disturbance {
                 Some(Disturbance::Stop(cause)) => {
                     self.entry.deadline().note_stopped(cause);
-                    stop_all(statements).await;
+                    if let Some(done) = stop_beside(work.as_mut(), statements).await {
+                        return done.map_err(|error| self.explained(error));
+                    }
                 }
                 Some(other) => return Err(other.into()),
                 None => {}
@@ -135,7 +138,11 @@ impl Watch<'_> {
                 what = self.entry.interrupted() => what,
             };
             match what {
-                Interrupt::Query => stop_all(statements).await,
+                Interrupt::Query => {
+                    if let Some(done) = stop_beside(work.as_mut(), statements).await {
+                        return done;
+                    }
+                }
                 // It ends already.
                 Interrupt::Deadlock => {}
                 Interrupt::Connection => return Err(ExecuteError::Interrupted.into()),
@@ -178,6 +185,24 @@ impl Watch<'_> {
             what = self.entry.interrupted() => what.into(),
             cause = deadline.time_up() => Disturbance::Stop(cause),
             cause = deadline.given_up() => Disturbance::GivenUp(cause),
+        }
+    }
+}
+
+/// Stops the statements while the work goes on that reads their answers: none is stopped before it has begun. Gives what the
+/// work came to if it ended meanwhile; in any case none of these kills meets a later statement.
+async fn stop_beside<W: Future>(mut work: Pin<&mut W>, statements: &[KillHandle]) -> Option<W::Output> {
+    if !statements.iter().any(KillHandle::must_wait) {
+        stop_all(statements).await;
+        return None;
+    }
+    let mut stopping = std::pin::pin!(stop_all(statements));
+    tokio::select! {
+        biased;
+        () = stopping.as_mut() => None,
+        done = work.as_mut() => {
+            stopping.await;
+            Some(done)
         }
     }
 }
