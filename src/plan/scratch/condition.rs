@@ -4,8 +4,8 @@
 //! what is left out reaches the shards as no condition at all.
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, UnaryOperator,
-    Value, ValueWithSpan,
+    BinaryOperator, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Interval,
+    ObjectNamePart, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::alternatives::OfOne;
@@ -195,6 +195,8 @@ impl Writer<'_, '_> {
             }
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.column(expr, out, table),
             Expr::Value(value) => self.value(value, out),
+            Expr::TypedString(_) => self.moment(expr, out),
+            Expr::BinaryOp { right, .. } if matches!(bare(right), Expr::Interval(_)) => self.moment(expr, out),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr, out, table),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right, out, table),
             Expr::IsNull(inner) => self.suffixed(inner, " IS NULL", out, table).map(|_| Written::PLAIN),
@@ -249,6 +251,33 @@ impl Writer<'_, '_> {
                     return None;
                 }
                 self.call(name, first, rest.iter().copied(), out, table)
+            }
+            _ => None,
+        }
+    }
+
+    /// A date or a time that stands there, or one that is so many days or the like away from it.
+    fn moment(&mut self, expr: &Expr, out: &mut Condition) -> Option<Written> {
+        match bare(expr) {
+            Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }) => {
+                out.text(match data_type {
+                    DataType::Date => "DATE ",
+                    DataType::Time(None, TimezoneInfo::None) => "TIME ",
+                    DataType::Timestamp(None, TimezoneInfo::None) => "TIMESTAMP ",
+                    _ => return None,
+                });
+                self.value(value, out)
+            }
+            Expr::BinaryOp { left, op: op @ (BinaryOperator::Plus | BinaryOperator::Minus), right } => {
+                let Expr::Interval(interval) = bare(right) else { return None };
+                out.text("(");
+                self.moment(left, out)?;
+                out.text(if *op == BinaryOperator::Plus { " + INTERVAL " } else { " - INTERVAL " });
+                let Expr::Value(count) = bare(&interval.value) else { return None };
+                self.value(count, out)?;
+                out.text(unit_of(interval)?);
+                out.text(")");
+                Some(Written::PLAIN)
             }
             _ => None,
         }
@@ -422,6 +451,13 @@ impl Writer<'_, '_> {
         let collated = outline.is_keyword(self.builder.sql, behind, &["COLLATE"]);
         !introduced && !beside && !collated
     }
+}
+
+/// The unit of an interval, of those that take one number.
+fn unit_of(interval: &Interval) -> Option<&'static str> {
+    const UNITS: [&str; 8] = [" YEAR", " QUARTER", " MONTH", " WEEK", " DAY", " HOUR", " MINUTE", " SECOND"];
+    let Some(DateTimeField::Custom(written)) = &interval.leading_field else { return None };
+    UNITS.into_iter().find(|unit| unit[1..].eq_ignore_ascii_case(&written.value))
 }
 
 /// The name and the arguments of a call that has nothing else.
