@@ -113,3 +113,39 @@ impl KillHandle {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_kill_waits_until_the_statement_has_begun() {
+        let beginning = Arc::new(Beginning::default());
+        assert!(beginning.over().await, "nothing is under way");
+        beginning.begin();
+        beginning.begin();
+        let waiting = tokio::spawn({
+            let beginning = Arc::clone(&beginning);
+            async move { beginning.over().await }
+        });
+        sleep(LOOK_EVERY * 5).await;
+        assert!(!waiting.is_finished());
+        beginning.end();
+        beginning.end();
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_kill_is_for_no_later_statement() {
+        let beginning = Arc::new(Beginning::default());
+        beginning.begin();
+        let waiting = tokio::spawn({
+            let beginning = Arc::clone(&beginning);
+            async move { beginning.over().await }
+        });
+        sleep(LOOK_EVERY * 5).await;
+        beginning.end();
+        beginning.begin();
+        assert!(!waiting.await.unwrap(), "another statement begins");
+    }
+}
