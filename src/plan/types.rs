@@ -261,6 +261,9 @@ pub struct ScratchBound {
     pub gives_rows: bool,
     /// A name of WITH is read in several places, which needs copies where a temporary table opens but once.
     pub reads_again: bool,
+    /// Views are among [`reads`](Self::reads): where a column of one is a literal, a server compares it as such, and a
+    /// temporary table's as a column.
+    pub reads_views: bool,
     /// The views that it reads through derived tables.
     pub views: Vec<ViewName>,
     /// Where it may run; never empty.

@@ -24,6 +24,7 @@ use super::select_inner::in_binary;
 use super::{Diagnostic, Failure, Session, Snapshot};
 use crate::backend::{BackendError, KillHandle, Role, Settings, StatementText};
 use crate::config::ScratchPlace as Rule;
+use crate::error::SqlError;
 use crate::execute::gather::{Gather, Kept, Part, Progress};
 use crate::execute::lane::Request;
 use crate::execute::scratch::{Budget, fill};
@@ -125,7 +126,7 @@ impl Session {
         }
         let (lane, ready) = self.ready_scratch(snapshot, plan, scratch, asking.input).await?;
         let opened = self.open_scratch(lane, asking.request(&ready.statement), asking.format()).await;
-        let gather = opened.map_err(|failure| failure.renamed(&ready.names))?;
+        let gather = opened.map_err(|failure| about_collations(failure, scratch).renamed(&ready.names))?;
         let columns = labelled(ready.read.restored(gather.columns()), scratch);
         Ok((Opened { gather, columns, warnings: 0, diagnostics: Vec::new(), _permit: ready.permit }, ready.names))
     }
@@ -324,7 +325,8 @@ impl Session {
         lane.settle_settings(&self.scratch_settings(place), true).await?;
         let text = again.as_ref().map_or(scratch.sql.bytes(sql), |again| &again.statement.sql);
         let prepared = lane.prepare_anew(&StatementText::new(text)).await;
-        let (_, params, columns) = prepared.map_err(|error| Failure::from(error).renamed(&names(scratch, place)))?;
+        let (_, params, columns) =
+            prepared.map_err(|error| about_collations(error.into(), scratch).renamed(&names(scratch, place)))?;
         let params = again.map_or(params.clone(), |again| params_of(&again.statement, params));
         let sources = Sources { read, evaluations: Vec::new() };
         Ok((params, labelled(sources.restored(&columns), scratch)))
@@ -493,5 +495,19 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+/// Columns of views that are literals may be compared where those of a temporary table may not.
+fn about_collations(failure: Failure, scratch: &ScratchBound) -> Failure {
+    /// ER_CANT_AGGREGATE_2COLLATIONS, ER_CANT_AGGREGATE_3COLLATIONS, ER_CANT_AGGREGATE_NCOLLATIONS.
+    const COLLATIONS: [u16; 3] = [1267, 1270, 1271];
+    match failure {
+        Failure::Sql(error) if scratch.reads_views && COLLATIONS.contains(&error.errno) => SqlError::not_supported(
+            "a view beside tables of other groups whose columns are of another collation",
+            "read the tables under the view, or name the collation",
+        )
+        .into(),
+        failure => failure,
     }
 }

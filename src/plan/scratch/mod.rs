@@ -58,6 +58,8 @@ pub(crate) struct ScratchPlan {
     names: Option<Arc<NameMap>>,
     /// A name of WITH is read in several places.
     reads_again: bool,
+    /// Views are among what is read, whole ones.
+    reads_views: bool,
 }
 
 /// How a table reference is read.
@@ -115,7 +117,13 @@ pub(crate) fn plan(
         places,
         names: names_of(&keys.units),
         reads_again: reread::is_needed(&parsed.statement),
+        reads_views: builder.shape.refs.iter().any(is_view_of_server),
     })
+}
+
+/// Whether a reference is to a view that a server evaluates.
+fn is_view_of_server(reference: &super::shape::TableRef) -> bool {
+    matches!(&reference.kind, RefKind::Table { info: Some(info), .. } if info.definition.is_some())
 }
 
 fn refused(what: &str) -> PlanError {
@@ -227,7 +235,18 @@ impl ScratchPlan {
         let (sql, params) = self.statement.fill(values, &self.filling(session, false));
         let places = self.places.clone();
         let (gives_rows, reads_again) = (self.gives_rows, self.reads_again);
-        ScratchBound { reason, reads, sql, params, gives_rows, reads_again, views: Vec::new(), places, combine: None }
+        ScratchBound {
+            reason,
+            reads,
+            sql,
+            params,
+            gives_rows,
+            reads_again,
+            reads_views: self.reads_views,
+            views: Vec::new(),
+            places,
+            combine: None,
+        }
     }
 
     /// What fills the slots of statements over the temporary tables.
