@@ -110,12 +110,13 @@ async fn serve(folder: PathBuf, cores: Arc<Cores>) -> Result<(), ServeError> {
     tokio::spawn(Arc::clone(&shared.recovery).run(recovery_source(&shared)));
     watch_for_deadlocks(&shared);
     watch_definitions(&shared);
-    let server = Server::bind(options(&rules), directory, cores).await?;
+    let server = Server::bind(options(&rules), directory, cores, Arc::clone(&shared.metrics)).await?;
     for address in server.local_addrs() {
         tracing::info!(%address, "listening for MySQL clients");
     }
     let handle = server.handle();
     let watcher = watch(folder.clone(), Arc::clone(&shared), handle.clone());
+    count_rejected_rules(watcher.status(), Arc::clone(&shared.metrics));
     let (stopped, on_stopped) = tokio::sync::oneshot::channel::<()>();
     if let Some(address) = &rules.proxy.listen.admin {
         let status = ProxyStatus::new(Arc::clone(&shared), folder, watcher.status());
@@ -272,6 +273,18 @@ fn watch(folder: PathBuf, shared: Arc<Shared>, handle: ServerHandle) -> Watcher 
         shared.metrics.rules_loaded(rules.version);
         shared.replace_rules(Snapshot::new(rules, backends));
     })
+}
+
+/// Counts rules that were read and not taken into use.
+fn count_rejected_rules(mut status: tokio::sync::watch::Receiver<crate::config::watch::Status>, metrics: Arc<Metrics>) {
+    tokio::spawn(async move {
+        let mut counted = 0;
+        while status.changed().await.is_ok() {
+            let refused = status.borrow_and_update().refused;
+            (counted..refused).for_each(|_| metrics.rules_rejected());
+            counted = refused;
+        }
+    });
 }
 
 /// SIGTERM and SIGINT drain: no new clients, transactions may end, then the process does. A second one ends it at once.

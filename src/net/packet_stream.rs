@@ -76,13 +76,15 @@ pub struct PacketStream {
     seq: u8,
     max_packet_bytes: usize,
     read_chunk_bytes: usize,
+    sent_bytes: u64,
 }
 
 impl PacketStream {
     /// Wraps a connected transport. Payloads longer than `max_packet_bytes` are refused on read.
     pub fn new(io: Io, max_packet_bytes: usize) -> Self {
         let read_chunk_bytes = READ_CHUNK_BYTES;
-        Self { io, read: BytesMut::new(), write: BytesMut::new(), seq: 0, max_packet_bytes, read_chunk_bytes }
+        let (read, write) = (BytesMut::new(), BytesMut::new());
+        Self { io, read, write, seq: 0, max_packet_bytes, read_chunk_bytes, sent_bytes: 0 }
     }
 
     /// The same stream, for a client: small reads, as [`CLIENT_READ_CHUNK_BYTES`] says.
@@ -254,7 +256,7 @@ impl PacketStream {
     /// Writes all that is queued.
     pub async fn flush(&mut self) -> Result<(), NetError> {
         while !self.write.is_empty() {
-            self.io.write_buf(&mut self.write).await?;
+            self.sent_bytes += self.io.write_buf(&mut self.write).await? as u64;
         }
         if self.io.is_tls() {
             self.io.flush().await?;
@@ -267,6 +269,7 @@ impl PacketStream {
     pub fn flush_at_once(&mut self) -> Result<bool, NetError> {
         let sent = write_at_once(&self.io, &self.write)?;
         self.write.advance(sent);
+        self.sent_bytes += sent as u64;
         // TLS may still hold what it was given
         Ok(self.write.is_empty() && !self.io.is_tls())
     }
@@ -274,7 +277,9 @@ impl PacketStream {
     /// Writes bytes that carry their own headers as far as that takes no waiting, and nothing while others are queued. Returns
     /// how many have left.
     pub fn write_raw_at_once(&mut self, bytes: &[u8]) -> Result<usize, NetError> {
-        if self.write.is_empty() { write_at_once(&self.io, bytes) } else { Ok(0) }
+        let sent = if self.write.is_empty() { write_at_once(&self.io, bytes)? } else { 0 };
+        self.sent_bytes += sent as u64;
+        Ok(sent)
     }
 
     /// Writes bytes that carry their own headers: the relay path. Whatever is queued goes first.
@@ -284,10 +289,16 @@ impl PacketStream {
             return self.flush().await;
         }
         self.io.write_all(bytes).await?;
+        self.sent_bytes += bytes.len() as u64;
         if self.io.is_tls() {
             self.io.flush().await?;
         }
         Ok(())
+    }
+
+    /// How many bytes have left since this was asked last.
+    pub fn take_sent_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.sent_bytes)
     }
 
     /// Gives the memory of large buffers back; called when a connection goes idle, so that idle clients are cheap.

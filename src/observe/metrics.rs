@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{QueryKind, Refusal, Way};
 use super::latency::{Latencies, Latency, LatencyCollector};
+use super::relayed::{Relayed, RelayedCollector};
 use super::samples::{PlanCacheCollector, PlanCacheSample, PoolCollector, PoolSample};
 use super::transactions::TransactionMetrics;
 use crate::error::Fault;
@@ -28,8 +29,7 @@ pub struct Metrics {
     connections: Gauge,
     connections_total: Counter,
     connections_refused: [Counter; Refusal::ALL.len()],
-    relayed_to_client: Counter,
-    relayed_to_backend: Counter,
+    relayed: Arc<Relayed>,
     rules_version: Gauge,
     rules_loaded: Counter,
     rules_rejected: Counter,
@@ -66,13 +66,8 @@ impl Metrics {
             "reason",
             Refusal::ALL.map(Refusal::label),
         );
-        let [relayed_to_client, relayed_to_backend] = labelled(
-            &mut registry,
-            "relayed_bytes",
-            "Bytes of answers and statements passed on",
-            "to",
-            ["client", "backend"],
-        );
+        let relayed = Arc::new(Relayed::default());
+        registry.register_collector(Box::new(RelayedCollector(relayed.clone())));
         let rules_version = Gauge::default();
         registry.register("rules_version", "The version of the rules in force", rules_version.clone());
         let [rules_loaded, rules_rejected] = labelled(
@@ -92,8 +87,7 @@ impl Metrics {
             connections,
             connections_total,
             connections_refused,
-            relayed_to_client,
-            relayed_to_backend,
+            relayed,
             rules_version,
             rules_loaded,
             rules_rejected,
@@ -140,16 +134,16 @@ impl Metrics {
         self.connections_refused[refusal as usize].inc();
     }
 
-    /// Counts bytes of answers passed on to a client.
+    /// Counts bytes of answers sent to a client.
     #[inline]
     pub fn relayed_to_client(&self, bytes: u64) {
-        self.relayed_to_client.inc_by(bytes);
+        self.relayed.to_client(bytes);
     }
 
-    /// Counts bytes of statements passed on to a backend.
+    /// Counts bytes of statements sent to a backend.
     #[inline]
     pub fn relayed_to_backend(&self, bytes: u64) {
-        self.relayed_to_backend.inc_by(bytes);
+        self.relayed.to_backend(bytes);
     }
 
     /// The counters of transactions over several groups.

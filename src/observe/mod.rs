@@ -8,6 +8,7 @@ mod labels;
 mod latency;
 pub mod logging;
 mod metrics;
+mod relayed;
 mod samples;
 mod transactions;
 

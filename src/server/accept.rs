@@ -14,6 +14,7 @@ use super::greeting::{Newcomer, greet};
 use super::listener::{Listener, Socket};
 use super::{Accepted, Directory, Drain, Gate, Peer, ServerError, ServerOptions, TlsPolicy};
 use crate::cores::Cores;
+use crate::observe::{ConnectionGuard, Metrics};
 
 /// How many clients past the limit are greeted at a time, only to be told of the limit. More are closed at once.
 const MAX_REFUSALS_AT_ONCE: usize = 64;
@@ -50,26 +51,29 @@ pub struct ServerHandle {
     tasks: Tasks,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
+    taken: Arc<AtomicU64>,
     cores: Arc<Cores>,
 }
 
 impl Server {
-    /// Reads the key files and binds the addresses. Sessions will run on `cores`.
+    /// Reads the key files and binds the addresses. Sessions will run on `cores`, and clients be counted in `metrics`.
     pub async fn bind(
         options: ServerOptions,
         directory: Arc<dyn Directory>,
         cores: Arc<Cores>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, ServerError> {
         let mut listeners = Vec::with_capacity(options.listen.len());
         for address in &options.listen {
             listeners.push(Listener::bind(address).await?);
         }
         let places = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
-        let gate = Arc::new(Gate::new(options, directory)?);
+        let gate = Arc::new(Gate::new(options, directory, metrics)?);
         let draining = Arc::new(watch::Sender::new(false));
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS_AT_ONCE));
         let tasks = Tasks::default();
-        Ok(Self { listeners, handle: ServerHandle { gate, draining, tasks, places, refusals, cores } })
+        let taken = Arc::default();
+        Ok(Self { listeners, handle: ServerHandle { gate, draining, tasks, places, refusals, taken, cores } })
     }
 
     /// The TCP addresses that are listened on.
@@ -117,7 +121,7 @@ impl ServerHandle {
         self.gate.options.max_connections.min(Semaphore::MAX_PERMITS)
     }
 
-    /// What logins share: counters, and TLS files to be read again.
+    /// What logins share: TLS files to be read again.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -155,20 +159,20 @@ impl ServerHandle {
     }
 
     fn admit<S: Sessions>(&self, socket: Socket, peer: Peer, sessions: &Arc<S>) {
-        let counters = &self.gate.counters;
         if let Ok(place) = self.places.clone().try_acquire_owned() {
-            let nth = counters.accepted.fetch_add(1, Ordering::Relaxed);
+            let nth = self.taken.fetch_add(1, Ordering::Relaxed);
+            let counted = self.gate.metrics.connected();
             let newcomer = Newcomer { socket, peer, drain: self.watch(), refusal: None };
             let sessions = sessions.clone();
-            let serve = |on_list| serve(self.gate.clone(), newcomer, sessions, (place, on_list));
+            let serve = |on_list| serve(self.gate.clone(), newcomer, sessions, (counted, place, on_list));
             self.tasks.spawn(self.cores.seat(), nth, serve);
             return;
         }
-        count(&counters.refused);
+        let refusal = ServerError::TooManyConnections;
+        self.gate.count_refusal(&refusal);
         // With no room even for refusals the connection is dropped here, and so closed.
         let Ok(room) = self.refusals.clone().try_acquire_owned() else { return };
-        let refusal = Some(ServerError::TooManyConnections);
-        let newcomer = Newcomer { socket, peer, drain: self.watch(), refusal };
+        let newcomer = Newcomer { socket, peer, drain: self.watch(), refusal: Some(refusal) };
         let gate = self.gate.clone();
         tokio::spawn(async move {
             let _room = room;
@@ -183,17 +187,20 @@ async fn serve<S: Sessions>(
     gate: Arc<Gate>,
     newcomer: Newcomer,
     sessions: Arc<S>,
-    _held: (OwnedSemaphorePermit, OnList),
+    _held: (ConnectionGuard, OwnedSemaphorePermit, OnList),
 ) {
     let peer = newcomer.peer;
     // The greeting's state is large and short-lived; on the heap it does not weigh on the session's task.
     match Box::pin(greet(gate.clone(), newcomer)).await {
         Ok(accepted) => sessions.serve(accepted).await,
-        Err(error) => log_refusal(&gate, &peer, &error),
+        Err(error) => {
+            gate.count_refusal(&error);
+            log_refusal(&peer, &error);
+        }
     }
 }
 
-fn log_refusal(gate: &Gate, peer: &Peer, error: &ServerError) {
+fn log_refusal(peer: &Peer, error: &ServerError) {
     match error {
         // A probe of a load balancer connects and goes away.
         ServerError::Net(error) => debug!(%peer, %error, "client left before it was logged in"),
@@ -201,15 +208,7 @@ fn log_refusal(gate: &Gate, peer: &Peer, error: &ServerError) {
         | ServerError::AccountNeedsTls { .. }
         | ServerError::TooManyUserConnections { .. }
         | ServerError::DatabaseDenied { .. }
-        | ServerError::UnknownDatabase(_) => {
-            info!(%peer, %error, "login refused");
-            return;
-        }
+        | ServerError::UnknownDatabase(_) => info!(%peer, %error, "login refused"),
         _ => info!(%peer, %error, "login failed"),
     }
-    count(&gate.counters.aborted);
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -2,7 +2,6 @@
 //! the same for a new connection and for COM_CHANGE_USER.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::account::Verdict;
 use super::gate::{Gate, new_scramble};
@@ -45,7 +44,6 @@ pub(super) async fn authenticate(
     match found {
         Some(account) if granted => Ok(Proven { account, scramble: exchange.scramble }),
         _ => {
-            gate.counters.denied.fetch_add(1, Ordering::Relaxed);
             let (user, host) = (claim.user.to_owned(), claim.host.to_owned());
             Err(ServerError::AccessDenied { user, host, using_password })
         }

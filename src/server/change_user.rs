@@ -35,6 +35,18 @@ impl Gate {
         scramble: Scramble,
         peer: &Peer,
     ) -> Result<ChangedUser, ServerError> {
+        let changed = self.try_change_user(stream, body, capabilities, scramble, peer).await;
+        changed.inspect_err(|error| self.count_refusal(error))
+    }
+
+    async fn try_change_user(
+        &self,
+        stream: &mut PacketStream,
+        body: &[u8],
+        capabilities: Capabilities,
+        scramble: Scramble,
+        peer: &Peer,
+    ) -> Result<ChangedUser, ServerError> {
         let change = ChangeUser::parse(body, capabilities)?;
         let attributes = ConnectionAttributes::parse(change.attributes)?;
         let (user, host) = (String::from_utf8_lossy(change.user), peer.host());

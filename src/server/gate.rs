@@ -1,7 +1,7 @@
 //! What all logins share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
 use rand::Rng;
@@ -9,45 +9,36 @@ use tokio::sync::OnceCell;
 
 use super::tls::Tls;
 use super::{Account, Credential, Directory, ServerError, ServerOptions, TlsPolicy};
+use crate::observe::{Metrics, Refusal};
 use crate::protocol::Capabilities;
 use crate::protocol::auth::{AuthPlugin, SCRAMBLE_LEN, Scramble};
 use crate::protocol::rsa_key::{KEY_BITS, RsaKey};
 
-/// What has happened at the door since the start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Connections taken.
-    pub accepted: AtomicU64,
-    /// Connections refused for the limit.
-    pub refused: AtomicU64,
-    /// Logins denied.
-    pub denied: AtomicU64,
-    /// Connections that broke, timed out or spoke nonsense before they were logged in.
-    pub aborted: AtomicU64,
-}
-
-/// What all logins share: the directory, TLS, keys, limits.
+/// What all logins share: the directory, TLS, keys, limits, and where they are counted.
 pub struct Gate {
     pub(super) options: ServerOptions,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) tls: ArcSwap<Tls>,
     /// Stands in for users that do not exist, so that their logins take the same way.
     pub(super) decoy: Arc<Account>,
-    pub(super) counters: Counters,
+    pub(super) metrics: Arc<Metrics>,
     rsa_key: Arc<OnceCell<Arc<RsaKey>>>,
     next_connection_id: AtomicU32,
 }
 
 impl Gate {
     /// Reads the key files that the options name.
-    pub fn new(options: ServerOptions, directory: Arc<dyn Directory>) -> Result<Self, ServerError> {
+    pub fn new(
+        options: ServerOptions,
+        directory: Arc<dyn Directory>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ServerError> {
         let tls = ArcSwap::from_pointee(Tls::load(&options.tls)?);
         let rsa_key = Arc::new(OnceCell::new_with(read_rsa_key(&options)?));
         let password: String = rand::rng().random::<[u8; 32]>().map(char::from).iter().collect();
         let decoy =
             Arc::new(Account { user: "".into(), credential: Credential::from_password(&password), plugin: None });
-        let counters = Counters::default();
-        Ok(Self { options, directory, tls, decoy, counters, rsa_key, next_connection_id: AtomicU32::new(1) })
+        Ok(Self { options, directory, tls, decoy, metrics, rsa_key, next_connection_id: AtomicU32::new(1) })
     }
 
     /// Takes new certificates into use for connections to come. On an error the old ones stay.
@@ -56,9 +47,9 @@ impl Gate {
         Ok(())
     }
 
-    /// What has happened at the door since the start.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// Counts a client that does not get in.
+    pub(super) fn count_refusal(&self, error: &ServerError) {
+        self.metrics.refused(reason(error));
     }
 
     /// The RSA key, made when it is first needed.
@@ -91,6 +82,18 @@ impl Gate {
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gate").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+fn reason(error: &ServerError) -> Refusal {
+    match error {
+        ServerError::TooManyConnections | ServerError::TooManyUserConnections { .. } => Refusal::Limit,
+        ServerError::ShuttingDown => Refusal::Draining,
+        ServerError::AccessDenied { .. }
+        | ServerError::AccountNeedsTls { .. }
+        | ServerError::DatabaseDenied { .. }
+        | ServerError::UnknownDatabase(_) => Refusal::Authentication,
+        _ => Refusal::Handshake,
     }
 }
 

@@ -23,6 +23,6 @@ pub use account::{Account, Credential, Directory};
 pub use change_user::ChangedUser;
 pub use drain::Drain;
 pub use error::ServerError;
-pub use gate::{Counters, Gate};
+pub use gate::Gate;
 pub use greeting::{Accepted, Peer};
 pub use options::{ListenAddress, ServerOptions, TlsFiles, TlsPolicy};

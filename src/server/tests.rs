@@ -152,7 +152,7 @@ struct Running {
 }
 
 async fn start_with(options: ServerOptions, directory: Arc<dyn Directory>) -> Running {
-    let server = Server::bind(options, directory, Cores::only_here()).await.unwrap();
+    let server = Server::bind(options, directory, Cores::only_here(), Arc::default()).await.unwrap();
     let port = server.local_addrs().first().map_or(0, |address| address.port());
     let handle = server.handle();
     Running { port, handle, done: tokio::spawn(server.run(Arc::new(session))) }
@@ -442,7 +442,7 @@ async fn bad_key_files_are_named() {
     let files = write_certificates(dir.path());
     std::fs::write(&files.key, "no key").unwrap();
     let bad = ServerOptions { tls: TlsPolicy::Optional(files.clone()), ..options() };
-    let Err(error) = Server::bind(bad, Arc::new(People), Cores::only_here()).await else {
+    let Err(error) = Server::bind(bad, Arc::new(People), Cores::only_here(), Arc::default()).await else {
         panic!("a server without a key")
     };
     assert!(error.to_string().contains("key.pem"), "{error}");
@@ -462,7 +462,10 @@ async fn a_unix_socket_is_served_and_its_file_goes_away() {
     let mut conn = mysql_async::Conn::new(opts).await.unwrap();
     assert_eq!(who(&mut conn).await.2, "localhost");
     let again = ServerOptions { listen: vec![ListenAddress::Unix(path.clone())], ..options() };
-    assert!(Server::bind(again, Arc::new(People), Cores::only_here()).await.is_err(), "somebody listens there");
+    assert!(
+        Server::bind(again, Arc::new(People), Cores::only_here(), Arc::default()).await.is_err(),
+        "somebody listens there"
+    );
     server.handle.drain();
     server.done.await.unwrap();
     assert!(!path.exists());
@@ -493,7 +496,7 @@ async fn who_logs_in_while_the_server_drains_is_told_so() {
 #[tokio::test]
 async fn a_session_that_does_not_end_is_cut_off() {
     let options = ServerOptions { drain_timeout_ms: 50, ..options() };
-    let bound = Server::bind(options, Arc::new(People), Cores::only_here()).await.unwrap();
+    let bound = Server::bind(options, Arc::new(People), Cores::only_here(), Arc::default()).await.unwrap();
     let (port, handle) = (bound.local_addrs()[0].port(), bound.handle());
     let stubborn = |accepted: Accepted| async move {
         let _accepted = accepted;

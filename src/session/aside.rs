@@ -82,7 +82,10 @@ impl Session {
     }
 
     /// Gives a lane back after its statement, and remembers the rules of a transaction that goes on.
-    pub(super) fn settle(&mut self, lane: Lane, snapshot: &Arc<Snapshot>) {
+    pub(super) fn settle(&mut self, mut lane: Lane, snapshot: &Arc<Snapshot>) {
+        if let Ok(conn) = lane.conn() {
+            self.shared.metrics.relayed_to_backend(conn.stream().take_sent_bytes());
+        }
         self.txn.settle(lane, self.pins.any());
         if self.txn.holds_any() && self.snapshot.is_none() {
             self.snapshot = Some(Arc::clone(snapshot));

@@ -208,7 +208,9 @@ impl Session {
                     break;
                 }
             };
-            match self.command(packet).await {
+            let result = self.command(packet).await;
+            self.shared.metrics.relayed_to_client(self.client.stream.take_sent_bytes());
+            match result {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::Close) => break,
                 Err(failure) => {
