@@ -271,6 +271,25 @@ fn a_deadlock_over_two_groups_ends_its_youngest_transaction() {
 }
 
 #[test]
+fn a_statement_by_itself_is_run_again_after_a_deadlock() {
+    let bank = Bank::open(Rules::default());
+    let (mut holder, mut alone) = (bank.client(), bank.client());
+    holder.run("BEGIN");
+    holder.rows("SELECT balance FROM accounts WHERE id IN (3, 4)");
+    holder.run("UPDATE accounts SET balance = balance + 1 WHERE id = 1");
+    alone.send_query("UPDATE accounts SET balance = balance * 2 WHERE id IN (0, 1)");
+    let free = format!("SELECT id FROM {SCHEMA}.accounts WHERE id = 0 FOR UPDATE SKIP LOCKED");
+    poll_until("it has the row of one group", SOON, || bank.server(0).rows(&free).rows.is_empty());
+    let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE info LIKE 'UPDATE accounts%'";
+    poll_until("it waits for that of the other", SOON, || bank.server(1).rows(waits).scalar().unwrap() != "0");
+    holder.run("UPDATE accounts SET balance = balance + 1 WHERE id = 0");
+    holder.run("COMMIT");
+    assert_eq!(alone.read_response().unwrap().ok().affected_rows, 2);
+    assert_eq!(balances(&mut holder)[..2], ["202", "202"]);
+    assert_eq!(bank.metric("shardloom_transaction_deadlocks_total"), 1);
+}
+
+#[test]
 fn a_deadlock_of_two_proxies_ends_its_youngest_transaction() {
     let bank = Bank::open(Rules::default());
     let rules = Rules::default().and_schema(SCHEMA, SCHEMA_RULES);

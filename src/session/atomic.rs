@@ -112,6 +112,6 @@ impl Session {
 }
 
 /// ER_LOCK_DEADLOCK: a server has rolled its part of the transaction back.
-fn is_deadlock(failure: &Failure) -> bool {
+pub(super) fn is_deadlock(failure: &Failure) -> bool {
     matches!(failure, Failure::Sql(error) if error.errno == 1213)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 
-use super::atomic::Within;
+use super::atomic::{Within, is_deadlock};
 use super::prepared::Prepared;
 use super::run::{Input, request};
 use super::{Failure, Session, Snapshot};
@@ -24,6 +24,8 @@ use crate::plan::{Bound, LastInsertId, Plan};
 use crate::protocol::execute::{Param, put_execute};
 use crate::protocol::{OkPacket, StatusFlags};
 
+/// How often a statement with a transaction of its own is run again after a deadlock.
+const MAX_DEADLOCK_RETRIES: usize = 3;
 /// The savepoint around a statement of several parts inside a transaction.
 const SAVEPOINT: &[u8] = b"SAVEPOINT shardloom_statement";
 const ROLLBACK_TO: &[u8] = b"ROLLBACK TO SAVEPOINT shardloom_statement";
@@ -41,10 +43,57 @@ impl Session {
         mut bound: Bound,
         input: Input<'_>,
     ) -> Result<(), Failure> {
-        let groups = groups_of(&bound);
+        let announced = (self.state.next_isolation, self.state.next_access);
+        let mut retries = 0;
+        let (within, written) = loop {
+            match self.write_parts(snapshot, plan, &mut bound, input).await {
+                Ok(done) => break done,
+                // One server takes the locks of such statements in one order, so they wait for each other instead.
+                Err((Within::Own, failure)) if is_deadlock(&failure) && retries < MAX_DEADLOCK_RETRIES => {
+                    retries += 1;
+                    (self.state.next_isolation, self.state.next_access) = announced;
+                }
+                Err((_, failure)) => return Err(failure),
+            }
+        };
+        if within == Within::Own {
+            self.commit().await?;
+        }
+        let Written { outcome, warnings, returned } = written;
+        match returned {
+            Some(returned) => self.answer_returned(returned, &outcome, &bound).await?,
+            None => self.answer_write(&outcome, &bound),
+        }
+        self.state.diagnostics = warnings;
+        Ok(())
+    }
+
+    /// Runs the parts of a statement, up to the commit of a transaction of its own.
+    async fn write_parts(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        bound: &mut Bound,
+        input: Input<'_>,
+    ) -> Result<(Within, Written), (Within, Failure)> {
         let is_held = self.pins.locked_tables && self.state.autocommit && !self.txn.is_active();
-        let within = if is_held { Within::Locked } else { self.begin_write(snapshot, &groups)? };
-        let (mut lanes, requests) = match self.write_lanes(snapshot, plan, &bound, input).await {
+        let within = match is_held {
+            true => Within::Locked,
+            false => self.begin_write(snapshot, &groups_of(bound)).map_err(|failure| (Within::Client, failure))?,
+        };
+        let written = self.write_within(within, snapshot, plan, bound, input).await;
+        written.map(|written| (within, written)).map_err(|failure| (within, failure))
+    }
+
+    async fn write_within(
+        &mut self,
+        within: Within,
+        snapshot: &Arc<Snapshot>,
+        plan: &Arc<Plan>,
+        bound: &mut Bound,
+        input: Input<'_>,
+    ) -> Result<Written, Failure> {
+        let (mut lanes, requests) = match self.write_lanes(snapshot, plan, bound, input).await {
             Ok(ready) => ready,
             Err(failure) => return Err(self.fail_write(within, failure).await),
         };
@@ -60,34 +109,27 @@ impl Session {
             }
         }
         let sum = match plan.kind {
-            StatementKind::Insert => sum_of_rows(&bound),
+            StatementKind::Insert => sum_of_rows(bound),
             _ => Sum::Added,
         };
         let watch = Watch { entry: &self.entry };
         let statements: Vec<KillHandle> = lanes.iter().filter_map(Lane::kill_handle).collect();
         let held_bytes = self.shared.limits().max_buffered_bytes;
         let work = async { Ok(write::run(&mut lanes, requests, sum, held_bytes).await) };
-        let written = watch.guard_killing(&self.client, &statements, work).await;
-        let written = match written {
-            Ok(written) => written,
-            Err(error) => {
-                // The client is gone or was killed: connections in the middle of an answer are closed, and
-                // their servers roll back.
-                return Err(self.undo_and_fail(lanes, error, within, snapshot).await);
-            }
-        };
-        let Written { outcome, warnings, returned } = match written {
+        // Where the client is gone or was killed, connections in the middle of an answer are closed, and their servers
+        // roll back.
+        let written = match watch.guard_killing(&self.client, &statements, work).await.flatten() {
             Ok(written) => written,
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         };
-        match first_inserted(&mut lanes, &bound, &outcome).await {
+        match first_inserted(&mut lanes, bound, &written.outcome).await {
             Ok(First::Row(id)) => bound.insert_id = Some(id),
             // rows that were there were changed: a server reports the number of the last one
             Ok(First::None) => (bound.insert_id, bound.keeps_last_insert_id) = (None, true),
             Ok(First::AsMade) => {}
             Err(error) => return Err(self.undo_and_fail(lanes, error, within, snapshot).await),
         }
-        if bound.last_insert_id_after(outcome.insert_id) == LastInsertId::AsReported {
+        if bound.last_insert_id_after(written.outcome.insert_id) == LastInsertId::AsReported {
             // of the row that was there already
             (bound.insert_id, bound.answers_insert_id) = (None, false);
         }
@@ -101,15 +143,7 @@ impl Session {
         for lane in lanes {
             self.settle(lane, snapshot);
         }
-        if within == Within::Own {
-            self.commit().await?;
-        }
-        match returned {
-            Some(returned) => self.answer_returned(returned, &outcome, &bound).await?,
-            None => self.answer_write(&outcome, &bound),
-        }
-        self.state.diagnostics = warnings;
-        Ok(())
+        Ok(written)
     }
 
     /// The rows of RETURNING.
