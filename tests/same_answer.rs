@@ -103,6 +103,7 @@ const FOUND: &[(&str, &str)] = &[
     ("found_in_list", include_str!("slt/found/in_list.slt")),
     ("found_invisible", include_str!("slt/found/invisible.slt")),
     ("found_json_parts", include_str!("slt/found/json_parts.slt")),
+    ("found_named_twice", include_str!("slt/found/named_twice.slt")),
     ("found_outer_aggregate", include_str!("slt/found/outer_aggregate.slt")),
     ("found_outer_limit", include_str!("slt/found/outer_limit.slt")),
     ("found_moves", include_str!("slt/found/moves.slt")),

@@ -196,6 +196,9 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
     }
     for table in &tables {
         match table.written.role {
+    if lists_targets(&ddl.kind) {
+        check_named_once(&tables)?;
+    }
             Role::NewName => return refused("renaming", "its name is given by the rules"),
             Role::Other => return refused("UNION or EXCHANGE PARTITION with", "run it on the backends"),
             _ => {}
@@ -214,12 +217,36 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
 
 /// One statement per node; a list of tables to drop becomes one statement for each of them.
 fn statements(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Vec<Everywhere>, PlanError> {
+/// Whether its tables are a list, of which each is sent by itself.
+fn lists_targets(kind: &DdlKind) -> bool {
+    matches!(kind, DdlKind::DropTable { .. } | DdlKind::Maintenance(_))
+}
+
+/// A server refuses a list that names a table twice, and does nothing. Sent one by one, the first would be carried out.
+fn check_named_once(tables: &[Named<'_>]) -> Result<(), PlanError> {
+    for (index, table) in tables.iter().enumerate() {
+        let name = table.place.table();
+        let same_schema = tables[..index].iter().filter(|other| other.place.schema() == table.place.schema());
+        let others: Vec<&str> = same_schema.map(|other| other.place.table()).collect();
+        if others.contains(&name) {
+            return Err(PlanError::NamedTwice(table.written.name.table.text.clone()));
+        }
+        // whether these are two tables is up to the server's lower_case_table_names
+        if others.iter().any(|other| other.to_lowercase() == name.to_lowercase()) {
+            return Err(PlanError::not_supported(
+                format!("a list with '{name}' and a name that differs in case only"),
+                "name them one by one",
+            ));
+        }
+    }
+    Ok(())
+}
+
     let targets: Vec<&Named<'_>> = tables.iter().filter(|table| table.written.role == Role::Target).collect();
-    let lists_targets = matches!(ddl.kind, DdlKind::DropTable { .. } | DdlKind::Maintenance(_));
     let (Some(first), Some(last)) = (targets.first(), targets.last()) else {
         return Err(PlanError::Internal("a definition of no table"));
     };
-    if !lists_targets {
+    if !lists_targets(&ddl.kind) {
         // the target decides; the model and the tables of foreign keys must be beside it
         let mut order: Vec<&Named<'_>> = tables.iter().collect();
         order.sort_by_key(|table| table.written.role != Role::Target);

@@ -32,6 +32,9 @@ pub enum PlanError {
         /// Its name.
         table: String,
     },
+    /// A table that a list names twice.
+    #[error("Not unique table/alias: '{0}'")]
+    NamedTwice(String),
     /// A view over a table that is gone.
     #[error(
         "View '{schema}.{view}' references invalid table(s) or column(s) or function(s) or definer/invoker of view \
@@ -128,6 +131,7 @@ impl Report for PlanError {
             Self::NoSchema => 1046,             // ER_NO_DB_ERROR
             Self::UnknownSchema(_) => 1049,     // ER_BAD_DB_ERROR
             Self::NoSuchTable { .. } => 1146,   // ER_NO_SUCH_TABLE
+            Self::NamedTwice(_) => 1066,        // ER_NONUNIQ_TABLE
             Self::InvalidView { .. } => 1356,   // ER_VIEW_INVALID
             Self::NullKey(_) => 1048,           // ER_BAD_NULL_ERROR
             Self::MissingKey(_) => 1364,        // ER_NO_DEFAULT_FOR_FIELD
@@ -148,7 +152,11 @@ impl Report for PlanError {
 
     fn sqlstate(&self) -> &str {
         match self {
-            Self::NotSupported { .. } | Self::UnknownSchema(_) | Self::Hint { .. } | Self::UnknownKey(_) => "42000",
+            Self::NotSupported { .. }
+            | Self::UnknownSchema(_)
+            | Self::NamedTwice(_)
+            | Self::Hint { .. }
+            | Self::UnknownKey(_) => "42000",
             Self::NoSchema => "3D000",
             Self::NoSuchTable { .. } => "42S02",
             Self::NullKey(_) => "23000",
@@ -171,7 +179,9 @@ impl Report for PlanError {
         match self {
             Self::NotSupported { .. } => "not_supported",
             Self::NoSchema | Self::UnknownSchema(_) => "schema",
-            Self::NoSuchTable { .. } | Self::InvalidView { .. } | Self::UnknownColumn { .. } => "name",
+            Self::NoSuchTable { .. } | Self::NamedTwice(_) | Self::InvalidView { .. } | Self::UnknownColumn { .. } => {
+                "name"
+            }
             Self::NullKey(_)
             | Self::MissingKey(_)
             | Self::ColumnCount(_)
