@@ -390,6 +390,36 @@ fn a_query_in_set_opens_no_schema() {
     assert_eq!(client().query("SET @x = (SELECT COUNT(*) FROM items_0)").err().errno, 1146);
 }
 
+fn narrow() -> RawClient {
+    let url = Url { user: "narrow".to_owned(), password: "narrow-secret".to_owned(), ..proxy().url() };
+    Options::new(&url).schema(OTHER_SCHEMA).connect().unwrap()
+}
+
+#[test]
+fn a_definition_opens_no_schema() {
+    let _alone = alone();
+    let mut narrow = narrow();
+    for sql in [
+        format!("CREATE VIEW seen AS SELECT * FROM {SCHEMA}.notes"),
+        format!("CREATE OR REPLACE VIEW seen AS SELECT (SELECT COUNT(*) FROM {SCHEMA}.notes) AS n"),
+        format!("CREATE VIEW seen AS SELECT 1 AS n WHERE EXISTS (SELECT 1 FROM `{SCHEMA}`.one)"),
+        "CREATE VIEW seen AS SELECT user FROM mysql.user".to_owned(),
+        format!("CREATE TABLE stolen LIKE {SCHEMA}.notes"),
+        format!("CREATE TABLE stolen AS SELECT * FROM {SCHEMA}.one"),
+        format!("CREATE PROCEDURE steals() SELECT * FROM {SCHEMA}.notes"),
+        format!("CREATE FUNCTION steals() RETURNS INT READS SQL DATA RETURN (SELECT COUNT(*) FROM {SCHEMA}.notes)"),
+        format!("CREATE TRIGGER {SCHEMA}.steals BEFORE INSERT ON {SCHEMA}.notes FOR EACH ROW SET NEW.v = 'x'"),
+        format!("CREATE EVENT steals ON SCHEDULE EVERY 1 YEAR DO DELETE FROM {SCHEMA}.notes"),
+    ] {
+        assert_eq!(narrow.query(&sql).err().errno, 1044, "{sql}");
+    }
+    narrow.run("CREATE VIEW seen AS SELECT 1 AS n");
+    assert_eq!(narrow.query(&format!("ALTER VIEW seen AS SELECT * FROM {SCHEMA}.notes")).err().errno, 1044);
+    narrow.run("CREATE OR REPLACE VIEW seen AS SELECT schema_name FROM information_schema.schemata");
+    narrow.run("DROP VIEW seen");
+    assert_eq!(narrow.query("SELECT * FROM stolen").err().errno, 1146);
+}
+
 #[test]
 fn a_plan_that_another_account_made_opens_no_schema() {
     let _alone = alone();

@@ -68,8 +68,23 @@ pub(crate) fn define(subject: &Subject<'_>, view: &TableName, query: &Range<usiz
     let given = Given { statements: vec![statement], merge: None, names, names_in_rows: false };
     let keys = Keys { units: Vec::new(), refs: Vec::new() };
     let mut plan = subject.plan(StatementKind::Ddl, &Met::default(), &keys, Action::Given(given));
-    plan.tables = vec![LogicalTable { schema: Arc::clone(&schema.name), table: name.as_str().into() }];
+    // what it reads is named too: who may not see that may not read it by way of a view
+    plan.tables = read_by(&builder);
+    plan.tables.push(LogicalTable { schema: Arc::clone(&schema.name), table: name.as_str().into() });
+    plan.tables.sort();
+    plan.tables.dedup();
     Ok(subject.only_for_these_literals(plan))
+}
+
+/// The tables that the query of a view names.
+fn read_by(builder: &Builder<'_>) -> Vec<LogicalTable> {
+    let place = |reference: &TableRef| match &reference.kind {
+        RefKind::Table { place, .. } => Some(place.clone()),
+        _ => None,
+    };
+    let places = builder.shape.refs.iter().filter_map(place);
+    let read = places.map(|place| LogicalTable { schema: place.schema().into(), table: place.table().into() });
+    read.filter(|table| !table.schema.eq_ignore_ascii_case("information_schema")).collect()
 }
 
 /// The query without WITH [CASCADED | LOCAL] CHECK OPTION.
