@@ -421,6 +421,62 @@ fn a_definition_opens_no_schema() {
 }
 
 #[test]
+fn show_opens_no_schema() {
+    let _alone = alone();
+    let mut wide = client();
+    wide.run("CREATE PROCEDURE shown_program() SELECT 1");
+    let mut narrow = narrow();
+    narrow.run("CREATE PROCEDURE own_program() SELECT 1");
+    for sql in [
+        format!("SHOW CREATE PROCEDURE {SCHEMA}.shown_program"),
+        format!("SHOW CREATE FUNCTION {SCHEMA}.shown_program"),
+        format!("SHOW CREATE DATABASE {SCHEMA}"),
+        format!("SHOW CREATE TABLE {SCHEMA}.notes"),
+        format!("SHOW TABLES FROM {SCHEMA}"),
+        "SHOW TABLES FROM mysql".to_owned(),
+        "SHOW TABLE STATUS FROM mysql".to_owned(),
+        "SHOW COLUMNS FROM mysql.user".to_owned(),
+    ] {
+        assert_eq!(narrow.query(&sql).err().errno, 1044, "{sql}");
+    }
+    let mut names = |sql: &str| {
+        let rows = narrow.rows(sql).text();
+        rows.iter().map(|row| row[1].clone().unwrap()).collect::<Vec<_>>()
+    };
+    let own = ["own_program".to_owned()];
+    assert_eq!(names("SHOW PROCEDURE STATUS"), own);
+    assert_eq!(names("SHOW PROCEDURE STATUS LIKE '%program'"), own);
+    assert_eq!(names("SHOW PROCEDURE STATUS WHERE Name LIKE '%program' OR TRUE"), own);
+    assert!(names("SHOW PROCEDURE STATUS LIKE 'shown%'").is_empty());
+    assert!(names(&format!("SHOW PROCEDURE STATUS WHERE Db = '{SCHEMA}'")).is_empty());
+    assert_eq!(narrow.query("SHOW PROCEDURE STATUS WHERE FALSE) OR (TRUE").err().errno, 1235);
+    assert_eq!(wide.rows(&format!("SHOW PROCEDURE STATUS WHERE Db = '{SCHEMA}'")).text().len(), 1);
+    narrow.run("DROP PROCEDURE own_program");
+    wide.run("DROP PROCEDURE shown_program");
+}
+
+#[test]
+fn show_reads_no_table_of_one_server() {
+    let _alone = alone();
+    let mut client = client();
+    for sql in [
+        "SHOW VARIABLES WHERE variable_name = 'autocommit' AND (SELECT COUNT(*) FROM one) = 4",
+        "SHOW STATUS WHERE (SELECT COUNT(*) FROM items_0) = 1",
+        "SHOW COLLATION WHERE EXISTS (SELECT 1 FROM one)",
+        "SHOW CHARACTER SET WHERE EXISTS (SELECT 1 FROM one)",
+        "SHOW DATABASES WHERE EXISTS (SELECT 1 FROM one)",
+        "SHOW COLUMNS FROM one WHERE EXISTS (SELECT 1 FROM one)",
+        "SHOW INDEX FROM one WHERE EXISTS (SELECT 1 FROM one)",
+        "SHOW TABLES WHERE EXISTS (SELECT 1 FROM one)",
+        "SHOW TABLE STATUS WHERE EXISTS (SELECT 1 FROM one)",
+        "SHOW FUNCTION STATUS WHERE EXISTS (SELECT 1 FROM one)",
+    ] {
+        assert_eq!(client.query(sql).err().errno, 1235, "{sql}");
+    }
+    assert_eq!(client.rows("SHOW VARIABLES WHERE variable_name = 'autocommit' AND (SELECT 1) = 1").text().len(), 1);
+}
+
+#[test]
 fn a_plan_that_another_account_made_opens_no_schema() {
     let _alone = alone();
     let url = Url { user: "narrow".to_owned(), password: "narrow-secret".to_owned(), ..proxy().url() };

@@ -39,6 +39,7 @@ mod scatter;
 mod scratch;
 pub mod shape;
 mod show;
+mod show_filter;
 mod system;
 mod template;
 pub mod types;
@@ -67,6 +68,7 @@ pub(crate) use place::is_system_schema;
 use query::Subject;
 use scatter::Skip;
 pub(crate) use scratch::{Evaluated, Reread, TableCopy, Written, reread};
+pub use show_filter::check_show;
 pub use types::*;
 pub(crate) use unit::quoted;
 

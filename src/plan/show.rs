@@ -14,6 +14,7 @@ use super::keys::Keys;
 use super::place::{self, Place};
 use super::query::Subject;
 use super::shape::Met;
+use super::show_filter::check_show;
 use super::system::{is_mariadb, literal};
 use super::types::{LogicalTable, NameEntry, NameMap, StatementKind, ViewLabels, ViewName};
 use super::unit::{Unit, quoted};
@@ -25,22 +26,23 @@ use crate::sql::session_statement::{Describe, Filter, Show, ShowCreate};
 
 /// Plans a SHOW.
 pub(crate) fn plan(subject: &Subject<'_>, show: &Show) -> Result<Plan, PlanError> {
+    check_show(subject.sql, subject.context.mode)?;
     match show {
         Show::Tables { full, schema, filter } => match listed(subject, schema.as_ref())? {
             Some(schema) => tables(subject, schema, *full, filter),
-            None => Ok(opaque::home(subject, &[])),
+            None => Ok(of_system(subject, schema.as_ref())),
         },
         Show::TableStatus { schema, filter } => match listed(subject, schema.as_ref())? {
             Some(schema) => table_status(subject, schema, filter),
-            None => Ok(opaque::home(subject, &[])),
+            None => Ok(of_system(subject, schema.as_ref())),
         },
         Show::Triggers { schema, filter } => match listed(subject, schema.as_ref())? {
             Some(schema) => list(subject, schema, &TRIGGERS, &titled(TRIGGER_COLUMNS), filter),
-            None => Ok(opaque::home(subject, &[])),
+            None => Ok(of_system(subject, schema.as_ref())),
         },
         Show::Events { schema, filter } => match listed(subject, schema.as_ref())? {
             Some(schema) => list(subject, schema, &EVENTS, &titled(EVENT_COLUMNS), filter),
-            None => Ok(opaque::home(subject, &[])),
+            None => Ok(of_system(subject, schema.as_ref())),
         },
         Show::Columns { table, .. } => of_table(subject, table, false),
         Show::Index { table, .. } => of_table(subject, table, true),
@@ -49,6 +51,11 @@ pub(crate) fn plan(subject: &Subject<'_>, show: &Show) -> Result<Plan, PlanError
         }
         _ => Ok(opaque::home(subject, &[])),
     }
+}
+
+/// A list of what a schema has that every server has.
+fn of_system(subject: &Subject<'_>, schema: Option<&Name>) -> Plan {
+    opaque::home(subject, schema.map(std::slice::from_ref).unwrap_or_default())
 }
 
 /// Plans `DESCRIBE table`.

@@ -46,6 +46,7 @@ mod set;
 mod shared;
 mod show;
 mod show_definitions;
+mod show_rights;
 mod show_transactions;
 mod stale;
 mod state;

@@ -49,6 +49,7 @@ impl Session {
 
     /// What is sent to any one server for a SHOW that it can answer; nothing for one that the session answers itself.
     pub(super) fn passed_on(&self, show: &Show, text: &Text) -> Result<Option<Bytes>, Failure> {
+        self.check_shown(show, text)?;
         match show {
             Show::Warnings { .. }
             | Show::CountWarnings { .. }
@@ -63,6 +64,7 @@ impl Session {
             }
             // The proxy has none open; those of the servers have physical names.
             Show::OpenTables { .. } => Ok(Some(Bytes::from_static(b"SHOW OPEN TABLES WHERE FALSE"))),
+            Show::Other(words) => Ok(Some(self.programs_query(words, text)?.unwrap_or_else(|| text.sql.clone()))),
             _ => Ok(Some(text.sql.clone())),
         }
     }
