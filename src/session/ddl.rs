@@ -14,11 +14,13 @@ use crate::backend::{BackendError, KillHandle, ServerError};
 use crate::config::GroupId;
 use crate::definitions::{self, Definition, Node, NodeState, Recording, State};
 use crate::error::SqlError;
+use crate::execute::diagnostics::MAX_DIAGNOSTICS;
 use crate::execute::lane::{Head, Outcome, Request};
 use crate::execute::own_query::query_rows;
+use crate::execute::relay::Names as _;
 use crate::execute::write::Info;
 use crate::execute::{ExecuteError, Lane, Watch};
-use crate::plan::types::StatementKind;
+use crate::plan::types::{NameMap, StatementKind};
 use crate::plan::{Bound, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::ddl::DdlKind;
@@ -36,6 +38,8 @@ struct NodePart {
     number: usize,
     label: String,
     request: Request,
+    /// The names of its tables.
+    names: Option<Arc<NameMap>>,
 }
 
 /// What a definition came to.
@@ -116,11 +120,13 @@ impl Session {
             failures.extend(failed);
         }
         self.state.diagnostics.clear();
-        if warnings > 0
-            && let Some(lane) = lanes.iter_mut().find(|lane| lane.outcome().warnings > 0)
-        {
-            self.add_warnings(lane).await;
+        // the nodes warn of the same things
+        for told in lanes.iter_mut().flat_map(|lane| std::mem::take(lane.diagnostics())) {
+            if total == 1 || !self.state.diagnostics.contains(&told) {
+                self.state.diagnostics.push(told);
+            }
         }
+        self.state.diagnostics.truncate(MAX_DIAGNOSTICS);
         let failure = failures.first().map(|(_, error)| failure_of(&failures, error, total));
         match (&recording, &failure) {
             (Some(recording), None) => recording.end(State::Done, "").await,
@@ -193,7 +199,8 @@ impl Session {
                 }
             };
             let request = request(shard, input, false);
-            parts[index].push(NodePart { number, label: shard.node.to_string(), request });
+            let names = shard.names.clone();
+            parts[index].push(NodePart { number, label: shard.node.to_string(), request, names });
         }
         Ok((lanes, parts))
     }
@@ -361,6 +368,9 @@ async fn run_nodes(
     let mut failed = Vec::new();
     for part in parts {
         let ran = run_node(lane, &part.request).await;
+        if ran.is_ok() {
+            keep_warnings(lane, part.names.as_deref()).await;
+        }
         if let Some(recording) = recording {
             match &ran {
                 Ok(_) => recording.tick(part.number, NodeState::Done).await,
@@ -375,6 +385,15 @@ async fn run_nodes(
         }
     }
     (outcomes, failed)
+}
+
+/// Keeps the warnings of a node's statement, under the names that the client knows.
+async fn keep_warnings(lane: &mut Lane, names: Option<&NameMap>) {
+    let earlier = lane.diagnostics().len();
+    lane.keep_warnings().await;
+    if let Some(names) = names {
+        lane.diagnostics().iter_mut().skip(earlier).for_each(|told| told.message = names.restore_text(&told.message));
+    }
 }
 
 async fn run_node(lane: &mut Lane, request: &Request) -> Result<Outcome, ExecuteError> {
