@@ -54,7 +54,9 @@ pub(crate) fn plan(subject: &Subject<'_>) -> Result<Plan, PlanError> {
     for table in &ddl.tables {
         tables.push(Named::find(subject, table)?);
     }
-    if tables.iter().all(|table| matches!(table.place, Place::Default { .. } | Place::System { .. })) {
+    // no temporary table has the name of one that the rules place: its server says that there is none
+    let drops_temporary = matches!(ddl.kind, DdlKind::DropTable { temporary: true, .. });
+    if drops_temporary || tables.iter().all(|table| !matches!(table.place, Place::Ruled { .. })) {
         return unplaced(subject, &ddl, &tables);
     }
     placed(subject, &ddl, tables)
@@ -122,7 +124,9 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
     };
     plan.tables.retain(|table| reads && table.table.is_empty());
     plan.tables.extend(logical(tables));
-    let groups: Vec<_> = tables.iter().filter_map(|table| table.place.nodes().first().map(|node| node.group)).collect();
+    let nodes = tables.iter().filter(|table| !matches!(table.place, Place::Ruled { .. }));
+    let nodes: Vec<_> = nodes.filter_map(|table| table.place.nodes().first()).collect();
+    let groups: Vec<_> = nodes.iter().map(|node| node.group).collect();
     if groups.iter().any(|group| *group != groups[0]) {
         return Err(PlanError::not_supported("tables of several groups in one definition", "name them one by one"));
     }
@@ -137,9 +141,7 @@ fn unplaced(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Pl
         plan.access = Access::Write;
     }
     // a schema may have its home elsewhere than the chosen one
-    if let (Action::Routed(routed), Some(table)) = (&mut plan.action, tables.first())
-        && let Some(node) = table.place.nodes().first()
-    {
+    if let (Action::Routed(routed), Some(node)) = (&mut plan.action, nodes.first()) {
         if routed.home.group != node.group {
             routed.home.schema = None;
         }
@@ -176,7 +178,7 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
         Err(PlanError::not_supported(format!("{what} '{name}', which the rules place"), instead))
     };
     match &ddl.kind {
-        DdlKind::CreateTable { temporary: true, .. } | DdlKind::DropTable { temporary: true, .. } => {
+        DdlKind::CreateTable { temporary: true, .. } => {
             return refused("a temporary table with the name of", "choose another name");
         }
         DdlKind::CreateTable { query: Some(_), .. } => {
@@ -194,11 +196,11 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
         }
         _ => {}
     }
-    for table in &tables {
-        match table.written.role {
     if lists_targets(&ddl.kind) {
         check_named_once(&tables)?;
     }
+    for table in &tables {
+        match table.written.role {
             Role::NewName => return refused("renaming", "its name is given by the rules"),
             Role::Other => return refused("UNION or EXCHANGE PARTITION with", "run it on the backends"),
             _ => {}
@@ -215,8 +217,6 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
     Ok(subject.plan(kind, &Met::default(), &keys, action))
 }
 
-/// One statement per node; a list of tables to drop becomes one statement for each of them.
-fn statements(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Vec<Everywhere>, PlanError> {
 /// Whether its tables are a list, of which each is sent by itself.
 fn lists_targets(kind: &DdlKind) -> bool {
     matches!(kind, DdlKind::DropTable { .. } | DdlKind::Maintenance(_))
@@ -242,6 +242,8 @@ fn check_named_once(tables: &[Named<'_>]) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// One statement per node; a list of tables to drop becomes one statement for each of them.
+fn statements(subject: &Subject<'_>, ddl: &Ddl, tables: &[Named<'_>]) -> Result<Vec<Everywhere>, PlanError> {
     let targets: Vec<&Named<'_>> = tables.iter().filter(|table| table.written.role == Role::Target).collect();
     let (Some(first), Some(last)) = (targets.first(), targets.last()) else {
         return Err(PlanError::Internal("a definition of no table"));
