@@ -269,6 +269,7 @@ fn watch(folder: PathBuf, shared: Arc<Shared>, handle: ServerHandle) -> Watcher 
         if let Err(error) = handle.reload_tls(&tls_policy(&rules.proxy.tls)) {
             tracing::error!(%error, "the new certificates are not taken into use");
         }
+        handle.reload_limits(&options(&rules));
         let backends = Arc::new(old.backends.reload(&rules));
         shared.metrics.rules_loaded(rules.version);
         shared.replace_rules(Snapshot::new(rules, backends));

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tracing::{debug, info, warn};
 
 use super::drain::{OnList, Tasks};
 use super::greeting::{Newcomer, greet};
 use super::listener::{Listener, Socket};
+use super::places::{Place, Places};
 use super::{Accepted, Directory, Drain, Gate, Peer, ServerError, ServerOptions, TlsPolicy};
 use crate::cores::Cores;
 use crate::observe::{ConnectionGuard, Metrics};
@@ -49,7 +50,7 @@ pub struct ServerHandle {
     gate: Arc<Gate>,
     draining: Arc<watch::Sender<bool>>,
     tasks: Tasks,
-    places: Arc<Semaphore>,
+    places: Places,
     refusals: Arc<Semaphore>,
     taken: Arc<AtomicU64>,
     cores: Arc<Cores>,
@@ -67,7 +68,7 @@ impl Server {
         for address in &options.listen {
             listeners.push(Listener::bind(address).await?);
         }
-        let places = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
+        let places = Places::default();
         let gate = Arc::new(Gate::new(options, directory, metrics)?);
         let draining = Arc::new(watch::Sender::new(false));
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS_AT_ONCE));
@@ -95,12 +96,12 @@ impl Server {
             tokio::spawn(async move { handle.accept_loop(listener, sessions).await });
         }
         handle.watch().requested().await;
-        let timeout = handle.gate.options.drain_timeout();
+        let timeout = handle.gate.options.load().drain_timeout();
         info!(connections = handle.connections(), "draining");
-        if tokio::time::timeout(timeout, handle.all_gone()).await.is_err() {
+        if tokio::time::timeout(timeout, handle.places.all_free()).await.is_err() {
             warn!(connections = handle.connections(), "cutting off the sessions that are left");
             handle.tasks.abort_all();
-            handle.all_gone().await;
+            handle.places.all_free().await;
         }
     }
 }
@@ -113,12 +114,12 @@ impl ServerHandle {
 
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
-        self.max_connections().saturating_sub(self.places.available_permits())
+        self.places.taken()
     }
 
     /// How many may be.
     pub fn max_connections(&self) -> usize {
-        self.gate.options.max_connections.min(Semaphore::MAX_PERMITS)
+        self.gate.options.load().max_connections
     }
 
     /// What logins share: TLS files to be read again.
@@ -126,15 +127,15 @@ impl ServerHandle {
         &self.gate
     }
 
+    /// Takes new limits into use. Clients that are in stay, also where they are more than may be now. Where to listen and
+    /// the keys are what they were.
+    pub fn reload_limits(&self, options: &ServerOptions) {
+        self.gate.reload_limits(options);
+    }
+
     /// Takes new certificates into use for connections to come.
     pub fn reload_tls(&self, policy: &TlsPolicy) -> Result<(), ServerError> {
         self.gate.reload_tls(policy)
-    }
-
-    async fn all_gone(&self) {
-        let all = u32::try_from(self.max_connections()).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        let _ = self.places.acquire_many(all).await;
     }
 
     async fn accept_loop<S: Sessions>(&self, listener: Listener, sessions: Arc<S>) {
@@ -159,7 +160,7 @@ impl ServerHandle {
     }
 
     fn admit<S: Sessions>(&self, socket: Socket, peer: Peer, sessions: &Arc<S>) {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
+        if let Some(place) = self.places.take(self.max_connections()) {
             let nth = self.taken.fetch_add(1, Ordering::Relaxed);
             let counted = self.gate.metrics.connected();
             let newcomer = Newcomer { socket, peer, drain: self.watch(), refusal: None };
@@ -187,7 +188,7 @@ async fn serve<S: Sessions>(
     gate: Arc<Gate>,
     newcomer: Newcomer,
     sessions: Arc<S>,
-    _held: (ConnectionGuard, OwnedSemaphorePermit, OnList),
+    _held: (ConnectionGuard, Place, OnList),
 ) {
     let peer = newcomer.peer;
     // The greeting's state is large and short-lived; on the heap it does not weigh on the session's task.

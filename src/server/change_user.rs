@@ -58,7 +58,7 @@ impl Gate {
             capabilities,
         };
         let exchange = authenticate(self, stream, scramble, claim);
-        let proven = match tokio::time::timeout(self.options.handshake_timeout(), exchange).await {
+        let proven = match tokio::time::timeout(self.options.load().handshake_timeout(), exchange).await {
             Ok(result) => result?,
             Err(_) => return Err(ServerError::HandshakeTimeout),
         };

@@ -16,7 +16,7 @@ use crate::protocol::rsa_key::{KEY_BITS, RsaKey};
 
 /// What all logins share: the directory, TLS, keys, limits, and where they are counted.
 pub struct Gate {
-    pub(super) options: ServerOptions,
+    pub(super) options: ArcSwap<ServerOptions>,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) tls: ArcSwap<Tls>,
     /// Stands in for users that do not exist, so that their logins take the same way.
@@ -38,6 +38,7 @@ impl Gate {
         let password: String = rand::rng().random::<[u8; 32]>().map(char::from).iter().collect();
         let decoy =
             Arc::new(Account { user: "".into(), credential: Credential::from_password(&password), plugin: None });
+        let options = ArcSwap::from_pointee(options);
         Ok(Self { options, directory, tls, decoy, metrics, rsa_key, next_connection_id: AtomicU32::new(1) })
     }
 
@@ -45,6 +46,18 @@ impl Gate {
     pub fn reload_tls(&self, policy: &TlsPolicy) -> Result<(), ServerError> {
         self.tls.store(Arc::new(Tls::load(policy)?));
         Ok(())
+    }
+
+    /// Takes new limits into use for connections to come.
+    pub(super) fn reload_limits(&self, limits: &ServerOptions) {
+        let ServerOptions { max_connections, handshake_timeout_ms, max_packet_bytes, drain_timeout_ms, .. } = *limits;
+        self.options.rcu(|options| ServerOptions {
+            max_connections,
+            handshake_timeout_ms,
+            max_packet_bytes,
+            drain_timeout_ms,
+            ..ServerOptions::clone(options)
+        });
     }
 
     /// Counts a client that does not get in.
@@ -70,7 +83,7 @@ impl Gate {
     /// The plugin that the greeting names.
     pub(super) fn default_plugin(&self, version: &str) -> AuthPlugin {
         let by_version = if version.contains("MariaDB") { AuthPlugin::MysqlNative } else { AuthPlugin::CachingSha2 };
-        self.options.default_plugin.unwrap_or(by_version)
+        self.options.load().default_plugin.unwrap_or(by_version)
     }
 
     pub(super) fn capabilities(&self, tls: bool) -> Capabilities {

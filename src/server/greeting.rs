@@ -90,7 +90,7 @@ pub(super) struct Newcomer {
 
 /// Greets a client and logs it in, within the handshake timeout. A client that does not get in is told why.
 pub(super) async fn greet(gate: Arc<Gate>, newcomer: Newcomer) -> Result<Accepted, ServerError> {
-    let timeout = gate.options.handshake_timeout();
+    let timeout = gate.options.load().handshake_timeout();
     let mut greeting = Greeting::new(&gate, newcomer)?;
     let result = tokio::time::timeout(timeout, greeting.run()).await;
     let result = result.unwrap_or(Err(ServerError::HandshakeTimeout));
@@ -233,7 +233,7 @@ impl<'a> Greeting<'a> {
     }
 
     async fn welcome(&mut self, login: &Login) -> Result<(), ServerError> {
-        let max_packet_bytes = self.gate.options.max_packet_bytes;
+        let max_packet_bytes = self.gate.options.load().max_packet_bytes;
         let stream = self.stream()?;
         let ok = OkPacket { status: StatusFlags::AUTOCOMMIT, ..OkPacket::default() };
         stream.frames().ok(&ok, login.capabilities);

@@ -13,6 +13,7 @@ mod gate;
 mod greeting;
 mod listener;
 mod options;
+mod places;
 mod tls;
 
 #[cfg(test)]
