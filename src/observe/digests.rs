@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// How much of a statement's text is kept.
 pub const MAX_TEXT_BYTES: usize = 1024;
@@ -76,6 +78,46 @@ impl DigestEntry {
     }
 }
 
+/// Where a plan holds the entry under which its statement is counted. A copy of the plan begins with none.
+#[derive(Debug, Default)]
+pub struct DigestSlot(ArcSwapOption<DigestEntry>);
+
+impl Clone for DigestSlot {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl DigestSlot {
+    /// Counts one execution; `text` as for [`Digests::entry_of`].
+    #[inline]
+    pub fn record(&self, digests: &Digests, run: Execution, text: impl FnOnce() -> String) {
+        if digests.limit == 0 {
+            return;
+        }
+        if let Some(entry) = &*self.0.load() {
+            if !entry.record(run.duration, run.rows, run.is_error) {
+                self.0.store(None);
+            }
+            return;
+        }
+        let entry = digests.entry_of(text());
+        entry.record(run.duration, run.rows, run.is_error);
+        self.0.store(Some(entry));
+    }
+}
+
+/// How one execution went.
+#[derive(Debug, Clone, Copy)]
+pub struct Execution {
+    /// How long it took.
+    pub duration: Duration,
+    /// Rows sent or changed.
+    pub rows: u64,
+    /// Whether it ended with an error.
+    pub is_error: bool,
+}
+
 /// The table. When it is full, the digest that took the least time makes way for a new one.
 #[derive(Debug)]
 pub struct Digests {
@@ -87,9 +129,14 @@ impl Digests {
     /// How many digests are kept if nothing else is said: more than most applications have; about 1 MiB.
     pub const DEFAULT_LIMIT: usize = 1000;
 
-    /// For at most `limit` digests, at least one.
+    /// For at most `limit` digests; for 0 nothing is counted.
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), entries: Mutex::default() }
+        Self { limit, entries: Mutex::default() }
+    }
+
+    /// The entry of a statement's text without its literals: statements that differ in their spacing share it.
+    pub fn entry_of(&self, text: String) -> Arc<DigestEntry> {
+        self.entry(xxh3_128(text.as_bytes()), || text)
     }
 
     /// The entry of a digest. `text` gives the statement without its literals; it is called for a new entry only.

@@ -12,7 +12,7 @@ mod relayed;
 mod samples;
 mod transactions;
 
-pub use digests::{DigestEntry, DigestRow, Digests};
+pub use digests::{DigestEntry, DigestRow, DigestSlot, Digests, Execution};
 pub use labels::{QueryKind, Refusal, Way};
 pub use latency::Latency;
 pub use metrics::{ConnectionGuard, Metrics};

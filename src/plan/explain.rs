@@ -62,6 +62,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
         given_ids: None,
         skip: None,
         warnings: Vec::new(),
+        digest: Default::default(),
         action: Action::Explain(ExplainAction {
             inner: Box::new(inner),
             literals_before,

@@ -55,6 +55,7 @@ use sqlparser::ast::Statement;
 use crate::catalog::CatalogView;
 use crate::config::{Rules, Schema};
 use crate::id::{IdError, Key, KeyMaker};
+use crate::observe::DigestSlot;
 use crate::route::key::RawValue;
 use crate::route::source::Source;
 use crate::route::values::Values;
@@ -129,6 +130,8 @@ pub struct Plan {
     pub(crate) given_ids: Option<Vec<Source>>,
     /// What the client is warned of once the statement has run.
     pub(crate) warnings: Vec<String>,
+    /// Where its executions are counted.
+    pub(crate) digest: DigestSlot,
 }
 
 impl Plan {

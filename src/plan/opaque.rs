@@ -125,6 +125,7 @@ pub(crate) fn home(subject: &Subject<'_>, names: &[Name]) -> Plan {
         given_ids: None,
         skip: None,
         warnings: Vec::new(),
+        digest: Default::default(),
     }
 }
 

@@ -179,6 +179,7 @@ impl<'a> Subject<'a> {
             given_ids: None,
             skip: None,
             warnings: Vec::new(),
+            digest: Default::default(),
         }
     }
 

@@ -309,6 +309,7 @@ impl Session {
             self.prepared.by_id.remove(&head.statement_id).ok_or_else(|| unknown(head.statement_id, "EXECUTE"))?;
         self.entry.begin(prepared.text.sql.clone(), self.since);
         self.start_clock();
+        self.statement_failed = false;
         let result = self.execute_prepared(&mut prepared, &payload, head.cursor == cursor::READ_ONLY).await;
         prepared.long_data.clear();
         self.prepared.by_id.insert(head.statement_id, prepared);

@@ -15,12 +15,13 @@ use crate::execute::lane::{Outcome, Request};
 use crate::execute::relay::{Names, Style, relay};
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::merge::RowFormat;
-use crate::observe::{QueryKind, Way};
+use crate::observe::{Execution, QueryKind, Way};
 use crate::plan::types::{LastInsertId, Params, ServerHint, StatementKind, Text as ShardText};
 use crate::plan::{Access, Bound, Plan, ShardStatement};
 use crate::protocol::execute::{cursor, put_execute};
 use crate::protocol::{ProtocolError, StatusFlags};
 use crate::route::key::RawValue;
+use crate::sql::normalised;
 
 /// ER_LOCK_DEADLOCK: the whole transaction is rolled back.
 const DEADLOCK: u16 = 1213;
@@ -120,7 +121,7 @@ impl Session {
         if let Some(scratch) = &bound.scratch {
             let result = Box::pin(self.run_scratch(snapshot, plan, scratch, bound.skipped, input)).await;
             let way = if result.is_ok() { Way::Scratch } else { Way::Failed };
-            self.note_way(plan, way);
+            self.note_way(plan, way, input.sql());
             return result;
         }
         self.check_user_variable_room(plan)?;
@@ -152,7 +153,7 @@ impl Session {
             Ok(_) if single => Way::Relay,
             Ok(_) => Way::Scatter,
         };
-        self.note_way(plan, way);
+        self.note_way(plan, way, input.sql());
         if announced && !self.was_refused_as_read_only(&result) {
             self.forget_announcement();
         }
@@ -168,10 +169,19 @@ impl Session {
         }
     }
 
-    /// Notes in the metrics how a statement has gone.
-    fn note_way(&mut self, plan: &Plan, way: Way) {
+    /// Notes in the metrics and statistics how a statement has gone.
+    fn note_way(&mut self, plan: &Plan, way: Way, sql: &[u8]) {
         let ended = Instant::now();
-        self.shared.note_query(kind_of(plan.kind), way, ended.duration_since(self.since));
+        let duration = ended.duration_since(self.since);
+        self.shared.note_query(kind_of(plan.kind), way, duration);
+        let is_error = way == Way::Failed || self.statement_failed;
+        let rows = match u64::try_from(self.state.row_count) {
+            _ if is_error => 0,
+            Ok(changed) => changed,
+            Err(_) => self.state.found_rows,
+        };
+        let run = Execution { duration, rows, is_error };
+        plan.digest.record(&self.shared.digests, run, || normalised(sql, self.state.lex_mode));
         self.since = ended;
     }
 

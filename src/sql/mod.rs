@@ -31,7 +31,7 @@ pub mod split;
 mod tokens;
 mod verb;
 
-pub use digest::{Flags, Scan, Verb, scan};
+pub use digest::{Flags, Scan, Verb, normalised, scan};
 pub use lexer::LexMode;
 pub use literal::{Literal, LiteralKind};
 pub use parse::{Notes, ParseError, Parsed, parse};

@@ -136,7 +136,12 @@ pub const LIMITS: Section = Section {
         ),
         default("plan_cache_entries", Int(0, 10_000_000), "10000", "Plans that are kept; 0 for none."),
         default("plan_cache_statement_bytes", Int(0, 67_108_864), "65536", "A longer statement is planned each time."),
-        default("digest_entries", Int(0, 1_000_000), "2000", "Statement shapes in the statistics."),
+        default(
+            "digest_entries",
+            Int(0, 1_000_000),
+            "2000",
+            "Statement shapes in the statistics; 0 for none. Read at the start only.",
+        ),
         default("catalog_entries", Int(1, 10_000_000), "20000", "Tables whose columns are kept."),
         default("catalog_age_ms", Int(1000, YEAR_MS), "60000", "After so long the columns of a table are read again."),
         default("drain_deadline_ms", Int(0, DAY_MS), "30000", "On shutdown, how long transactions may go on."),

@@ -103,6 +103,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed) -> Result<Option<Plan
         // the inner plan tells it
         skip: None,
         warnings: inner.warnings.clone(),
+        digest: Default::default(),
         action: Action::Expanded(Expanded { plan: Box::new(inner), splice, names, labels }),
     }))
 }
