@@ -35,8 +35,9 @@ impl Names for NameMap {
                 text = restore_statement(&text, from, to);
                 continue;
             }
+            let (old, new) = (format!("{}.{from}", entry.physical_schema), format!("{}.{to}", entry.schema));
+            text = replace_name(&text, &old, &new);
             for (old, new) in [
-                (format!("{}.{from}", entry.physical_schema), format!("{}.{to}", entry.schema)),
                 (format!("`{}`.`{from}`", entry.physical_schema), format!("`{}`.`{to}`", entry.schema)),
                 (format!("'{from}'"), format!("'{to}'")),
                 (format!("`{from}`"), format!("`{to}`")),
@@ -54,14 +55,32 @@ impl Names for NameMap {
     }
 }
 
+fn is_in_name(byte: Option<u8>) -> bool {
+    byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte))
+}
+
+/// Replaces a name that is not quoted, and not those that it is a part of.
+fn replace_name(text: &str, old: &str, new: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(old) {
+        let (before, behind) = (&rest[..at], &rest[at + old.len()..]);
+        let is_whole = !is_in_name(before.bytes().last()) && !is_in_name(behind.bytes().next());
+        out.push_str(before);
+        out.push_str(if is_whole { new } else { old });
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// A piece of a statement with the name of a table as the client wrote it, without the alias that keeps that name.
-fn restore_statement(text: &str, physical: &str, logical: &str) -> String {
-    let is_name = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte));
+pub(super) fn restore_statement(text: &str, physical: &str, logical: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(physical) {
         let (before, behind) = (&rest[..at], &rest[at + physical.len()..]);
-        if is_name(before.bytes().last()) || is_name(behind.bytes().next()) {
+        if is_in_name(before.bytes().last()) || is_in_name(behind.bytes().next()) {
             out.push_str(&rest[..at + physical.len()]);
             rest = behind;
             continue;
@@ -73,7 +92,7 @@ fn restore_statement(text: &str, physical: &str, logical: &str) -> String {
         out.push_str(before);
         out.push_str(logical);
         let alias = behind.strip_prefix(" AS ").and_then(|alias| alias.strip_prefix(logical));
-        rest = alias.filter(|after| !is_name(after.bytes().next())).unwrap_or(behind);
+        rest = alias.filter(|after| !is_in_name(after.bytes().next())).unwrap_or(behind);
     }
     out.push_str(rest);
     out
@@ -82,6 +101,12 @@ fn restore_statement(text: &str, physical: &str, logical: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_replaced_as_a_whole() {
+        let replaced = replace_name("'a.t_1' 'a.t_10' a.t_1, ba.t_1 a.t_1", "a.t_1", "a.t");
+        assert_eq!(replaced, "'a.t' 'a.t_10' a.t, ba.t_1 a.t");
+    }
 
     #[test]
     fn a_piece_of_a_statement_is_told_as_the_client_wrote_it() {
