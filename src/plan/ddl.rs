@@ -186,7 +186,10 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
             let instead = "create the table, then insert the rows";
             return with_rows(subject, &tables, PlanError::not_supported(what, instead));
         }
-        DdlKind::DropView => return refused("DROP VIEW of", "it is a table"),
+        DdlKind::DropView => match tables.as_slice() {
+            [table] => return not_view(subject, table),
+            _ => return refused("DROP VIEW of a list with", "it is a table"),
+        },
         DdlKind::RenameTable => return refused("RENAME TABLE of", "its name is given by the rules"),
         // a sum of sums is not the sum, and a whole table beside others is summed up where it is
         DdlKind::Maintenance(crate::sql::Verb::Checksum)
@@ -215,6 +218,21 @@ fn placed(subject: &Subject<'_>, ddl: &Ddl, tables: Vec<Named<'_>>) -> Result<Pl
     let kind =
         if matches!(ddl.kind, DdlKind::Maintenance(_)) { StatementKind::Maintenance } else { StatementKind::Ddl };
     Ok(subject.plan(kind, &Met::default(), &keys, action))
+}
+
+/// DROP VIEW of a table: a server that has a part of it says what it is.
+fn not_view(subject: &Subject<'_>, table: &Named<'_>) -> Result<Plan, PlanError> {
+    let node = table.place.nodes().first().ok_or(PlanError::Internal("a table without nodes"))?;
+    let range = table.range();
+    let mut sql = subject.sql.get(..range.start).unwrap_or_default().to_vec();
+    sql.extend_from_slice(format!("{}.{}", quoted(&node.schema), quoted(&node.table)).as_bytes());
+    sql.extend_from_slice(subject.sql.get(range.end..).unwrap_or_default());
+    let schema = Some(Arc::clone(&node.schema));
+    let statement = GivenStatement { label: node.table.as_ref().into(), group: node.group, schema, sql: sql.into() };
+    let keys = Keys { units: vec![table.unit(subject.context)], refs: Vec::new() };
+    let given = Given { statements: vec![statement], merge: None, names: name_map(&keys), names_in_rows: false };
+    let plan = subject.plan(StatementKind::Ddl, &Met::default(), &keys, Action::Given(given));
+    Ok(subject.only_for_these_literals(plan))
 }
 
 /// Whether its tables are a list, of which each is sent by itself.
