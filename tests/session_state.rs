@@ -491,6 +491,20 @@ fn a_plan_that_another_account_made_opens_no_schema() {
 }
 
 #[test]
+fn a_view_over_another_schema_shows_logical_tables() {
+    let _alone = alone();
+    let mut client = client();
+    client.run(&format!(
+        "CREATE VIEW {OTHER_SCHEMA}.over AS SELECT i.id, o.v FROM {SCHEMA}.items i, {SCHEMA}.items, {SCHEMA}.one o"
+    ));
+    let shown = client.rows(&format!("SHOW CREATE VIEW {OTHER_SCHEMA}.over")).text()[0][1].clone().unwrap();
+    client.run(&format!("DROP VIEW {OTHER_SCHEMA}.over"));
+    assert!(!shown.contains("items_"), "{shown}");
+    assert!(shown.contains(&format!("`{SCHEMA}`.`items` `i`")), "{shown}");
+    assert!(shown.contains(&format!("join `{SCHEMA}`.`items`)")), "{shown}");
+}
+
+#[test]
 fn grants_are_those_of_the_rules_and_say_nothing_of_the_servers() {
     let _alone = alone();
     let mut client = client();

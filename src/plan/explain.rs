@@ -24,6 +24,8 @@ pub(crate) struct ExplainAction {
     distance: usize,
     /// It runs: EXPLAIN ANALYZE, or MariaDB's ANALYZE.
     executes: bool,
+    /// The rows tell physical names: what is written has no alias.
+    names_in_rows: bool,
 }
 
 /// Plans EXPLAIN.
@@ -42,6 +44,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
             "explain it without ANALYZE",
         ));
     }
+    let names_in_rows = inner.kind != StatementKind::Select && !context.prepared;
     let start = explain.statement.start;
     let literals_before = subject.literals.iter().filter(|literal| (literal.end as usize) <= start).count();
     let base = literals_before.checked_sub(1).map_or(0, |last| subject.literals[last].end as usize);
@@ -68,6 +71,7 @@ pub(crate) fn plan(subject: &Subject<'_>, explain: &Explain) -> Result<Plan, Pla
             literals_before,
             distance: start - base,
             executes: explain.executes,
+            names_in_rows,
         }),
     })
 }
@@ -93,8 +97,9 @@ impl ExplainAction {
             return Ok(Bound { scratch: Some(Box::new(self.over_scratch(sql, range, *scratch))), ..Bound::default() });
         }
         let first = bound.shards.into_iter().next().ok_or(PlanError::Internal("a plan without a statement"))?;
+        let names_in_rows = self.names_in_rows && first.names.is_some();
         let shards = vec![prefixed(sql, range, first)];
-        Ok(Bound { shards, ..Bound::default() })
+        Ok(Bound { shards, names_in_rows, ..Bound::default() })
     }
 
     /// A query over temporary tables is explained over such tables, which are empty where it does not run.

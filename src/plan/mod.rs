@@ -206,6 +206,11 @@ impl Plan {
         }
     }
 
+    /// Whether it explains a statement.
+    pub fn is_explain(&self) -> bool {
+        matches!(self.action, Action::Explain(_))
+    }
+
     /// Whether something that the statement left on its connection is to be read back from there: user variables that it
     /// assigned or may have assigned, or the number of rows found without LIMIT.
     pub fn reads_back(&self) -> bool {

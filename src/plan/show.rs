@@ -80,9 +80,9 @@ fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Re
         }
         _ => (home.group, Arc::clone(&home.label), subject.sql.to_vec()),
     };
-    let names =
-        if place.is_system() { None } else { unit.node(0).and_then(|node| names_beside(subject, &place, node)) };
     let definition = subject.context.catalog.table(place.schema(), place.table()).and_then(|i| i.definition.clone());
+    let node = unit.node(0).filter(|_| !place.is_system());
+    let names = node.and_then(|node| names_beside(subject, &place, node, definition.is_some()));
     let is_renamed = unit.node(0).is_some_and(|node| *node.table != *place.table());
     let names_in_rows = names_in_rows && (is_renamed || (definition.is_some() && names.is_some()));
     if names_in_rows && subject.context.prepared {
@@ -100,8 +100,9 @@ fn of_table(subject: &Subject<'_>, table: &TableName, names_in_rows: bool) -> Re
     Ok(subject.only_for_these_literals(plan))
 }
 
-/// The logical names of the table and of all others in its database: a foreign key may name them.
-fn names_beside(subject: &Subject<'_>, place: &Place, node: &DataNode) -> Option<Arc<NameMap>> {
+/// The logical names of the table and of all others in its database: a foreign key may name them. A view may name those of
+/// other databases too.
+fn names_beside(subject: &Subject<'_>, place: &Place, node: &DataNode, is_view: bool) -> Option<Arc<NameMap>> {
     let entry = |node: &DataNode, schema: &str, table: &str| NameEntry {
         physical_schema: Arc::clone(&node.schema),
         physical_table: Arc::clone(&node.table),
@@ -111,7 +112,10 @@ fn names_beside(subject: &Subject<'_>, place: &Place, node: &DataNode) -> Option
     let mut entries = vec![entry(node, place.schema(), place.table())];
     for schema in subject.context.rules.schemas.values() {
         for table in schema.tables.values() {
-            let beside = table.nodes.iter().filter(|other| other.group == node.group && other.schema == node.schema);
+            let beside = table
+                .nodes
+                .iter()
+                .filter(|other| other.group == node.group && (is_view || other.schema == node.schema));
             entries.extend(beside.filter(|other| *other != node).map(|node| entry(node, &schema.name, &table.name)));
         }
     }

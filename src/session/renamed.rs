@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::names::restore_statement;
 use super::run::Input;
 use super::{Failure, Session, Snapshot};
 use crate::backend::BackendError;
@@ -54,8 +55,12 @@ impl Session {
         let status = self.status().without(StatusFlags::MORE_RESULTS_EXISTS);
         self.client.put_columns(columns.iter(), status);
         let mut out = Vec::new();
+        let home = bound.shards.first().and_then(|shard| shard.schema.as_deref());
         for row in &kept.rows {
-            restore_row(row, &names, &mut out);
+            match plan.is_explain() {
+                true => restore_explained(row, &names, &mut out),
+                false => restore_row(row, &names, home, &mut out),
+            }
             self.client.put_row(&out).await?;
         }
         self.finish_rows(count, warnings, false);
@@ -75,7 +80,7 @@ fn with_names(error: ExecuteError, names: &NameMap) -> ExecuteError {
 }
 
 /// The first cell is the table's name; the second one may be the statement that creates it.
-fn restore_row(row: &[u8], names: &NameMap, out: &mut Vec<u8>) {
+fn restore_row(row: &[u8], names: &NameMap, home: Option<&str>, out: &mut Vec<u8>) {
     out.clear();
     for (index, cell) in text_row::cells(row).enumerate() {
         let text = cell.ok().flatten();
@@ -86,7 +91,26 @@ fn restore_row(row: &[u8], names: &NameMap, out: &mut Vec<u8>) {
                 text_row::put_cell(out, Some(entry.map_or(name, |entry| &entry.table).as_bytes()));
             }
             (1, Some(Ok(sql))) if sql.starts_with("CREATE ") => {
-                text_row::put_cell(out, Some(restore_definition(sql, names).as_bytes()));
+                text_row::put_cell(out, Some(restore_definition(sql, names, home).as_bytes()));
+            }
+            _ => text_row::put_cell(out, text),
+        }
+    }
+}
+
+/// EXPLAIN: a column of a row is a table's name, or its only column tells of all tables.
+fn restore_explained(row: &[u8], names: &NameMap, out: &mut Vec<u8>) {
+    out.clear();
+    for cell in text_row::cells(row) {
+        let text = cell.ok().flatten();
+        match text.map(std::str::from_utf8) {
+            Some(Ok(text)) => {
+                let mut text = text.to_owned();
+                for entry in &names.entries {
+                    text = text.replace(&quoted(&entry.physical_table), &quoted(&entry.table));
+                    text = restore_statement(&text, &entry.physical_table, &entry.table);
+                }
+                text_row::put_cell(out, Some(text.as_bytes()));
             }
             _ => text_row::put_cell(out, text),
         }
@@ -94,10 +118,10 @@ fn restore_row(row: &[u8], names: &NameMap, out: &mut Vec<u8>) {
 }
 
 /// CREATE TABLE: its own name, those behind REFERENCES, and those of constraints that the server named after it.
-fn restore_definition(sql: &str, names: &NameMap) -> String {
+fn restore_definition(sql: &str, names: &NameMap, home: Option<&str>) -> String {
     let mut text = sql.to_owned();
     if sql.contains(" VIEW `") {
-        return restore_view(text, names);
+        return restore_view(text, names, home);
     }
     for (index, entry) in names.entries.iter().enumerate() {
         let NameEntry { physical_schema, physical_table, schema, table } = entry;
@@ -116,14 +140,19 @@ fn restore_definition(sql: &str, names: &NameMap) -> String {
     text
 }
 
-/// CREATE VIEW: parts under an alias that is their table's name, and under others.
-fn restore_view(mut text: String, names: &NameMap) -> String {
+/// CREATE VIEW: parts under an alias that is their table's name, and under others. `home`: the view's own database.
+fn restore_view(mut text: String, names: &NameMap, home: Option<&str>) -> String {
     for entry in &names.entries {
         let (database, part) = (quoted(&entry.physical_schema), quoted(&entry.physical_table));
         let (schema, table) = (quoted(&entry.schema), quoted(&entry.table));
-        let elsewhere = if database == schema { String::new() } else { format!("{schema}.") };
+        let is_foreign = home.is_some_and(|home| *home != *entry.physical_schema);
+        let elsewhere = if database == schema && !is_foreign { String::new() } else { format!("{schema}.") };
         text = text.replace(&format!("{database}.{part} {table}"), &format!("{elsewhere}{table}"));
         text = text.replace(&format!("{database}.{part} "), &format!("{elsewhere}{table} "));
+        // names without a database are of the view's own
+        if is_foreign {
+            continue;
+        }
         text = text.replace(&format!("{part} {table}"), &table);
         text = text.replace(&format!("{part} `"), &format!("{table} `"));
     }
@@ -154,7 +183,7 @@ mod tests {
                    CONSTRAINT `orders_0_ibfk_1` FOREIGN KEY (`a`) REFERENCES `users_0` (`id`)\n)";
         let expected = "CREATE TABLE `orders` (\n  `orders_0` int,\n  KEY `orders_0` (`orders_0`),\n  \
                         CONSTRAINT `orders_ibfk_1` FOREIGN KEY (`a`) REFERENCES `users` (`id`)\n)";
-        assert_eq!(restore_definition(sql, &names()), expected);
+        assert_eq!(restore_definition(sql, &names(), Some("shop")), expected);
     }
 
     #[test]
@@ -163,7 +192,7 @@ mod tests {
                    (`orders_0` `orders` join `users_0` `u` on(`u`.`a` = `orders`.`a`))";
         let expected = "CREATE ALGORITHM=UNDEFINED VIEW `v` AS select `orders`.`a` AS `a`,`u`.`b` AS `orders_0` from \
                         (`orders` join `users` `u` on(`u`.`a` = `orders`.`a`))";
-        assert_eq!(restore_definition(sql, &names()), expected);
+        assert_eq!(restore_definition(sql, &names(), Some("shop")), expected);
     }
 
     #[test]
@@ -173,7 +202,7 @@ mod tests {
             text_row::put_cell(&mut row, cell);
         }
         let mut out = Vec::new();
-        restore_row(&row, &names(), &mut out);
+        restore_row(&row, &names(), Some("shop"), &mut out);
         let cells: Vec<_> = text_row::cells(&out).map(Result::unwrap).collect();
         assert_eq!(cells, [Some(&b"orders"[..]), Some(b"0"), Some(b"orders_0"), None]);
     }
