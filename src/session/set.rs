@@ -173,7 +173,9 @@ impl Session {
             SetItem::System { name, value, scope } => {
                 let value = self.value_text(value, sql, question).await?;
                 question.assignments.push(format!("SESSION {name} = {value}"));
-                question.system.push((name.clone(), *scope));
+                // the connection's collation says its character set too
+                let kept = if name == "character_set_connection" { "collation_connection" } else { name };
+                question.system.push((kept.to_owned(), *scope));
             }
             SetItem::Names { charset, collation } => {
                 question.assignments.push(names_clause(charset.as_deref(), collation.as_deref()));
