@@ -4,14 +4,13 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Admin};
 use crate::backend::Backends;
-use crate::config::{Address, ClientTls, ClientTlsFiles, GroupId, Rules, watch::Watcher};
+use crate::config::{Address, ClientTls, ClientTlsFiles, Rules, watch::Watcher};
 use crate::cores::Cores;
 use crate::execute::{Client, Interrupt};
 use crate::observe::Metrics;
@@ -24,6 +23,7 @@ mod directory;
 mod doorman;
 mod route;
 mod status;
+mod vendor;
 
 use directory::RulesDirectory;
 use doorman::GateDoorman;
@@ -31,11 +31,6 @@ use status::{ProxyStatus, connect_metrics};
 
 pub use check::check;
 pub use route::route;
-
-/// How long the start waits for a backend to tell its version; without an answer the greeting shows a default.
-const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
-/// What the greeting shows when no backend tells its version.
-const DEFAULT_SERVER_VERSION: &str = "8.0.36";
 
 /// Stack of a thread that runs sessions: trees of statements are walked recursively, up to the nesting that the parser allows. Memory is
 /// taken only as deep as it is used.
@@ -101,9 +96,10 @@ fn failed(error: &ServeError) -> ExitCode {
 async fn serve(folder: PathBuf, cores: Arc<Cores>) -> Result<(), ServeError> {
     let rules = Arc::new(Rules::load(&folder)?);
     let backends = Arc::new(Backends::new(&rules));
-    let version = server_version(&rules, &backends).await;
+    let version = vendor::server_version(&rules, &backends).await;
+    let charsets = vendor::default_charsets(&rules, &backends, &version).await;
     let snapshot = Snapshot::new(Arc::clone(&rules), backends);
-    let shared = Arc::new(Shared::new(snapshot, Arc::new(Metrics::new()), &version));
+    let shared = Arc::new(Shared::new(snapshot, Arc::new(Metrics::new()), &version, charsets));
     connect_metrics(&shared);
     shared.metrics.rules_loaded(rules.version);
     let directory = Arc::new(RulesDirectory::new(Arc::clone(&shared), &version));
@@ -202,24 +198,6 @@ fn tls_policy(tls: &ClientTls) -> TlsPolicy {
         ClientTls::Optional(paths) => TlsPolicy::Optional(files(paths)),
         ClientTls::Required(paths) => TlsPolicy::Required(files(paths)),
     }
-}
-
-/// The version that drivers see: that of the first group's primary, since drivers act by it.
-async fn server_version(rules: &Rules, backends: &Backends) -> Arc<str> {
-    for (index, group) in rules.groups.iter().enumerate() {
-        let asked = backends.query(GroupId(index as u16), "SELECT VERSION()");
-        match tokio::time::timeout(VERSION_TIMEOUT, asked).await {
-            Ok(Ok(answer)) => {
-                let cell = answer.rows.first().and_then(|row| row.first().cloned().flatten());
-                if let Some(version) = cell {
-                    return String::from_utf8_lossy(&version).into();
-                }
-            }
-            Ok(Err(error)) => tracing::warn!(group = %group.name, %error, "no version from this group's primary"),
-            Err(_) => tracing::warn!(group = %group.name, "this group's primary did not tell its version in time"),
-        }
-    }
-    DEFAULT_SERVER_VERSION.into()
 }
 
 /// Ends deadlocks over several groups.

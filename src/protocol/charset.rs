@@ -37,6 +37,13 @@ pub fn name(id: u16) -> Option<CollationName> {
     })
 }
 
+/// Whether a collation id is MySQL's alone, or nobody's: a MariaDB without the `0900` collations does not know it.
+pub fn is_unknown_to_mariadb(id: u16) -> bool {
+    // `utf8mb3_tolower_ci`
+    const TOLOWER: u16 = 76;
+    id == TOLOWER || name(id).is_none_or(|name| name.charset == "gb18030" || name.collation.contains("_0900_"))
+}
+
 /// Whether statements in a character set can be read byte by byte: no byte of a longer character looks like a quote or a
 /// backslash.
 pub fn is_readable(charset: &str) -> bool {
@@ -67,5 +74,7 @@ mod tests {
         assert!(!is_readable("GBK") && is_readable("latin1") && is_readable("euckr"));
         assert!(is_impermissible("utf16") && !is_impermissible("gbk"));
         assert_eq!(name(60_000), None);
+        assert!([0, 76, 248, UTF8MB4_0900_AI_CI, 305, 60_000].into_iter().all(is_unknown_to_mariadb));
+        assert!(![8, 33, 45, 46, 63, 224, 246].into_iter().any(is_unknown_to_mariadb));
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use bytes::Bytes;
 
 use super::recent::RecentPlans;
-use super::{Failure, Flow, Pins, Session, State};
+use super::{Failure, Flow, Pins, Session};
 use crate::error::SqlError;
 use crate::execute::ExecuteError;
 use crate::execute::deadline::Cause;
@@ -158,7 +158,7 @@ impl Session {
         self.prepared.clear();
         // Another user may be about to take the session over.
         self.recent = RecentPlans::default();
-        self.state = State::new(self.collation, self.state.schema.take(), self.shared.is_mariadb());
+        self.state = self.shared.fresh_state(self.collation, self.state.schema.take());
         self.multi_statements = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
         Ok(())
     }

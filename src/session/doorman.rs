@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{Failure, Session, State};
+use super::{Failure, Session};
 use crate::error::SqlError;
 use crate::net::PacketStream;
 use crate::protocol::Capabilities;
@@ -39,7 +39,7 @@ impl Session {
         let new = changed.map_err(Failure::Fatal)?;
         self.reset().await?;
         self.collation = new.collation;
-        self.state = State::new(new.collation, new.schema, self.shared.is_mariadb());
+        self.state = self.shared.fresh_state(new.collation, new.schema);
         let registry = Arc::clone(&self.shared.registry);
         registry.replace(&mut self.entry, new.user, self.state.schema.clone());
         self.answer_ok();

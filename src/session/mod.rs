@@ -66,7 +66,7 @@ use tokio::time::Sleep;
 pub use doorman::{Doorman, NewUser};
 pub use failure::Failure;
 pub use shared::{Shared, Snapshot};
-pub use state::State;
+pub use state::{DefaultCharsets, State};
 
 use crate::backend::Flavour;
 use crate::execute::{Client, Diagnostic, Entered, Interrupt};
@@ -172,7 +172,7 @@ impl Session {
         let coordinator = Arc::clone(&shared.coordinator);
         Self {
             multi_statements: client.capabilities.contains(Capabilities::MULTI_STATEMENTS),
-            state: State::new(identity.collation, identity.schema, shared.is_mariadb()),
+            state: shared.fresh_state(identity.collation, identity.schema),
             shared,
             client,
             entry,

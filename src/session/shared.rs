@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::{ArcSwap, Guard};
 
 use super::scratch_gate::ScratchGate;
+use super::state::{DefaultCharsets, State};
 use crate::backend::Backends;
 use crate::catalog::Catalog;
 use crate::config::{Limits, Rules};
@@ -91,13 +92,20 @@ pub struct Shared {
     /// What makes keys.
     pub keys: Keys,
     is_mariadb: bool,
+    /// What a MariaDB gives to clients whose collation it does not know; nothing where all are known.
+    default_charsets: Option<DefaultCharsets>,
     draining: AtomicBool,
     loaded_at_unix_s: AtomicU64,
 }
 
 impl Shared {
     /// Puts it together.
-    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, server_version: &Arc<str>) -> Self {
+    pub fn new(
+        snapshot: Snapshot,
+        metrics: Arc<Metrics>,
+        server_version: &Arc<str>,
+        default_charsets: Option<DefaultCharsets>,
+    ) -> Self {
         let limits = snapshot.rules.proxy.limits.clone();
         let coordinator = Arc::new(Coordinator::new(Arc::clone(metrics.transactions())));
         Self {
@@ -112,6 +120,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             loaded_at_unix_s: AtomicU64::new(now_unix_s()),
             is_mariadb: server_version.contains("MariaDB"),
+            default_charsets,
             server_version: Arc::clone(server_version),
             started: Instant::now(),
             keys: Keys::default(),
@@ -183,6 +192,11 @@ impl Shared {
     /// Whether clients see a MariaDB.
     pub fn is_mariadb(&self) -> bool {
         self.is_mariadb
+    }
+
+    /// A fresh session's state.
+    pub(super) fn fresh_state(&self, collation: u16, schema: Option<Arc<str>>) -> State {
+        State::new(collation, schema, self.is_mariadb, self.default_charsets.as_ref())
     }
 
     /// Whether a warning is an error under a strict `sql_mode`: on MariaDB all but those about the text, on MySQL some

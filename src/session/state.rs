@@ -47,10 +47,29 @@ pub struct State {
     pub last_write: Option<Instant>,
 }
 
+/// What a server gives a client whose collation it does not know: its own settings, as literals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultCharsets {
+    /// `character_set_client`.
+    pub client: Arc<str>,
+    /// `character_set_results`.
+    pub results: Arc<str>,
+    /// `collation_connection`.
+    pub collation: Arc<str>,
+}
+
+impl Default for DefaultCharsets {
+    fn default() -> Self {
+        let charset: Arc<str> = "'utf8mb4'".into();
+        Self { client: Arc::clone(&charset), results: charset, collation: default_collation("utf8mb4").into() }
+    }
+}
+
 impl State {
     /// The state of a session whose handshake named this collation and schema, with servers of this vendor.
-    pub fn new(collation: u16, schema: Option<Arc<str>>, is_mariadb: bool) -> Self {
-        let vars = initial_variables(collation, is_mariadb);
+    /// `defaults` are for a collation that the servers do not know.
+    pub fn new(collation: u16, schema: Option<Arc<str>>, is_mariadb: bool, defaults: Option<&DefaultCharsets>) -> Self {
+        let vars = initial_variables(collation, is_mariadb, defaults);
         Self {
             schema: schema.as_deref().map(Arc::from),
             text_is_utf8: is_utf8(vars.get("character_set_client").map(|literal| &**literal)),
@@ -94,7 +113,15 @@ impl State {
 
 /// The variables that SET NAMES sets, from the collation that the handshake named; unknown ids leave the servers' default.
 /// MariaDB takes the default collation of a character set, as most clients name it, for the one that it has chosen itself.
-fn initial_variables(collation: u16, is_mariadb: bool) -> Arc<Variables> {
+fn initial_variables(collation: u16, is_mariadb: bool, defaults: Option<&DefaultCharsets>) -> Arc<Variables> {
+    if let Some(defaults) = defaults.filter(|_| charset::is_unknown_to_mariadb(collation)) {
+        return Variables::new(BTreeMap::from([
+            ("character_set_client".into(), Arc::clone(&defaults.client)),
+            ("character_set_results".into(), Arc::clone(&defaults.results)),
+            ("collation_connection".into(), Arc::clone(&defaults.collation)),
+            ("autocommit".into(), "1".into()),
+        ]));
+    }
     let name = charset::name(collation).or_else(|| charset::name(charset::UTF8MB4_GENERAL_CI));
     let mut vars = BTreeMap::new();
     if let Some(name) = name {

@@ -524,6 +524,16 @@ impl RawClient {
 
     /// COM_CHANGE_USER: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html>.
     pub fn change_user(&mut self, user: &str, password: &str, schema: &str) -> Result<OkPacket, ConnectError> {
+        self.change_user_with(user, password, schema, 45)
+    }
+
+    pub fn change_user_with(
+        &mut self,
+        user: &str,
+        password: &str,
+        schema: &str,
+        collation: u16,
+    ) -> Result<OkPacket, ConnectError> {
         self.password = password.to_owned();
         // An empty answer for the named plugin makes the server begin the exchange anew with a fresh nonce.
         let plugin = self.greeting.plugin.clone();
@@ -535,7 +545,7 @@ impl RawClient {
         payload.extend_from_slice(&answer);
         payload.extend_from_slice(schema.as_bytes());
         payload.push(0);
-        payload.extend_from_slice(&45_u16.to_le_bytes());
+        payload.extend_from_slice(&collation.to_le_bytes());
         payload.extend_from_slice(plugin.as_bytes());
         payload.push(0);
         if self.has(capability::CONNECT_ATTRS) {
