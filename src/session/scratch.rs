@@ -282,6 +282,7 @@ impl Session {
             let after = budget.used();
             used[next] = (after.0 - before.0, after.1 - before.1);
             filled.note(next, used[next].0);
+            tracing::debug!(table = %one.visible, rows = used[next].0, linked = condition.is_some(), "a table is brought");
             read.push(Brought::new(&one, columns));
         }
         filled.analyze(&mut lane, &scratch.reads).await?;
