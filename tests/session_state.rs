@@ -439,6 +439,20 @@ fn show_opens_no_schema() {
     ] {
         assert_eq!(narrow.query(&sql).err().errno, 1044, "{sql}");
     }
+    wide.run("CREATE FUNCTION shown_function() RETURNS INT READS SQL DATA RETURN (SELECT COUNT(*) FROM notes)");
+    for sql in [
+        format!("SELECT {SCHEMA}.shown_function()"),
+        format!("DO `{SCHEMA}` . shown_function()"),
+        format!("SET @x = {SCHEMA}.shown_function()"),
+        format!("CALL {SCHEMA}.shown_program()"),
+        format!("DROP PROCEDURE {SCHEMA}.shown_program"),
+        format!("SHOW STATUS WHERE {SCHEMA}.shown_function() = 0"),
+        format!("CREATE VIEW by_function AS SELECT {SCHEMA}.shown_function() AS n"),
+    ] {
+        assert_eq!(narrow.query(&sql).err().errno, 1044, "{sql}");
+    }
+    assert_eq!(wide.rows(&format!("SELECT {SCHEMA}.shown_function() >= 0")).scalar().as_deref(), Some("1"));
+    wide.run("DROP FUNCTION shown_function");
     let mut names = |sql: &str| {
         let rows = narrow.rows(sql).text();
         rows.iter().map(|row| row[1].clone().unwrap()).collect::<Vec<_>>()

@@ -11,6 +11,7 @@ mod action;
 mod alias;
 mod anchor;
 mod cache;
+mod called;
 mod combine;
 pub(crate) mod compose;
 mod ddl;
@@ -301,6 +302,12 @@ pub fn a_node(rules: &Rules, schema: &str, table: &str) -> Option<crate::config:
 
 /// Plans a statement: `sql` is the text of one statement, `scan` and `literals` are what the digest says of it.
 pub fn plan(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Literal]) -> Result<Plan, PlanError> {
+    let mut plan = plan_of(context, sql, scan, literals)?;
+    called::note(context, sql, &mut plan);
+    Ok(plan)
+}
+
+fn plan_of(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Literal]) -> Result<Plan, PlanError> {
     let subject = Subject::new(context, sql, scan, literals)?;
     if subject.hints.group.is_some() {
         return opaque::forced(&subject);
