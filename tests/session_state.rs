@@ -564,3 +564,12 @@ fn a_read_of_several_shards_outlives_connections_that_their_servers_closed() {
         assert_eq!(client.rows("SELECT id FROM one").rows.len(), 4);
     }
 }
+
+#[test]
+fn get_diagnostics_is_refused_instead_of_doing_nothing() {
+    let mut client = client();
+    for sql in ["GET DIAGNOSTICS @n = NUMBER", "get diagnostics condition 1 @m = message_text"] {
+        assert_eq!(client.query(sql).err().errno, 1235, "{sql}");
+        assert_eq!(client.prepare(sql).unwrap_err().errno, 1235, "{sql}");
+    }
+}

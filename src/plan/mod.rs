@@ -336,6 +336,7 @@ fn plan_of(context: &PlanContext<'_>, sql: &[u8], scan: &Scan, literals: &[Liter
         Verb::Grant | Verb::Revoke => {
             Err(PlanError::not_supported("accounts and privileges", "users are defined by the rules"))
         }
+        Verb::Get => Err(PlanError::not_supported("GET DIAGNOSTICS", "use SHOW WARNINGS, or SHOW COUNT(*) WARNINGS")),
         _ => opaque::plan(&subject, "this statement"),
     }
 }
