@@ -51,6 +51,22 @@ pub(super) fn check_name(context: &Context<'_>, place: &Place, what: &str, name:
     good
 }
 
+/// Schemas that every server has for itself, and the proxy's own.
+const SYSTEM_SCHEMAS: [&str; 5] = ["information_schema", "mysql", "performance_schema", "shardloom", "sys"];
+
+/// Notes a schema, logical or physical, that no rules may place anything in.
+pub(super) fn check_no_system_schema(context: &Context<'_>, place: &Place, name: &str) -> bool {
+    let is_system = SYSTEM_SCHEMAS.iter().any(|system| name.eq_ignore_ascii_case(system));
+    if is_system {
+        context.problem(
+            place,
+            format!("'{name}' is a schema of the servers or of the proxy itself"),
+            "use another schema",
+        );
+    }
+    !is_system
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -73,6 +73,14 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
 fn syntax_problem(file: &Arc<str>, error: &serde_saphyr::Error) -> Problem {
     let (line, column) = error.location().map_or((0, 0), |l| (l.line(), l.column()));
     let message = shield::unshield(&error.to_string());
+    // What the library says of its own settings is nothing to whoever writes rules.
+    let (message, fix) = if message.contains("duplicate mapping key") {
+        ("a key stands twice in one map".to_owned(), "keep one of them")
+    } else if message.contains("_multiple") {
+        ("several documents ('---') in one file".to_owned(), "write one document, or several files")
+    } else {
+        (message, "check the indentation and the quotes around here")
+    };
     // The place is told by `Problem` already.
     let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
     Problem {
@@ -82,7 +90,7 @@ fn syntax_problem(file: &Arc<str>, error: &serde_saphyr::Error) -> Problem {
             column: u32::try_from(column).unwrap_or(u32::MAX),
         },
         text: format!("not valid YAML: {message}"),
-        fix: "check the indentation and the quotes around here".into(),
+        fix: fix.into(),
     }
 }
 

@@ -7,6 +7,7 @@ mod proxy;
 mod rules;
 mod schema;
 mod server;
+mod shared_nodes;
 mod strategy;
 mod table;
 mod url;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{group, proxy, schema, user};
+use super::{group, proxy, schema, shared_nodes, user};
 use crate::config::Environment;
 use crate::config::Rules;
 use crate::config::group::Group;
@@ -87,12 +87,28 @@ fn read_top(context: &Context<'_>, top: &Node) -> Option<Rules> {
     let map = MapReader::open(context, &keys::RULES, &top.place, top)?;
     let groups = read_groups(map);
     let schemas = read_schemas(map);
+    check_not_empty(map);
+    shared_nodes::check(map, &groups, &schemas);
     let names: Vec<&str> = map.node("schemas").map_or_else(Vec::new, |node| {
         context.named(node, "schemas").iter().map(|(name, _)| name.text.as_str()).collect()
     });
     let users = read_users(map, &names);
     let proxy = proxy::read(map, &groups);
     Some(Rules { version: LAST_VERSION.fetch_add(1, Ordering::Relaxed) + 1, proxy, users, groups, schemas })
+}
+
+/// Rules that name nobody and nothing serve nobody: something was forgotten.
+fn check_not_empty(map: MapReader<'_>) {
+    for key in ["users", "groups", "schemas"] {
+        let is_empty = map.node(key).is_some_and(|node| match &node.value {
+            Value::Map(entries) => entries.is_empty(),
+            Value::List(entries) => entries.is_empty(),
+            _ => false,
+        });
+        if is_empty {
+            map.context.problem(map.place_of(key), format!("'{key}' is empty"), "name at least one");
+        }
+    }
 }
 
 fn read_groups(map: MapReader<'_>) -> Vec<Group> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{algorithm, binding, table};
 use crate::config::group::GroupId;
 use crate::config::keys;
-use crate::config::names::check_name;
+use crate::config::names::{check_name, check_no_system_schema};
 use crate::config::problem::Place;
 use crate::config::reader::{Context, MapReader};
 use crate::config::schema::{DataNode, KeyGenerator, Schema, Strategy, Table};
@@ -59,6 +59,7 @@ pub(super) fn read<'a>(
     groups: &Groups<'_>,
 ) -> Option<Schema> {
     check_name(context, &name.place, "schema", &name.text);
+    check_no_system_schema(context, &name.place, &name.text);
     let map = MapReader::open(context, &keys::SCHEMA, &name.place, node)?;
     let default_group =
         map.text("default_group").and_then(|group| groups.get(context, map.place_of("default_group"), &group));

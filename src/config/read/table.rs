@@ -8,7 +8,7 @@ use super::strategy;
 use crate::config::data_nodes::{MAX_NODES, WrittenNode, expand};
 use crate::config::group::GroupId;
 use crate::config::keys;
-use crate::config::names::check_name;
+use crate::config::names::{check_name, check_no_system_schema};
 use crate::config::reader::{Context, MapReader};
 use crate::config::schema::{DataNode, KeyGenerator, Table, TableKey, Worker};
 use crate::config::yaml::{Name, Node};
@@ -63,7 +63,9 @@ fn resolve(context: &Context<'_>, entry: &Node, written: &WrittenNode, scope: &S
     let group = scope.groups.get(context, &entry.place, &written.group)?;
     let schema = written.schema.as_deref().unwrap_or(scope.schema);
     let is_named = check_name(context, &entry.place, "physical schema", schema)
-        && check_name(context, &entry.place, "physical table", &written.table);
+        && check_name(context, &entry.place, "physical table", &written.table)
+        // The logical schema's own name has been looked at.
+        && written.schema.as_deref().is_none_or(|schema| check_no_system_schema(context, &entry.place, schema));
     is_named.then(|| DataNode { group, schema: Arc::from(schema), table: Arc::from(written.table.as_str()) })
 }
 

@@ -25,9 +25,13 @@ pub(super) fn read<'a>(context: &'a Context<'a>, node: &'a Node, schemas: &[&str
         Some("caching_sha2_password") => Some(AuthPlugin::CachingSha2Password),
         _ => None,
     };
+    let name = map.text("name")?;
+    if name.is_empty() {
+        context.problem(map.place_of("name"), "a user without a name", "give it one");
+    }
     let password = password(context, map, node, plugin)?;
     let user = User {
-        name: Arc::from(map.text("name")?),
+        name: Arc::from(name),
         password,
         schemas: allowed.map(|allowed| allowed.into_iter().map(|(name, _)| Arc::from(name)).collect()),
         plugin,

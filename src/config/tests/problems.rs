@@ -294,3 +294,43 @@ fn files() {
     std::fs::write(folder.path().join("a.yaml"), "a: \u{E001}\n").unwrap();
     assert!(told(folder.path()).contains("private use area"));
 }
+
+#[test]
+fn what_no_server_could_serve_is_a_problem() {
+    let rules = |users: &str, groups: &str, schemas: &str| {
+        let text = format!("users: {users}\ngroups: {groups}\nschemas: {schemas}\n");
+        told(Rules::from_files(&[("a.yaml", &text)]))
+    };
+    let (user, group) = ("[{name: a, password: ''}]", "{g0: {primary: {url: mysql://a@h}}}");
+    let schema = "{s: {default_group: g0}}";
+    assert_eq!(rules("[]", group, schema), ["a.yaml:1: 'users' is empty; name at least one"]);
+    assert!(rules(user, "{}", "{s: {tables: {}}}").contains(&"a.yaml:2: 'groups' is empty; name at least one".into()));
+    assert_eq!(rules(user, group, "{}"), ["a.yaml:3: 'schemas' is empty; name at least one"]);
+    assert_eq!(rules("[{name: '', password: ''}]", group, schema), ["a.yaml:1: a user without a name; give it one"]);
+    for name in ["mysql", "Information_Schema", "performance_schema", "sys", "shardloom"] {
+        let expected =
+            format!("a.yaml:3: '{name}' is a schema of the servers or of the proxy itself; use another schema");
+        assert_eq!(rules(user, group, &format!("{{{name}: {{default_group: g0}}}}")), [&*expected]);
+        assert_eq!(rules(user, group, &format!("{{s: {{tables: {{t: {{data_nodes: g0.{name}.t}}}}}}}}")), [&*expected]);
+    }
+    let twice = "{g0: {primary: {url: mysql://a@h}}, g1: {primary: {url: mysql://b@h:3306}}}";
+    let sharded = |nodes: &str| {
+        format!(
+            "{{s: {{tables: {{t: {{data_nodes: '{nodes}', strategy: {{columns: id, algorithm: {{type: mod}}}}}}}}}}}}"
+        )
+    };
+    assert_eq!(
+        rules(user, twice, &sharded("g{0..1}.t")),
+        [
+            "a.yaml:3: two data nodes of table 't' are s.t at h:3306; give each group a server, or each node a schema of its own"
+        ]
+    );
+    let apart = format!("users: {user}\ngroups: {twice}\nschemas: {}\n", sharded("g0.a.t, g1.b.t"));
+    Rules::from_files(&[("a.yaml", &apart)]).expect("schemas apart");
+    let yaml = |text: &str| told(Rules::from_files(&[("a.yaml", text)])).remove(0);
+    assert_eq!(
+        yaml("users: []\nusers: []\n"),
+        "a.yaml:2: not valid YAML: a key stands twice in one map; keep one of them"
+    );
+    assert!(yaml("users: []\n---\nusers: []\n").contains("several documents ('---') in one file; write one document"));
+}
