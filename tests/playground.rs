@@ -167,8 +167,8 @@ fn rules_of_the_composed_cluster_and_of_the_benches_are_right() {
         command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("check").arg(format!("--rules={folder}"));
         command.env("SHARDLOOM_APP_PASSWORD", "a").env("SHARDLOOM_BACKEND_PASSWORD", "b");
         command.env("SHARDLOOM_LISTEN", "127.0.0.1:3307").env("SHARDLOOM_ADMIN", "127.0.0.1:8307");
-        for group in ["G0", "G1"] {
-            command.env(format!("SHARDLOOM_{group}_PRIMARY"), "mysql://x:y@127.0.0.1:3311");
+        for (group, port) in [("G0", 3311), ("G1", 3321)] {
+            command.env(format!("SHARDLOOM_{group}_PRIMARY"), format!("mysql://x:y@127.0.0.1:{port}"));
         }
         let output = command.output().unwrap();
         assert!(output.status.success(), "{folder}: {}", String::from_utf8_lossy(&output.stderr));
