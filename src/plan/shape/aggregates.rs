@@ -3,10 +3,9 @@
 //! An aggregate belongs to the innermost query that a column of its arguments belongs to (*Aggregate Function
 //! Descriptions*; ISO/IEC 9075-2, `<set function specification>`).
 
-use std::ops::ControlFlow;
+use sqlparser::ast::{Expr, Function};
 
-use sqlparser::ast::{Expr, Function, Query, Visit, Visitor};
-
+use super::outside::outside_queries;
 use super::{BlockId, Builder, Position};
 
 impl Builder<'_> {
@@ -59,34 +58,16 @@ impl Builder<'_> {
 
 /// The columns in the arguments of a function, without those in subqueries.
 fn columns_of(function: &Function) -> Vec<Expr> {
-    #[derive(Default)]
-    struct Columns {
-        found: Vec<Expr>,
-        depth: usize,
-    }
-    impl Visitor for Columns {
-        type Break = ();
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.depth += 1;
-            ControlFlow::Continue(())
+    let mut columns = Vec::new();
+    outside_queries(&function.args, |expr| {
+        let is_column = match expr {
+            Expr::Identifier(name) => !name.value.starts_with('@'),
+            Expr::CompoundIdentifier(parts) => !parts[0].value.starts_with('@'),
+            _ => false,
+        };
+        if is_column {
+            columns.push(expr.clone());
         }
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.depth -= 1;
-            ControlFlow::Continue(())
-        }
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            let is_column = match expr {
-                Expr::Identifier(name) => !name.value.starts_with('@'),
-                Expr::CompoundIdentifier(parts) => !parts[0].value.starts_with('@'),
-                _ => false,
-            };
-            if is_column && self.depth == 0 {
-                self.found.push(expr.clone());
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut columns = Columns::default();
-    let _ = function.args.visit(&mut columns);
-    columns.found
+    });
+    columns
 }

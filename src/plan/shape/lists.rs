@@ -1,9 +1,10 @@
 //! `column IN (…)` in WHERE and ON: lists of constants that each shard needs a part of only.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
-use sqlparser::ast::{Expr, Query, Visit, Visitor};
+use sqlparser::ast::Expr;
 
+use super::outside::outside_queries;
 use super::{BlockId, Builder, ColumnId};
 use crate::route::source::Source;
 
@@ -21,31 +22,13 @@ pub(crate) struct ConstantList {
 impl Builder<'_> {
     /// Notes the lists in a condition, negated or not, wherever in it they stand. Subqueries note their own.
     pub(super) fn note_lists(&mut self, condition: &Expr, block: BlockId) {
-        struct Lists<'b, 'a> {
-            builder: &'b mut Builder<'a>,
-            block: BlockId,
-            depth: usize,
-        }
-        impl Visitor for Lists<'_, '_> {
-            type Break = ();
-            fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-                self.depth += 1;
-                ControlFlow::Continue(())
+        outside_queries(condition, |expr| {
+            if let Expr::InList { expr, list, .. } = expr
+                && let Some(list) = self.constant_list(expr, list, block)
+            {
+                self.shape.lists.push(list);
             }
-            fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-                self.depth -= 1;
-                ControlFlow::Continue(())
-            }
-            fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-                if let (Expr::InList { expr, list, .. }, 0) = (expr, self.depth)
-                    && let Some(list) = self.builder.constant_list(expr, list, self.block)
-                {
-                    self.builder.shape.lists.push(list);
-                }
-                ControlFlow::Continue(())
-            }
-        }
-        let _ = condition.visit(&mut Lists { builder: self, block, depth: 0 });
+        });
     }
 
     fn constant_list(&mut self, expr: &Expr, list: &[Expr], block: BlockId) -> Option<ConstantList> {

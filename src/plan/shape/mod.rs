@@ -12,6 +12,7 @@ mod facts;
 mod from;
 mod lists;
 mod merged;
+mod outside;
 mod usable;
 mod walk;
 mod with;
