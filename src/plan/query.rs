@@ -20,6 +20,7 @@ use super::types::{Access, LogicalTable, NameEntry, NameMap, Needs, PinnedLitera
 use super::unit::Unit;
 use super::{Plan, PlanContext};
 use crate::catalog::ColumnInfo;
+use crate::config::GroupId;
 use crate::sql::lexer::TokenKind;
 use crate::sql::{Literal, Parsed, Scan, literal};
 
@@ -208,6 +209,7 @@ pub(crate) fn plan(subject: &Subject<'_>, parsed: &Parsed, query: &Query) -> Res
     let mut schemas = Vec::new();
     super::system::settle(&mut builder, query, &mut schemas)?;
     let keys = Keys::of(&builder.shape, subject.context, &subject.hints);
+    check_locks(&builder.shape.met, &keys, subject.home().group)?;
     let relay = base(&builder, &keys, None)?.build(subject.sql.len(), subject.literals)?;
     let (colocated, apart) = match colocate(&builder.shape, subject.context, &keys, main) {
         // a view is read where it shows all that is asked for, which need not be where the tables' rows are
@@ -266,6 +268,24 @@ pub(crate) fn inner(query: &Query) -> &Query {
         }
         _ => query,
     }
+}
+
+/// All clients take a lock on one server, the home group's: where a table leads elsewhere, nobody else would meet it.
+fn check_locks(met: &Met, keys: &Keys, home: GroupId) -> Result<(), PlanError> {
+    let is_at_home = |unit: &Unit| {
+        let mut nodes = unit.place.nodes().iter();
+        match unit.place.broadcast() {
+            Some(_) => nodes.any(|node| node.group == home),
+            None => nodes.all(|node| node.group == home),
+        }
+    };
+    if !met.lock_function || keys.units.iter().all(is_at_home) {
+        return Ok(());
+    }
+    Err(PlanError::not_supported(
+        "a locking function beside a table of another group, on whose server the lock would be",
+        "call it in a statement of its own",
+    ))
 }
 
 /// Why tables on several groups cannot be read together.
