@@ -23,15 +23,12 @@ pub(super) async fn server_version(rules: &Rules, backends: &Backends) -> Arc<st
     row.and_then(|row| row.into_iter().next()).map_or_else(|| DEFAULT_SERVER_VERSION.into(), Arc::from)
 }
 
-/// What clients are given whose collation the servers do not know: on a MariaDB its own settings, as it gives them itself
-/// (`thd_init_client_charset`). Nothing where the collations of MySQL are known.
+/// What clients are given whose collation the servers do not know: their own settings, as they give them themselves
+/// (`thd_init_client_charset`). Nothing on a MariaDB where the collations of MySQL are known.
 pub(super) async fn default_charsets(rules: &Rules, backends: &Backends, version: &str) -> Option<DefaultCharsets> {
-    if !version.contains("MariaDB") {
-        return None;
-    }
     let Some(row) = first_row(rules, backends, CHARSETS).await else { return Some(DefaultCharsets::default()) };
     let [client, results, collation, known] = row.as_slice() else { return Some(DefaultCharsets::default()) };
-    if known != "0" {
+    if version.contains("MariaDB") && known != "0" {
         return None;
     }
     if !charset::is_readable(client) {

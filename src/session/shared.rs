@@ -92,7 +92,7 @@ pub struct Shared {
     /// What makes keys.
     pub keys: Keys,
     is_mariadb: bool,
-    /// What a MariaDB gives to clients whose collation it does not know; nothing where all are known.
+    /// What the servers give to clients whose collation they do not know; nothing where all are known.
     default_charsets: Option<DefaultCharsets>,
     draining: AtomicBool,
     loaded_at_unix_s: AtomicU64,

@@ -114,7 +114,9 @@ impl State {
 /// The variables that SET NAMES sets, from the collation that the handshake named; unknown ids leave the servers' default.
 /// MariaDB takes the default collation of a character set, as most clients name it, for the one that it has chosen itself.
 fn initial_variables(collation: u16, is_mariadb: bool, defaults: Option<&DefaultCharsets>) -> Arc<Variables> {
-    if let Some(defaults) = defaults.filter(|_| charset::is_unknown_to_mariadb(collation)) {
+    let is_unknown =
+        if is_mariadb { charset::is_unknown_to_mariadb(collation) } else { charset::name(collation).is_none() };
+    if let Some(defaults) = defaults.filter(|_| is_unknown) {
         return Variables::new(BTreeMap::from([
             ("character_set_client".into(), Arc::clone(&defaults.client)),
             ("character_set_results".into(), Arc::clone(&defaults.results)),
