@@ -44,7 +44,7 @@ impl Session {
     ) -> Result<Option<f64>, Failure> {
         let Some(shard) = read.shards.first() else { return Ok(None) };
         let Ok(sql) = std::str::from_utf8(shard.sql.bytes(b"")) else { return Ok(None) };
-        let sql = format!("EXPLAIN {sql}");
+        let sql = format!("EXPLAIN FORMAT=TRADITIONAL {sql}");
         let role = self.role(snapshot, plan);
         let mut lane = self.lane_for(snapshot, plan, shard, role).await?;
         let handles: Vec<_> = lane.kill_handle().into_iter().collect();
