@@ -353,6 +353,9 @@ const KEY_RULES: &str = "
         data_nodes: g{0..1}.uuids
         strategy: {columns: [id], algorithm: {type: hash_mod}}
         key_generator: {column: id, generator: uuid}
+      numbered:
+        data_nodes: g{0..1}.numbered
+        strategy: {columns: [v], algorithm: {type: mod}}
     key_generators:
       flakes: {type: snowflake, group: g1, lease_ms: 1000}
       counter: {type: auto_segment, group: g1, block: 10}
@@ -442,6 +445,25 @@ fn an_emptied_table_counts_from_one_whoever_counted_before() {
     server.run("ALTER TABLE shardloom.sequences DROP COLUMN held");
     let id = insert(&mut connect(&third));
     assert!(id > 25, "{id}");
+}
+
+#[test]
+fn the_number_that_a_definition_says_holds_for_all_proxies() {
+    let backends = Backends::start(&ClusterSpec { replicas: 0, ..ClusterSpec::default() });
+    let rules = Rules::schema(SCHEMA, KEY_RULES);
+    let proxies = [(); 3].map(|()| ProxyProcess::start(&backends, &rules));
+    let mut clients = proxies.each_ref().map(|proxy| Options::new(&proxy.url()).schema(SCHEMA).connect().unwrap());
+    let insert = |client: &mut RawClient| client.run("INSERT INTO numbered (v) VALUES (1)").last_insert_id;
+    clients[0].run(
+        "CREATE TABLE numbered (id BIGINT NOT NULL AUTO_INCREMENT, v INT NOT NULL, PRIMARY KEY (v, id), KEY (id)) \
+         AUTO_INCREMENT = 500",
+    );
+    assert!(insert(&mut clients[1]) >= 500);
+    assert_eq!(insert(&mut clients[0]), 500);
+    clients[0].run("ALTER TABLE numbered AUTO_INCREMENT = 9000");
+    assert_eq!(insert(&mut clients[0]), 9000);
+    let other = insert(&mut clients[2]);
+    assert!(other > 9000, "{other}");
 }
 
 #[test]

@@ -114,19 +114,21 @@ impl Segment {
                 row => row?,
             };
             // none of these is used any more
-            let others = {
-                let mut state = self.state.lock();
-                state.blocks.clear();
-                row.as_ref().map(|row| state.others(row)).unwrap_or_default()
+            self.state.lock().blocks.clear();
+            let is_anew = match row {
+                Some(row) => {
+                    let mut others = self.state.lock().others(&row);
+                    others.retain(|held| held.until_s > row.now_s);
+                    sequence.write(&row, 0, &others).await?
+                }
+                None => true,
             };
-            let Some(row) = row else { break };
-            let others: Vec<Held> = others.into_iter().filter(|held| held.until_s > row.now_s).collect();
-            if sequence.write(&row, 0, &others).await? {
-                break;
+            if is_anew {
+                *self.state.lock() = State::default();
+                return Ok(());
             }
         }
-        *self.state.lock() = State::default();
-        Ok(())
+        Err(IdError::NotReady)
     }
 
     /// Fetches a block of at least `count` ids, unless there are as many by now.

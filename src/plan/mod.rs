@@ -351,11 +351,12 @@ fn session(subject: &Subject<'_>) -> Result<Plan, PlanError> {
     }
 }
 
-/// The maker of a table's keys, if a sequence counts them or would where they have no other generator.
-pub fn sequence_of(rules: &Rules, schema: &str, table: &str) -> Option<KeyMaker> {
+/// The maker of a table's keys, if a sequence counts them or would where they have no other generator: those of the column
+/// `numbered` then.
+pub fn sequence_of(rules: &Rules, schema: &str, table: &str, numbered: &str) -> Option<KeyMaker> {
     let schema = rules.schema(schema)?;
     let table = schema.table(table).filter(|table| table.is_sharded())?;
-    insert::sequence_of(schema, table)
+    insert::sequence_of(schema, table, numbered)
 }
 
 /// Statements about rows.

@@ -21,7 +21,7 @@ use crate::execute::relay::Names as _;
 use crate::execute::write::Info;
 use crate::execute::{ExecuteError, Lane, Watch};
 use crate::plan::types::{NameMap, StatementKind};
-use crate::plan::{Bound, Plan};
+use crate::plan::{Bound, LogicalTable, Plan};
 use crate::protocol::OkPacket;
 use crate::sql::ddl::DdlKind;
 use crate::txn::step;
@@ -345,13 +345,23 @@ impl Session {
             _ => false,
         };
         for named in plan.tables.iter().filter(|_| emptied) {
-            let Some(maker) = crate::plan::sequence_of(&snapshot.rules, &named.schema, &named.table) else { continue };
             let next = ddl.next_number.unwrap_or(1);
+            let numbered = if next > 1 { numbered_column(named, snapshot).await } else { String::new() };
+            let maker = crate::plan::sequence_of(&snapshot.rules, &named.schema, &named.table, &numbered);
+            let Some(maker) = maker else { continue };
             if let Err(error) = self.shared.keys.restart(&maker, next, &snapshot.backends).await {
                 tracing::warn!(table = %named.table, %error, "the keys of a table are not counted anew");
             }
         }
     }
+}
+
+/// The AUTO_INCREMENT column of a table, whose keys say where its numbers go on.
+async fn numbered_column(table: &LogicalTable, snapshot: &Snapshot) -> String {
+    let known = snapshot.catalog.table(&table.schema, &table.table).await.ok().flatten();
+    let column =
+        known.and_then(|info| info.columns.iter().find(|column| column.auto_increment).map(|c| c.name.clone()));
+    column.unwrap_or_default()
 }
 
 fn same_schema(lane: &Lane, schema: Option<&str>) -> bool {

@@ -246,15 +246,15 @@ fn check_defaults(
     Ok(())
 }
 
-/// The maker of a sharded table's keys, if it counts.
-pub(crate) fn sequence_of(schema: &Arc<Schema>, table: &Arc<Table>) -> Option<KeyMaker> {
+/// The maker of a sharded table's keys, if it counts; `numbered` is its AUTO_INCREMENT column.
+pub(crate) fn sequence_of(schema: &Arc<Schema>, table: &Arc<Table>, numbered: &str) -> Option<KeyMaker> {
     let place = Place::Ruled { schema: Arc::clone(schema), table: Arc::clone(table) };
     match &table.key_generator {
         Some(generator) => {
             let counts = matches!(generator.generator, KeyGenerator::AutoSegment { .. });
             counts.then(|| rows::maker(&place, generator, None))
         }
-        None => Some(rows::maker(&place, &rows::counted(schema, "")?, None)),
+        None => Some(rows::maker(&place, &rows::counted(schema, numbered)?, None)),
     }
 }
 
