@@ -28,6 +28,7 @@ mod vendor;
 use directory::RulesDirectory;
 use doorman::GateDoorman;
 use status::{ProxyStatus, connect_metrics};
+use vendor::Vendor;
 
 pub use check::check;
 pub use route::route;
@@ -96,8 +97,7 @@ fn failed(error: &ServeError) -> ExitCode {
 async fn serve(folder: PathBuf, cores: Arc<Cores>) -> Result<(), ServeError> {
     let rules = Arc::new(Rules::load(&folder)?);
     let backends = Arc::new(Backends::new(&rules));
-    let version = vendor::server_version(&rules, &backends).await;
-    let charsets = vendor::default_charsets(&rules, &backends, &version).await;
+    let Vendor { version, charsets } = Vendor::of(&rules, &backends).await;
     let snapshot = Snapshot::new(Arc::clone(&rules), backends);
     let shared = Arc::new(Shared::new(snapshot, Arc::new(Metrics::new()), &version, charsets));
     connect_metrics(&shared);

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{GroupId, Rules};
-
-/// Schemas that every server has.
-const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "mysql", "performance_schema", "sys"];
+use crate::config::{GroupId, Rules, SYSTEM_SCHEMAS};
 
 /// Where the definition of a logical table is read, and its key in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]

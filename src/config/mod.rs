@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 pub use environment::Environment;
 pub use group::{Address, Group, GroupId, PoolLimits, Server, ServerKind, ServerTls, TlsMode};
+pub use names::SYSTEM_SCHEMAS;
 pub use password::{Password, PasswordHash};
 pub use problem::{Place, Problem, Problems};
 pub use proxy::{

@@ -51,12 +51,14 @@ pub(super) fn check_name(context: &Context<'_>, place: &Place, what: &str, name:
     good
 }
 
-/// Schemas that every server has for itself, and the proxy's own.
-const SYSTEM_SCHEMAS: [&str; 5] = ["information_schema", "mysql", "performance_schema", "shardloom", "sys"];
+/// Schemas that every server has for itself, and that no rule divides.
+pub const SYSTEM_SCHEMAS: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
+/// The proxy's own schema on its groups.
+const OWN_SCHEMA: &str = "shardloom";
 
 /// Notes a schema, logical or physical, that no rules may place anything in.
 pub(super) fn check_no_system_schema(context: &Context<'_>, place: &Place, name: &str) -> bool {
-    let is_system = SYSTEM_SCHEMAS.iter().any(|system| name.eq_ignore_ascii_case(system));
+    let is_system = SYSTEM_SCHEMAS.iter().chain([&OWN_SCHEMA]).any(|system| name.eq_ignore_ascii_case(system));
     if is_system {
         context.problem(
             place,

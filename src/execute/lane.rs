@@ -174,17 +174,8 @@ impl Lane {
     pub async fn kill_query(&self) {
         if let Some(lease) = &self.lease {
             let handle = lease.kill_handle();
-            let label = lease.server().label().clone();
-            let stopping = async move {
-                if let Err(error) = handle.kill_query().await {
-                    tracing::debug!(server = %label, %error, "a statement could not be stopped");
-                }
-            };
-            if lease.beginning().is_under_way() {
-                // it waits for answers that whoever asks for this has still to read
-                tokio::spawn(stopping);
-            } else {
-                stopping.await;
+            if let Err(error) = handle.kill_query().await {
+                tracing::debug!(server = %lease.server().label(), %error, "a statement could not be stopped");
             }
         }
     }

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use super::PlanContext;
 use super::error::PlanError;
-use crate::config::{DataNode, GroupId, Schema, Table};
-
-/// Schemas that every server has, and that no rule divides.
-pub(crate) const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "mysql", "performance_schema", "sys"];
+use crate::config::{DataNode, GroupId, SYSTEM_SCHEMAS, Schema, Table};
 
 /// Where a table is.
 #[derive(Debug, Clone)]

@@ -13,29 +13,37 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the greeting shows when no backend tells its version.
 const DEFAULT_SERVER_VERSION: &str = "8.0.36";
 
-/// Its settings for clients whose collation it does not know, and whether it knows `utf8mb4_0900_ai_ci`.
-const CHARSETS: &str = "SELECT @@GLOBAL.character_set_client, @@GLOBAL.character_set_results, \
+/// Its version, its settings for clients whose collation it does not know, and whether it knows `utf8mb4_0900_ai_ci`.
+const QUESTION: &str = "SELECT VERSION(), @@GLOBAL.character_set_client, @@GLOBAL.character_set_results, \
      @@GLOBAL.collation_connection, (SELECT COUNT(*) FROM information_schema.COLLATIONS WHERE ID = 255)";
 
-/// The version that drivers see: that of the first group's primary, since drivers act by it.
-pub(super) async fn server_version(rules: &Rules, backends: &Backends) -> Arc<str> {
-    let row = first_row(rules, backends, "SELECT VERSION()").await;
-    row.and_then(|row| row.into_iter().next()).map_or_else(|| DEFAULT_SERVER_VERSION.into(), Arc::from)
+/// What the first group's primary is, since drivers act by it.
+pub(super) struct Vendor {
+    /// The version that drivers see.
+    pub version: Arc<str>,
+    /// What clients are given whose collation the servers do not know: their own settings, as they give them themselves
+    /// (`thd_init_client_charset`). Nothing on a MariaDB where the collations of MySQL are known.
+    pub charsets: Option<DefaultCharsets>,
 }
 
-/// What clients are given whose collation the servers do not know: their own settings, as they give them themselves
-/// (`thd_init_client_charset`). Nothing on a MariaDB where the collations of MySQL are known.
-pub(super) async fn default_charsets(rules: &Rules, backends: &Backends, version: &str) -> Option<DefaultCharsets> {
-    let Some(row) = first_row(rules, backends, CHARSETS).await else { return Some(DefaultCharsets::default()) };
-    let [client, results, collation, known] = row.as_slice() else { return Some(DefaultCharsets::default()) };
-    if version.contains("MariaDB") && known != "0" {
-        return None;
+impl Vendor {
+    /// Asks the groups, until one answers.
+    pub(super) async fn of(rules: &Rules, backends: &Backends) -> Self {
+        let told = first_row(rules, backends, QUESTION).await.unwrap_or_default();
+        let [version, client, results, collation, known] = told.as_slice() else {
+            return Self { version: DEFAULT_SERVER_VERSION.into(), charsets: Some(DefaultCharsets::default()) };
+        };
+        let knows_all = version.contains("MariaDB") && known != "0";
+        Self { version: version.as_str().into(), charsets: (!knows_all).then(|| defaults(client, results, collation)) }
     }
+}
+
+fn defaults(client: &str, results: &str, collation: &str) -> DefaultCharsets {
     if !charset::is_readable(client) {
-        return Some(DefaultCharsets::default());
+        return DefaultCharsets::default();
     }
     let quoted = |name: &str| Arc::<str>::from(format!("'{name}'"));
-    Some(DefaultCharsets { client: quoted(client), results: quoted(results), collation: quoted(collation) })
+    DefaultCharsets { client: quoted(client), results: quoted(results), collation: quoted(collation) }
 }
 
 /// The row that the first group which answers gives.

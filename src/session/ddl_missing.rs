@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::literal::quote;
 use super::run::Input;
 use super::{Failure, Session, Snapshot};
 use crate::backend::text;
@@ -33,7 +34,11 @@ impl Session {
         }
         let mut asked: BTreeMap<GroupId, Vec<String>> = BTreeMap::new();
         for node in tables.iter().flat_map(|table| table.nodes) {
-            asked.entry(node.group).or_default().push(format!("({}, {})", literal(&node.schema), literal(&node.table)));
+            asked.entry(node.group).or_default().push(format!(
+                "({}, {})",
+                quote(node.schema.as_bytes()),
+                quote(node.table.as_bytes())
+            ));
         }
         let mut there: HashSet<(GroupId, String, String)> = HashSet::new();
         for (group, names) in asked {
@@ -53,8 +58,4 @@ impl Session {
         let message = format!("Unknown table '{}'", missing.join(","));
         Err(SqlError::client(UNKNOWN_TABLE, "42S02", message).into())
     }
-}
-
-fn literal(name: &str) -> String {
-    format!("'{}'", name.replace('\\', "\\\\").replace('\'', "''"))
 }

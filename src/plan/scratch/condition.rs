@@ -309,10 +309,8 @@ impl Writer<'_, '_> {
 
     /// Whether it is a column that holds dates.
     fn is_date(&mut self, expr: &Expr) -> bool {
-        let Some(column) = self.builder.resolve_expr(expr, self.block) else { return false };
-        let column = &self.builder.shape.columns[column];
-        let RefKind::Table { info: Some(info), .. } = &self.builder.shape.refs[column.table].kind else { return false };
-        let data_type = info.column(&column.name).map(|(_, column)| &*column.data_type);
+        let column = self.builder.resolve_expr(expr, self.block);
+        let data_type = column.and_then(|column| self.builder.data_type(column));
         data_type.is_some_and(|data_type| matches!(data_type, "date" | "datetime" | "timestamp"))
     }
 

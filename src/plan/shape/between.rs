@@ -26,7 +26,7 @@ impl Builder<'_> {
             (Bound::Moment, Bound::Number) | (Bound::Number, Bound::Moment) => false,
             (Bound::Moment, _) | (_, Bound::Moment) => {
                 let data_type = self.resolve_expr(expr, block).and_then(|column| self.data_type(column));
-                data_type.is_none_or(|data_type| ["date", "datetime", "timestamp"].contains(&data_type.as_str()))
+                data_type.is_none_or(|data_type| ["date", "datetime", "timestamp"].contains(&data_type))
             }
             (Bound::Number, Bound::Text) | (Bound::Text, Bound::Number) => false,
             (Bound::Number | Bound::Text | Bound::Open, Bound::Number | Bound::Text | Bound::Open) => true,
@@ -34,11 +34,11 @@ impl Builder<'_> {
     }
 
     /// The `DATA_TYPE` of a column, if the catalog knows it.
-    fn data_type(&self, column: ColumnId) -> Option<String> {
+    pub fn data_type(&self, column: ColumnId) -> Option<&str> {
         let column = self.shape.columns.get(column)?;
         match &self.shape.refs.get(column.table)?.kind {
             RefKind::Table { info: Some(info), .. } => {
-                info.column(&column.name).map(|(_, info)| info.data_type.clone())
+                info.column(&column.name).map(|(_, info)| info.data_type.as_str())
             }
             _ => None,
         }
